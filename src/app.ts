@@ -1,0 +1,122 @@
+/** The table of contents: which routes stand behind which door. */
+import { randomUUID } from 'node:crypto';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import Fastify, { LogController, type FastifyInstance } from 'fastify';
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
+
+import type { Config } from './config.js';
+import type { Gatehouse } from './domain/gatehouse.js';
+import { usersDoor } from './http/bearer.js';
+import { clientsDoor } from './http/client.js';
+import { docsRoutes, openapiDocument } from './http/docs.js';
+import { answerClientError, installErrors } from './http/errors.js';
+import { takeForms, takeJson } from './http/forms.js';
+import { logRequests } from './http/log.js';
+import { methodNotAllowed } from './http/methods.js';
+import { healthRoutes } from './http/routes/health.js';
+import { introspectRoute } from './http/routes/introspect.js';
+import { loginRoute } from './http/routes/login.js';
+import { logoutAllRoute } from './http/routes/logout-all.js';
+import { logoutRoute } from './http/routes/logout.js';
+import { refreshRoute } from './http/routes/refresh.js';
+import { revokeRoute } from './http/routes/revoke.js';
+import { sessionRoute } from './http/routes/session.js';
+import { sessionsRoute } from './http/routes/sessions.js';
+import { wellKnownRoutes } from './http/routes/well-known.js';
+
+/** Bodies are tokens and passwords; whoever sends more is lost. */
+const BODY_LIMIT_BYTES = 16 * 1024;
+const HEADER_LIMIT_BYTES = 16 * 1024;
+
+/** A request must have arrived whole, and be answered, within these. The second leaves room below 2.5 s. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const HANDLER_TIMEOUT_MS = 2300;
+
+export interface AppOptions {
+  gatehouse: Gatehouse;
+  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'issuer'>;
+  logger: Logger;
+  /** Whether this replica is about to go: `/ready` tells load balancers. */
+  isLeaving?: () => boolean;
+}
+
+/** The service as a Fastify instance that is ready to listen, or to be injected into. */
+export async function buildApp({
+  gatehouse,
+  config,
+  logger,
+  isLeaving = () => false,
+}: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    handlerTimeout: HANDLER_TIMEOUT_MS,
+    http: { maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: REQUEST_TIMEOUT_MS },
+    trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
+    clientErrorHandler: answerClientError,
+    routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
+  }) as unknown as FastifyInstance;
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.decorateRequest('carriesToken', false);
+  for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
+  installErrors(app);
+  takeJson(app);
+  logRequests(app);
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
+    done();
+  });
+
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    strictTransportSecurity: config.issuer.startsWith('https:'),
+  });
+  await app.register(cors, {
+    origin: config.corsOrigins,
+    methods: ['GET', 'POST', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type'],
+    exposedHeaders: ['Refreshed-API-Token', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+    maxAge: 600,
+  });
+  await app.register(methodNotAllowed);
+  if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
+
+  // The door for anyone.
+  await app.register(async (anyone) => {
+    await anyone.register(loginRoute, { gatehouse });
+    await anyone.register(refreshRoute, { gatehouse });
+    await anyone.register(logoutRoute, { gatehouse });
+    await anyone.register(wellKnownRoutes, { gatehouse });
+    await anyone.register(healthRoutes, { gatehouse, isLeaving });
+    if (config.docs) await anyone.register(docsRoutes);
+  });
+
+  // The door for clients with a secret.
+  await app.register(async (clients) => {
+    await takeForms(clients);
+    await clients.register(clientsDoor, { gatehouse });
+    await clients.register(introspectRoute, { gatehouse });
+    await clients.register(revokeRoute, { gatehouse });
+  });
+
+  // The door for users with a token.
+  await app.register(async (users) => {
+    await users.register(usersDoor, { gatehouse });
+    await users.register(logoutAllRoute, { gatehouse });
+    await users.register(sessionRoute);
+    await users.register(sessionsRoute, { gatehouse });
+  });
+
+  app.refuseOtherMethods();
+  return app;
+}

@@ -1,0 +1,86 @@
+// DATA_DIR: private to its owner, with the embedded cluster and the password to it.
+import { randomBytes } from 'node:crypto';
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  readFile,
+  readdir,
+  realpath,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { findBinaries, hasCode } from './postgres-binaries.js';
+import { ensureCluster, type Cluster } from './postgres-cluster.js';
+import { findLauncher } from './postgres-launcher.js';
+import { StartError } from './start-error.js';
+
+export interface DataDirectory {
+  path: string;
+  cluster: Cluster;
+  /** Of the role `gatehouse`, which owns the database `gatehouse` and is no superuser. */
+  password: string;
+}
+
+/** Makes what is missing: the directory (0700), the password (0600), the cluster. Throws StartError. */
+export async function openDataDirectory(dataDir: string): Promise<DataDirectory> {
+  const path = await makePrivate(resolve(dataDir));
+  const directory = join(path, 'postgres');
+  const binaries = await findBinaries();
+  const launcher = await findLauncher(binaries, directory);
+  if (launcher.owner !== undefined && !launcher.reachesAll)
+    await chown(path, launcher.owner.uid, launcher.owner.gid);
+  const cluster: Cluster = { directory, binaries, launcher, settings: {} };
+  const password = await readPassword(path);
+  await ensureCluster(
+    cluster,
+    `CREATE ROLE gatehouse LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER gatehouse;\n`,
+  );
+  return { path, cluster, password };
+}
+
+async function makePrivate(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await refuseShared(path);
+    await chmod(path, 0o700);
+    return await realpath(path);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    throw new StartError(
+      `DATA_DIR ${path} cannot be used (${hasCode(error, 'EACCES', 'EPERM') ? 'permission denied' : String(error)}). Make it writable for this user, set another DATA_DIR, or set DATABASE_URL.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Closing a directory to others is fine when it is ours, and a disaster when it is /tmp. */
+async function refuseShared(path: string): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  const names = await readdir(path);
+  if (names.length === 0 || names.includes('postgres.password')) return;
+  throw new StartError(
+    `DATA_DIR ${path} is open to other users and holds other files. Set DATA_DIR to a directory of its own, or chmod 700 it.`,
+  );
+}
+
+/** Made once. Written aside and linked into place: two first starts end up with the same one, complete. */
+async function readPassword(path: string): Promise<string> {
+  const file = join(path, 'postgres.password');
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    const existing = await readFile(file, 'utf8').catch(() => undefined);
+    if (existing !== undefined) return existing.trim();
+    await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true });
+    await link(draft, file).catch((error: unknown) => {
+      if (!hasCode(error, 'EEXIST')) throw error as Error;
+    });
+    return (await readFile(file, 'utf8')).trim();
+  } finally {
+    await rm(draft, { force: true });
+  }
+}

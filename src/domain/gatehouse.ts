@@ -1,0 +1,51 @@
+/** The domain, put together: what one replica is made of, from a database and the rules. */
+import type { Database } from '../database/prisma.js';
+import { loadClients } from './clients.js';
+import { createFirstKey, type JwtAlgorithm } from './keys.js';
+import { createLiveness, type Liveness } from './liveness.js';
+import { createLogins, type Logins } from './logins.js';
+import { createMemory } from './memory.js';
+import type { PasswordHasher } from './passwords.js';
+import { loadRing, type CreateTokenCodec } from './ring.js';
+import type { SessionRules } from './sessions.js';
+import type { TokenRules } from './tokens.js';
+
+export interface Gatehouse {
+  database: Database;
+  rules: TokenRules & SessionRules;
+  liveness: Liveness;
+  logins: Logins;
+}
+
+export interface GatehouseOptions {
+  database: Database;
+  hasher: PasswordHasher;
+  createCodec: CreateTokenCodec;
+  rules: TokenRules & SessionRules;
+  jwtAlgorithm: JwtAlgorithm;
+  /** AUTH_SECRET, then AUTH_SECRET_PREVIOUS if there is one. */
+  secrets: readonly [string, ...string[]];
+}
+
+/** AUTH_SECRET does not open the signing keys. A new key is no answer: it would end nothing and start a second truth. */
+export class WrongSecret extends Error {
+  override name = 'WrongSecret';
+}
+
+/**
+ * Makes the first signing key if there is none, and reads what a replica remembers.
+ *
+ * @throws {WrongSecret}
+ * @throws {DatabaseUnavailable}
+ */
+export async function createGatehouse(options: GatehouseOptions): Promise<Gatehouse> {
+  const { database, hasher, createCodec, rules, jwtAlgorithm, secrets } = options;
+  await createFirstKey(database, jwtAlgorithm, secrets[0]);
+  const memory = await createMemory({
+    ring: () => loadRing(database, secrets, rules, createCodec),
+    clients: () => loadClients(database),
+  });
+  if (!memory.recall().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
+  const liveness = createLiveness(database, memory);
+  return { database, rules, liveness, logins: createLogins({ database, memory, liveness, hasher, rules }) };
+}

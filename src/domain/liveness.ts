@@ -1,0 +1,155 @@
+/** Which of these tokens are alive: many questions, one statement, one clock. */
+import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Client, ClientCredentials } from './clients.js';
+import { AuthError } from './errors.js';
+import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
+import type { ReadToken } from './ring.js';
+import { parseJti } from './tokens.js';
+
+/** Whose session, which session, which lineage. */
+interface Question {
+  sub: string;
+  sid: string;
+  lineage: string;
+}
+
+/** What the primary said. `stands` tells that nothing has ended the token; its `exp` is yet to be held against `now`. */
+interface Answer extends Versions {
+  stands: boolean;
+  /** The primary's time, seconds since 1970. */
+  now: number;
+}
+
+/** A token as the primary knows it at the time of the request. */
+export interface Judgement {
+  /** Null for a text that we have not issued, or not under a key that still counts. */
+  token: ReadToken | null;
+  stands: boolean;
+  now: number;
+  /** Who asked, where credentials were given; null when they are wrong. */
+  client: Client | null;
+  /** What was remembered of keys and clients, confirmed by the same statement. */
+  memory: Memory;
+}
+
+export interface Liveness {
+  /**
+   * Reads a token, and a client's credentials if there are any, and asks the primary about both.
+   *
+   * @throws {DatabaseUnavailable} when the primary cannot be asked
+   */
+  judge: (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
+}
+
+interface Waiting {
+  question: Question | null;
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Questions in one statement, and statements under way at once. More of either no longer helps, see bench/README.md. */
+const MAX_QUESTIONS = 512;
+const MAX_STATEMENTS = 4;
+
+/** Keys or clients would have to change this often within one request before we say that we cannot know. */
+const MAX_ATTEMPTS = 5;
+
+export function createLiveness(database: Database, memory: ReplicaMemory): Liveness {
+  const ask = createQuestions(database);
+
+  return {
+    judge: async (text, credentials) => {
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+        const recalled = memory.recall();
+        const token = text === null ? null : recalled.ring.read(text);
+        const client = credentials === undefined ? null : recalled.clients.authenticate(credentials);
+        const { stands, now, ...seen } = await ask(token === null ? null : questionOf(token));
+        if (isCurrent(recalled, seen)) return { token, stands, now, client, memory: recalled };
+        await memory.catchUp(seen);
+      }
+      throw new AuthError('temporarily_unavailable', { cause: new Error('keys or clients keep changing') });
+    },
+  };
+}
+
+function questionOf({ claims }: ReadToken): Question {
+  return { sub: claims.sub, sid: claims.sid, lineage: parseJti(claims.jti).lineage };
+}
+
+/**
+ * Gathers the questions of requests that arrive together into one statement. A question never joins a statement that
+ * has been sent: its answer could be older than the request. While as many statements are under way as may be,
+ * questions wait for the next one, so batches grow with the load and a lone request waits for nobody.
+ */
+function createQuestions(database: Database): (question: Question | null) => Promise<Answer> {
+  let waiting: Waiting[] = [];
+  let underWay = 0;
+  let isScheduled = false;
+
+  function schedule(): void {
+    if (isScheduled || waiting.length === 0 || underWay >= MAX_STATEMENTS) return;
+    isScheduled = true;
+    setImmediate(() => {
+      isScheduled = false;
+      const batch = waiting.slice(0, MAX_QUESTIONS);
+      waiting = waiting.slice(MAX_QUESTIONS);
+      underWay += 1;
+      void send(batch).finally(() => {
+        underWay -= 1;
+        schedule();
+      });
+      schedule();
+    });
+  }
+
+  async function send(batch: Waiting[]): Promise<void> {
+    try {
+      const answers = await askPrimary(
+        database,
+        batch.map(({ question }) => question),
+      );
+      batch.forEach(({ resolve }, place) => resolve(answers(place)));
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  return (question) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ question, resolve, reject });
+      schedule();
+    });
+}
+
+async function askPrimary(
+  database: Database,
+  questions: (Question | null)[],
+): Promise<(place: number) => Answer> {
+  const asked = questions.flatMap((question, place) => (question === null ? [] : [{ ...question, place }]));
+  // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
+  // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
+  // its rows are found; a row that is missing, for whatever reason, can only end it.
+  const [row] = await database.query<Versions & { now: number; standing: number[] }>`
+    SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
+           service.keys_version AS "keysVersion",
+           service.clients_version AS "clientsVersion",
+           ARRAY(
+             SELECT asked.place
+             FROM unnest(
+               ${asked.map(({ sub }) => sub)}::uuid[],
+               ${asked.map(({ sid }) => sid)}::uuid[],
+               ${asked.map(({ lineage }) => lineage)}::uuid[],
+               ${asked.map(({ place }) => place)}::int4[]
+             ) AS asked (sub, sid, lineage, place)
+             JOIN sessions ON sessions.id = asked.sid AND sessions.user_id = asked.sub AND sessions.ended_at IS NULL
+             JOIN users ON users.id = sessions.user_id AND users.disabled_at IS NULL
+                       AND users.epoch + service.epoch = sessions.epoch
+             WHERE NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (asked.sid, asked.lineage))
+           ) AS standing
+    FROM service`;
+  if (row === undefined)
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const { standing, ...common } = row;
+  const places = new Set(standing);
+  return (place) => ({ ...common, stands: places.has(place) });
+}

@@ -1,0 +1,88 @@
+/** What was ended, whose, why and by whom: written, shown, and forgotten when it can no longer matter. */
+import type { Database } from '../database/prisma.js';
+import { parseJti, type AccessClaims } from './tokens.js';
+
+/** Rows that go in one statement, at most. */
+const PRUNE_BATCH = 1000;
+
+/** Advisory lock of whoever prunes; any number will do that nobody else uses. */
+const PRUNE_LOCK = 0x6761_7465;
+
+export interface ListedRevocation {
+  kind: 'token' | 'session' | 'user';
+  /** The lineage or the session; null for `user`. */
+  id: string | null;
+  username: string | null;
+  userId: string | null;
+  reason: string;
+  actor: string;
+  revokedAt: Date;
+  keptUntil: Date;
+}
+
+/** Ends an access token with all that it was and will be reissued as; its session lives on. */
+export async function revokeToken(database: Database, claims: AccessClaims, actor: string): Promise<void> {
+  // Settles two revocations of one lineage: the second waits for the first one's commit and then has nothing to do.
+  await database.query`
+    INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+    VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, 'revoked', ${actor},
+            clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + interval '6 minutes')
+    ON CONFLICT (id) DO NOTHING`;
+}
+
+/** The latest revocations, newest first. */
+export async function listRevocations(database: Database, limit: number): Promise<ListedRevocation[]> {
+  return await database.query`
+    SELECT kind::text, CASE WHEN kind <> 'user' THEN revocations.id END AS id, username, user_id AS "userId",
+           reason, actor, revoked_at AS "revokedAt", kept_until AS "keptUntil"
+    FROM revocations LEFT JOIN users ON users.id = user_id
+    ORDER BY revoked_at DESC, revocations.id
+    LIMIT ${limit}::int4`;
+}
+
+/**
+ * Deletes one batch of revocations and sessions that can no longer matter.
+ *
+ * @param options.waitTurn wait for another replica that prunes; otherwise leave it the work and return 0
+ * @returns how many rows went; less than a full batch when nothing is left to do
+ */
+export async function pruneBatch(
+  database: Database,
+  options: { waitTurn: boolean },
+): Promise<{ rows: number; isLast: boolean }> {
+  // Settles two replicas that prune at once (the advisory lock, held until commit, lets one do it) and rows that a
+  // request is writing (SKIP LOCKED passes them by). Sessions stay six minutes beyond their end like their
+  // revocations: the longest grace is five.
+  const [row] = await database.query<{ revocations: number; sessions: number }>`
+    WITH turn AS MATERIALIZED (
+      SELECT ${options.waitTurn}::boolean OR pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint) AS mine
+    ), clock AS MATERIALIZED (
+      SELECT clock_timestamp() AS now FROM turn WHERE mine
+    ), forgotten AS (
+      DELETE FROM revocations WHERE id IN (
+        SELECT id FROM revocations WHERE kept_until <= (SELECT now FROM clock)
+        ORDER BY kept_until LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
+      ) RETURNING id
+    ), closed AS (
+      DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
+        ORDER BY expires_at LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
+      ) RETURNING id
+    )
+    SELECT (SELECT count(*) FROM forgotten)::int4 AS revocations, (SELECT count(*) FROM closed)::int4 AS sessions`;
+  const { revocations = 0, sessions = 0 } = row ?? {};
+  return { rows: revocations + sessions, isLast: revocations < PRUNE_BATCH && sessions < PRUNE_BATCH };
+}
+
+/** Deletes everything that can no longer matter, batch by batch; stops early when `signal` says so. */
+export async function prune(
+  database: Database,
+  options: { waitTurn: boolean; signal?: AbortSignal },
+): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { rows, isLast } = await pruneBatch(database, options);
+    total += rows;
+    if (isLast || options.signal?.aborted === true) return total;
+  }
+}

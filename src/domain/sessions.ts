@@ -1,0 +1,271 @@
+/** Sessions: opened by a password, kept by rotation, ended by whoever may; each decided in one SQL statement. */
+import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Versions } from './memory.js';
+import { parseJti, type AccessClaims, type RefreshClaims, type Session } from './tokens.js';
+
+export interface SessionRules {
+  sessionTtlSeconds: number;
+  refreshTtlSeconds: number;
+  /** How long after a rotation its parent may come back; 0 switches that off. */
+  replayWindowSeconds: number;
+}
+
+/** Where a session was opened. */
+export interface Device {
+  ip: string;
+  userAgent: string | null;
+}
+
+/** Who ends something and why, for the revocation's row. */
+export interface Ending {
+  reason:
+    | 'logout'
+    | 'logout_all'
+    | 'revoked'
+    | 'session_ended'
+    | 'refresh_reused'
+    | 'password_changed'
+    | 'user_disabled';
+  /** `user`, `operator`, `gatehouse` or `client:<id>`. */
+  actor: string;
+}
+
+/** The row's own verdict on a refresh token. `superseded` costs nothing, `reused` has ended the session. */
+export type Rotation =
+  | { verdict: 'rotated'; session: Session }
+  | { verdict: 'superseded' | 'reused' | 'dead' }
+  | { verdict: 'outdated'; seen: Versions };
+
+/** What a session's columns are called outside; `now` and times in seconds since 1970. */
+type SessionRow = Session & Versions;
+
+/**
+ * Opens a session for a user whose password was right when `epoch` was read.
+ *
+ * @returns null when the user has been disabled, got a new password or logged out everywhere since then
+ */
+export async function openSession(
+  database: Database,
+  user: { id: string; epoch: number },
+  device: Device,
+  rules: SessionRules,
+): Promise<(Session & Versions) | null> {
+  // Settles a login in flight against disabling, a new password, logout-all and a retired key: each of them raises
+  // an epoch in the statement that ends the sessions. Either this insert sees the raised one and inserts nothing,
+  // or it stores the old one, which no liveness statement will ever find equal.
+  // The id is a UUIDv7 by the primary's clock, built by hand since PostgreSQL makes its own only from 18 on.
+  const [row] = await database.query<SessionRow>`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), opened AS (
+      INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
+      SELECT overlay(
+               overlay(gen_random_uuid()::text PLACING
+                 overlay(lpad(to_hex((extract(epoch FROM now) * 1000)::bigint), 12, '0') PLACING '-' FROM 9 FOR 0)
+                 FROM 1 FOR 13)
+               PLACING '7' FROM 15 FOR 1
+             )::uuid,
+             users.id, ${user.epoch}::int4, now, now,
+             date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
+             date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
+             ${device.ip}::inet, ${device.userAgent}::text
+      FROM users, service, clock
+      WHERE users.id = ${user.id}::uuid AND users.disabled_at IS NULL
+        AND users.epoch + service.epoch = ${user.epoch}::int4
+      RETURNING *
+    )
+    SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,
+           floor(extract(epoch FROM opened.opened_at))::float8 AS "openedAt",
+           extract(epoch FROM opened.rotated_at)::float8 AS "rotatedAt",
+           extract(epoch FROM opened.refresh_expires_at)::float8 AS "refreshExpiresAt",
+           extract(epoch FROM opened.expires_at)::float8 AS "expiresAt",
+           extract(epoch FROM clock.now)::float8 AS now,
+           service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
+    FROM opened JOIN users ON users.id = opened.user_id, service, clock`;
+  return row ?? null;
+}
+
+/**
+ * Answers a refresh token by the row's own generation and the primary's clock (contract section 3, table of `/refresh`).
+ *
+ * @param keysVersion version of the ring that read the token; another one in force gives `outdated` and changes nothing
+ */
+export async function rotateSession(
+  database: Database,
+  claims: RefreshClaims,
+  keysVersion: number,
+  rules: SessionRules,
+): Promise<Rotation> {
+  const { generation } = parseJti(claims.jti);
+  const window = rules.replayWindowSeconds;
+  // Settles parallel refreshes, theft, and a refresh against an end, all on the session's row. The row decides by
+  // what it holds when its lock is granted: of two calls with one token the first rotates and the second finds the
+  // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set.
+  // `sessions.epoch >=` rather than `=`: while this waits, logout-all may stamp the session that it keeps with
+  // an epoch later than the one in our snapshot. No session is ever stamped with an epoch that is not in force.
+  const [row] = await database.query<
+    Versions & { [K in keyof Session]: Session[K] | null } & { ended: boolean }
+  >`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), decided AS (
+      UPDATE sessions SET
+        generation = CASE
+          WHEN generation = ${generation}::int4 AND to_timestamp(${claims.exp}::float8) > now
+          THEN generation + 1 ELSE generation END,
+        rotated_at = CASE
+          WHEN generation = ${generation}::int4 AND to_timestamp(${claims.exp}::float8) > now
+          THEN now ELSE rotated_at END,
+        refresh_expires_at = CASE
+          WHEN generation = ${generation}::int4 AND to_timestamp(${claims.exp}::float8) > now
+          THEN least(date_trunc('second', now) + make_interval(secs => ${rules.refreshTtlSeconds}::float8), expires_at)
+          ELSE refresh_expires_at END,
+        ended_at = CASE
+          WHEN generation > ${generation}::int4
+            AND (${window}::float8 = 0 OR now > rotated_at + make_interval(secs => ${window}::float8))
+          THEN now END
+      FROM clock, service, users
+      WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
+        AND sessions.ended_at IS NULL AND sessions.expires_at > now
+        AND users.id = sessions.user_id AND users.disabled_at IS NULL
+        AND sessions.epoch >= users.epoch + service.epoch
+        AND service.keys_version = ${keysVersion}::int4
+        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+      RETURNING sessions.*, users.username, users.scope, clock.now
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+      SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + interval '6 minutes'
+      FROM decided WHERE ended_at IS NOT NULL
+      ON CONFLICT (id) DO NOTHING
+    )
+    SELECT decided.id, decided.user_id AS "userId", decided.username, decided.scope, decided.generation,
+           floor(extract(epoch FROM decided.opened_at))::float8 AS "openedAt",
+           extract(epoch FROM decided.rotated_at)::float8 AS "rotatedAt",
+           extract(epoch FROM decided.refresh_expires_at)::float8 AS "refreshExpiresAt",
+           extract(epoch FROM decided.expires_at)::float8 AS "expiresAt",
+           extract(epoch FROM decided.now)::float8 AS now,
+           decided.ended_at IS NOT NULL AS ended,
+           service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
+    FROM service LEFT JOIN decided ON true`;
+  if (row === undefined)
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const { ended, keysVersion: inForce, clientsVersion, ...session } = row;
+  if (inForce !== keysVersion) return { verdict: 'outdated', seen: { keysVersion: inForce, clientsVersion } };
+  if (!isFound(session)) return { verdict: 'dead' };
+  if (ended) return { verdict: 'reused' };
+  // The row now stands one past the token: it was rotated by this call, or within the window by one before.
+  if (session.generation === generation + 1) return { verdict: 'rotated', session };
+  return { verdict: session.generation > generation ? 'superseded' : 'dead' };
+}
+
+function isFound(session: { [K in keyof Session]: Session[K] | null }): session is Session {
+  return session.id !== null;
+}
+
+/**
+ * Ends one session of a user, with all its tokens, if it has not ended yet.
+ *
+ * @param keysVersion version of the ring that read the token that asks for it; null where no token is involved
+ * @returns whether the user has such a session, ended or not, and the versions in force: where another version of the
+ * ring is, nothing has changed
+ */
+export async function endSession(
+  database: Database,
+  { sid, sub }: { sid: string; sub: string | null },
+  { reason, actor }: Ending,
+  keysVersion: number | null,
+): Promise<{ isKnown: boolean; seen: Versions }> {
+  // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
+  // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
+  const [row] = await database.query<Versions & { isKnown: boolean }>`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), ended AS (
+      UPDATE sessions SET ended_at = now
+      FROM clock, service
+      WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
+        AND sessions.ended_at IS NULL
+        AND (${keysVersion}::int4 IS NULL OR service.keys_version = ${keysVersion}::int4)
+      RETURNING sessions.id, user_id, expires_at, now
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+      SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + interval '6 minutes' FROM ended
+      ON CONFLICT (id) DO NOTHING
+    )
+    SELECT EXISTS (
+             SELECT FROM sessions
+             WHERE id = ${sid}::uuid AND (${sub}::uuid IS NULL OR user_id = ${sub}::uuid)
+           ) AS "isKnown",
+           service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
+    FROM service`;
+  if (row === undefined)
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const { isKnown, ...seen } = row;
+  return { isKnown, seen };
+}
+
+/**
+ * Ends all sessions of the user whose live access token asks for it, or all but the one that asks.
+ *
+ * @returns how many live sessions ended; null when the asking session has itself ended meanwhile
+ */
+export async function endAllSessions(
+  database: Database,
+  { sub, sid }: Pick<AccessClaims, 'sub' | 'sid'>,
+  { exceptCurrent }: { exceptCurrent: boolean },
+): Promise<number | null> {
+  // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
+  // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
+  const rows = await database.query<{ ended: number }>`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), caller AS (
+      UPDATE users SET epoch = users.epoch + 1
+      FROM service, sessions
+      WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
+        AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id AND sessions.ended_at IS NULL
+        AND sessions.epoch = users.epoch + service.epoch
+      RETURNING users.id, users.epoch AS raised, sessions.epoch AS ended
+    ), kept AS (
+      UPDATE sessions SET epoch = sessions.epoch + 1
+      FROM caller
+      WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
+      RETURNING sessions.id
+    ), doomed AS (
+      SELECT sessions.id, sessions.expires_at
+      FROM sessions, caller, clock
+      WHERE sessions.user_id = caller.id AND sessions.epoch = caller.ended
+        AND sessions.ended_at IS NULL AND sessions.expires_at > now
+        AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
+        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+      SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
+             greatest(now, (SELECT max(expires_at) FROM doomed)) + interval '6 minutes'
+      FROM caller, clock
+    )
+    SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
+  return rows[0]?.ended ?? null;
+}
+
+export interface ListedSession {
+  id: string;
+  openedAt: Date;
+  rotatedAt: Date;
+  expiresAt: Date;
+  ip: string | null;
+  userAgent: string | null;
+}
+
+/** The user's living sessions, latest used first. */
+export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
+  return await database.query`
+    SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
+           host(ip) AS ip, user_agent AS "userAgent"
+    FROM sessions JOIN users ON users.id = sessions.user_id, service
+    WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()
+      AND users.disabled_at IS NULL AND sessions.epoch = users.epoch + service.epoch
+      AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+    ORDER BY rotated_at DESC, sessions.id DESC
+    LIMIT 1000`;
+}

@@ -1,0 +1,188 @@
+/** What a token claims, and which token follows it: pure rules, with the primary's clock as an argument. */
+import { v7 as uuidv7 } from 'uuid';
+
+/** Claims of an access token (RFC 9068), `typ: at+jwt`. Times are NumericDates in whole seconds. */
+export interface AccessClaims {
+  iss: string;
+  sub: string;
+  aud: string;
+  client_id: string;
+  username: string;
+  scope?: string;
+  sid: string;
+  jti: string;
+  iat: number;
+  exp: number;
+  auth_time: number;
+  session_exp: number;
+}
+
+/** Claims of a refresh token, `typ: rt+jwt`: its audience is the issuer itself, its lineage is its session. */
+export interface RefreshClaims {
+  iss: string;
+  sub: string;
+  aud: string;
+  sid: string;
+  jti: string;
+  iat: number;
+  exp: number;
+  auth_time: number;
+  session_exp: number;
+}
+
+/** A session as the primary saw it at `now`; all times in seconds since 1970. */
+export interface Session {
+  id: string;
+  userId: string;
+  username: string;
+  scope: string;
+  /** Generation of its current refresh token. */
+  generation: number;
+  openedAt: number;
+  rotatedAt: number;
+  refreshExpiresAt: number;
+  expiresAt: number;
+  now: number;
+}
+
+export interface TokenRules {
+  issuer: string;
+  audience: string;
+  accessTtlSeconds: number;
+  reissueGraceSeconds: number;
+  /** Highest generation of an access token; 0 switches reissue off. */
+  reissueMax: number;
+}
+
+/** For first-party logins there is no OAuth client; RFC 9068 section 2.2 wants one all the same. */
+export const FIRST_PARTY_CLIENT_ID = 'gatehouse';
+
+/** A new lineage of access tokens for a session, at generation 0. */
+export function mintAccess(session: Session, rules: TokenRules): AccessClaims {
+  const iat = Math.floor(session.now);
+  return {
+    iss: rules.issuer,
+    sub: session.userId,
+    aud: rules.audience,
+    client_id: FIRST_PARTY_CLIENT_ID,
+    username: session.username,
+    ...(session.scope === '' ? {} : { scope: session.scope }),
+    sid: session.id,
+    jti: `${uuidv7()}.0`,
+    iat,
+    exp: Math.min(iat + rules.accessTtlSeconds, session.expiresAt),
+    auth_time: session.openedAt,
+    session_exp: session.expiresAt,
+  };
+}
+
+/** The current refresh token of a session. It depends on nothing but the session's row, so asking twice gives equal claims. */
+export function mintRefresh(session: Session, rules: TokenRules): RefreshClaims {
+  return {
+    iss: rules.issuer,
+    sub: session.userId,
+    aud: rules.issuer,
+    sid: session.id,
+    jti: `${session.id}.${session.generation}`,
+    iat: Math.floor(session.rotatedAt),
+    exp: session.refreshExpiresAt,
+    auth_time: session.openedAt,
+    session_exp: session.expiresAt,
+  };
+}
+
+/** Length of the time before `exp` in which a token is near its end, judged by its own life, in whole seconds. */
+export function windowSeconds(claims: { iat: number; exp: number }): number {
+  const life = claims.exp - claims.iat;
+  return Math.floor(Math.min(Math.max(0.2 * life, 30), 0.5 * life));
+}
+
+export function isNearEnd(claims: { iat: number; exp: number }, now: number): boolean {
+  return claims.exp - windowSeconds(claims) <= now;
+}
+
+/** `exp` is exclusive: at `exp` the token is expired (RFC 7519 section 4.1.4). */
+export function isExpired(claims: { exp: number }, now: number): boolean {
+  return now >= claims.exp;
+}
+
+/**
+ * What a live token, or one in its grace, is reissued as at `now`; null when it is not due, or when only `/refresh`
+ * helps. It is a function of the parent alone, so every replica and every parallel request finds the same claims.
+ */
+export function reissue(claims: AccessClaims, now: number, rules: TokenRules): AccessClaims | null {
+  if (now >= claims.exp + rules.reissueGraceSeconds) return null;
+  let latest = claims;
+  while (isNearEnd(latest, now)) {
+    const next = successor(latest, rules.reissueMax);
+    if (next === null) break;
+    latest = next;
+  }
+  return latest === claims || isExpired(latest, now) ? null : latest;
+}
+
+/** The next generation of the same lineage; null at the end of the session or of the lineage. */
+function successor(parent: AccessClaims, reissueMax: number): AccessClaims | null {
+  const { lineage, generation } = parseJti(parent.jti);
+  const iat = parent.exp - windowSeconds(parent);
+  const exp = Math.min(iat + (parent.exp - parent.iat), parent.session_exp);
+  if (generation >= reissueMax || exp <= parent.exp) return null;
+  return { ...parent, jti: `${lineage}.${generation + 1}`, iat, exp };
+}
+
+/** Splits a `jti` that {@link isAccessClaims} or {@link isRefreshClaims} has accepted. */
+export function parseJti(jti: string): { lineage: string; generation: number } {
+  const dot = jti.indexOf('.');
+  return { lineage: jti.slice(0, dot), generation: Number(jti.slice(dot + 1)) };
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const JTI = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.(?:0|[1-9][0-9]{0,8})$/;
+
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
+type Claims = Record<string, unknown>;
+
+/** Whether a payload whose signature holds is an access token's, each claim of its type and for this audience. */
+export function isAccessClaims(payload: unknown, rules: TokenRules): payload is AccessClaims {
+  return (
+    isClaims(payload) &&
+    payload['iss'] === rules.issuer &&
+    payload['aud'] === rules.audience &&
+    typeof payload['client_id'] === 'string' &&
+    typeof payload['username'] === 'string' &&
+    (payload['scope'] === undefined || typeof payload['scope'] === 'string') &&
+    hasSessionClaims(payload)
+  );
+}
+
+/** Whether a payload whose signature holds is a refresh token's. */
+export function isRefreshClaims(payload: unknown, rules: TokenRules): payload is RefreshClaims {
+  return (
+    isClaims(payload) &&
+    payload['iss'] === rules.issuer &&
+    payload['aud'] === rules.issuer &&
+    hasSessionClaims(payload) &&
+    parseJti(payload['jti'] as string).lineage === payload['sid']
+  );
+}
+
+function isClaims(payload: unknown): payload is Claims {
+  return typeof payload === 'object' && payload !== null && !Array.isArray(payload);
+}
+
+function hasSessionClaims(payload: Claims): boolean {
+  const { sub, sid, jti, iat, exp, auth_time, session_exp } = payload;
+  if (typeof sub !== 'string' || !UUID.test(sub)) return false;
+  if (typeof sid !== 'string' || !UUID.test(sid)) return false;
+  if (typeof jti !== 'string' || !JTI.test(jti)) return false;
+  if (!isDate(iat) || !isDate(exp) || !isDate(auth_time) || !isDate(session_exp)) return false;
+  // `auth_time` may lie after `iat`: a promoted primary's clock can be behind the one that opened the session.
+  return iat < exp && exp <= session_exp && auth_time < session_exp;
+}
+
+function isDate(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,35 @@
+/** GET /openapi.json and GET /docs: what this service speaks, from the schemas that it checks. */
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastifyPlugin from 'fastify-plugin';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+
+import { openapi } from './openapi.js';
+
+const MAX_AGE_SECONDS = 300;
+
+/** Collects routes: register it before them. */
+export const openapiDocument = fastifyPlugin<{ issuer: string }>(
+  async (app, { issuer }) => {
+    await app.register(swagger, {
+      openapi: { ...openapi, servers: [{ url: issuer }] } as never,
+      transform: jsonSchemaTransform,
+    });
+  },
+  { name: 'openapi-document' },
+);
+
+/** The document, and a page that shows it without fetching anything from elsewhere. */
+export const docsRoutes = fastifyPlugin(
+  async (app) => {
+    app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
+      reply.header('cache-control', `public, max-age=${MAX_AGE_SECONDS}`).send(app.swagger()),
+    );
+    await app.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: true,
+      uiConfig: { docExpansion: 'list', deepLinking: true, tryItOutEnabled: true },
+    });
+  },
+  { name: 'docs-routes', dependencies: ['openapi-document'] },
+);

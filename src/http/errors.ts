@@ -1,0 +1,175 @@
+/** The one place where an error becomes a status, a body and a header (contract section 4). */
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+
+import { DatabaseUnavailable } from '../database/prisma.js';
+import { AuthError, type AuthErrorCode } from '../domain/errors.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** How errors are written: problem details (RFC 9457) unless told otherwise. */
+    errors?: 'oauth';
+  }
+}
+
+interface Meaning {
+  status: number;
+  title: string;
+  detail: string;
+}
+
+const MEANINGS = {
+  invalid_request: { status: 400, title: 'Invalid request', detail: 'The request is malformed.' },
+  invalid_credentials: {
+    status: 401,
+    title: 'Invalid credentials',
+    detail: 'The user name or the password is wrong.',
+  },
+  invalid_token: {
+    status: 401,
+    title: 'Invalid token',
+    detail: 'The token is missing, malformed, expired or revoked.',
+  },
+  refresh_reused: {
+    status: 401,
+    title: 'Refresh token reused',
+    detail:
+      'This refresh token was used before. In case it was stolen, the session has been ended: log in again.',
+  },
+  refresh_superseded: {
+    status: 401,
+    title: 'Refresh token superseded',
+    detail: 'A newer refresh token of this session is in use. Use that one; the session lives on.',
+  },
+  invalid_client: {
+    status: 401,
+    title: 'Invalid client',
+    detail: 'The client id or the client secret is wrong.',
+  },
+  insufficient_scope: {
+    status: 403,
+    title: 'Insufficient scope',
+    detail: 'The client lacks the permission for this.',
+  },
+  csrf_rejected: {
+    status: 403,
+    title: 'Cross-site request rejected',
+    detail: 'The request came from another site.',
+  },
+  not_found: { status: 404, title: 'Not found', detail: 'There is nothing here.' },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'See the Allow header for what is.',
+  },
+  too_large: { status: 413, title: 'Content too large', detail: 'The body is larger than 16 KiB.' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'See the documentation for what is taken.',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'Wait as long as the Retry-After header says.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'Header fields too large',
+    detail: 'The headers are larger than 16 KiB.',
+  },
+  server_error: { status: 500, title: 'Server error', detail: 'Something went wrong on our side.' },
+  temporarily_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'The answer cannot be known right now. Nothing has changed for certain: ask again.',
+  },
+} as const satisfies Record<AuthErrorCode, Meaning>;
+
+/** How long to wait before asking again, where the error itself does not say. */
+const RETRY_AFTER_SECONDS = 1;
+
+const CODES_OF_STATUS: Record<number, AuthErrorCode> = {
+  404: 'not_found',
+  405: 'method_not_allowed',
+  413: 'too_large',
+  415: 'unsupported_media_type',
+  431: 'headers_too_large',
+};
+
+export function installErrors(app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => sendError(toAuthError(error), request, reply));
+  app.setNotFoundHandler((request, reply) => sendError(new AuthError('not_found'), request, reply));
+}
+
+/** Every error that can reach us, as one of ours; what nobody foresaw is a bug and says nothing. */
+function toAuthError(error: unknown): AuthError {
+  if (error instanceof AuthError) return error;
+  if (error instanceof DatabaseUnavailable) return new AuthError('temporarily_unavailable', { cause: error });
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const issues = error.validation.map(({ instancePath, message }) => ({
+      path: `${error.validationContext ?? ''}${instancePath}`,
+      message: message ?? 'is invalid',
+    }));
+    return new AuthError('invalid_request', { issues });
+  }
+  const { statusCode = 500, code } = error as Partial<FastifyError>;
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return new AuthError('temporarily_unavailable', { cause: error });
+  if (statusCode === 503) return new AuthError('temporarily_unavailable', { cause: error });
+  if (statusCode >= 400 && statusCode < 500)
+    return new AuthError(CODES_OF_STATUS[statusCode] ?? 'invalid_request', { cause: error });
+  return new AuthError('server_error', { cause: error });
+}
+
+function sendError(error: AuthError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, title, detail } = MEANINGS[error.code];
+  if (status >= 500)
+    request.log[status === 500 ? 'error' : 'warn']({ err: error.cause ?? error }, error.code);
+  setChallenge(error, request, reply);
+  if (status === 429 || status === 503)
+    reply.header('retry-after', String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
+  reply.code(status);
+  if (request.routeOptions.config.errors === 'oauth') {
+    return reply
+      .type('application/json; charset=utf-8')
+      .send({ error: error.code, error_description: error.detail ?? detail });
+  }
+  return reply.type('application/problem+json').send({
+    type: 'about:blank',
+    title,
+    status,
+    detail: error.detail ?? detail,
+    instance: request.id,
+    error: error.code,
+    ...(error.issues === undefined ? {} : { errors: error.issues }),
+  });
+}
+
+/** Every 401 names the way in (RFC 9110 section 15.5.2); a bearer challenge says `error` only about a token that was sent. */
+function setChallenge({ code }: AuthError, request: FastifyRequest, reply: FastifyReply): void {
+  if (MEANINGS[code].status !== 401) return;
+  if (code === 'invalid_client') {
+    reply.header('www-authenticate', 'Basic realm="gatehouse", charset="UTF-8"');
+    return;
+  }
+  const isAboutToken = code !== 'invalid_credentials' && request.carriesToken;
+  const error = isAboutToken ? `, error="invalid_token", error_description="${MEANINGS[code].detail}"` : '';
+  reply.header('www-authenticate', `Bearer realm="gatehouse"${error}`);
+}
+
+/** What Node itself refuses before there is a request: answered in the same shape, then the connection closes. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const isHeaderOverflow = error.code === 'HPE_HEADER_OVERFLOW';
+  const code = isHeaderOverflow ? 'headers_too_large' : 'invalid_request';
+  const { status, title, detail } = MEANINGS[code];
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail, error: code });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,46 @@
+/** Tells a known URL with a wrong method (405, with Allow) from an unknown one (404). */
+import fastifyPlugin from 'fastify-plugin';
+
+import { AuthError } from '../domain/errors.js';
+
+/**
+ * Remembers which methods each URL takes and answers all others itself: the router, not a second matcher of ours,
+ * decides what is the same URL. Register it before the routes.
+ */
+export const methodNotAllowed = fastifyPlugin(
+  (app, _options, done) => {
+    const urls = new Map<string, 'oauth' | undefined>();
+
+    app.addHook('onRoute', ({ url, config }) => {
+      if (url !== '*') urls.set(url, config?.errors);
+    });
+
+    app.decorate('refuseOtherMethods', () => {
+      for (const [url, errors] of [...urls]) {
+        const isTaken = (method: string) => app.hasRoute({ method, url });
+        const others = app.supportedMethods.filter((method) => !isTaken(method));
+        if (others.length === 0) continue;
+        const allow = app.supportedMethods.filter(isTaken).sort().join(', ');
+        app.route({
+          method: others,
+          url,
+          config: errors === undefined ? {} : { errors },
+          schema: { hide: true },
+          handler: (_request, reply) => {
+            reply.header('allow', allow);
+            throw new AuthError('method_not_allowed');
+          },
+        });
+      }
+    });
+    done();
+  },
+  { name: 'method-not-allowed' },
+);
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Call once, after all routes are registered. */
+    refuseOtherMethods: () => void;
+  }
+}

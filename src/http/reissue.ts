@@ -1,0 +1,24 @@
+/** The successor of a token near its end rides back on the answer. */
+import type { FastifyReply } from 'fastify';
+
+import type { Judgement } from '../domain/liveness.js';
+import { reissue, type TokenRules } from '../domain/tokens.js';
+import { markAsCarrier } from './carry.js';
+
+export const REFRESHED_TOKEN_HEADER = 'refreshed-api-token';
+
+/**
+ * Adds the header where the token stands and is due, also in the grace after its `exp`: deciding is the domain's,
+ * delivering is done here. No question is asked, so nothing can fail after the answer is known.
+ */
+export function carrySuccessor(
+  reply: FastifyReply,
+  { token, stands, now, memory }: Judgement,
+  rules: TokenRules,
+): void {
+  if (!stands || token?.kind !== 'access') return;
+  const successor = reissue(token.claims, now, rules);
+  if (successor === null) return;
+  reply.header(REFRESHED_TOKEN_HEADER, memory.ring.signAccess(successor));
+  markAsCarrier(reply);
+}

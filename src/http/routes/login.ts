@@ -1,0 +1,21 @@
+/** POST /login: a password becomes a session. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { sendPair } from '../pair.js';
+import { loginBody } from '../schemas.js';
+import { describe } from '../openapi.js';
+
+/** As much of a User-Agent as helps a person to recognise the device. */
+const USER_AGENT_CHARACTERS = 512;
+
+export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
+  app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
+    const device = {
+      ip: request.ip,
+      userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
+    };
+    return sendPair(reply, await gatehouse.logins.login(request.body, device));
+  });
+  done();
+};

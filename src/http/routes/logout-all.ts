@@ -1,0 +1,22 @@
+/** POST /logout-all: ends every session of the user, or every other one. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import { AuthError } from '../../domain/errors.js';
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { endAllSessions } from '../../domain/sessions.js';
+import { describe } from '../openapi.js';
+import { logoutAllBody } from '../schemas.js';
+
+export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
+  app,
+  { gatehouse },
+  done,
+) => {
+  app.post('/logout-all', { schema: { ...describe.logoutAll, body: logoutAllBody } }, async (request) => {
+    const exceptCurrent = request.body?.except_current === true;
+    const ended = await endAllSessions(gatehouse.database, request.claims, { exceptCurrent });
+    if (ended === null) throw new AuthError('invalid_token');
+    return { sessions_ended: ended };
+  });
+  done();
+};

@@ -1,0 +1,24 @@
+/** POST /revoke (RFC 7009): a refresh token ends its session, an access token its own lineage. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { revokeToken } from '../../domain/revocations.js';
+import { endSession } from '../../domain/sessions.js';
+import { describe } from '../openapi.js';
+import { tokenForm } from '../schemas.js';
+
+export const revokeRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
+  app.post(
+    '/revoke',
+    { schema: { ...describe.revoke, body: tokenForm }, config: { errors: 'oauth', permission: 'revoke' } },
+    async ({ client, judgement: { token } }, reply) => {
+      const actor = `client:${client.id}`;
+      // RFC 7009 section 2.2: a token that means nothing to us is as revoked as it can be.
+      if (token?.kind === 'access') await revokeToken(gatehouse.database, token.claims, actor);
+      if (token?.kind === 'refresh')
+        await endSession(gatehouse.database, token.claims, { reason: 'revoked', actor }, null);
+      return reply.code(200).send(null);
+    },
+  );
+  done();
+};

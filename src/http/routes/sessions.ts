@@ -1,0 +1,49 @@
+/** /sessions: where the user is logged in, and how to end one of them. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import { AuthError } from '../../domain/errors.js';
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { endSession, listSessions } from '../../domain/sessions.js';
+import { isUuid } from '../../domain/tokens.js';
+import { describe } from '../openapi.js';
+import { sessionParams } from '../schemas.js';
+
+export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
+  app,
+  { gatehouse },
+  done,
+) => {
+  app.get('/sessions', { schema: describe.sessions, config: { reissues: true } }, async ({ claims }) => {
+    const sessions = await listSessions(gatehouse.database, claims.sub);
+    return {
+      sessions: sessions.map(({ id, openedAt, rotatedAt, expiresAt, ip, userAgent }) => ({
+        id,
+        current: id === claims.sid,
+        created_at: openedAt.toISOString(),
+        last_used_at: rotatedAt.toISOString(),
+        expires_at: expiresAt.toISOString(),
+        ip,
+        user_agent: userAgent,
+      })),
+    };
+  });
+
+  app.delete(
+    '/sessions/:id',
+    { schema: { ...describe.endSession, params: sessionParams } },
+    async (request, reply) => {
+      const { id: sid } = request.params;
+      if (!isUuid(sid)) throw new AuthError('not_found');
+      const session = { sid, sub: request.claims.sub };
+      const { isKnown } = await endSession(
+        gatehouse.database,
+        session,
+        { reason: 'session_ended', actor: 'user' },
+        null,
+      );
+      if (!isKnown) throw new AuthError('not_found');
+      return reply.code(204).send(null);
+    },
+  );
+  done();
+};

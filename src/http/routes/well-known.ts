@@ -1,0 +1,41 @@
+/** /.well-known: the public keys (RFC 7517) and where everything is (RFC 8414). */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys.js';
+import { describe } from '../openapi.js';
+
+const METADATA_MAX_AGE_SECONDS = 3600;
+
+export const wellKnownRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
+  app,
+  { gatehouse },
+  done,
+) => {
+  const { issuer } = gatehouse.rules;
+  const authMethods = ['client_secret_basic', 'client_secret_post'];
+  const metadata = {
+    issuer,
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    introspection_endpoint: `${issuer}/introspect`,
+    introspection_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint: `${issuer}/revoke`,
+    revocation_endpoint_auth_methods_supported: authMethods,
+    // No OAuth flow: tokens come from /login.
+    response_types_supported: [],
+    grant_types_supported: [],
+  };
+
+  app.get('/.well-known/jwks.json', { schema: describe.jwks }, async (_request, reply) => {
+    // Asked with no token, the primary still tells whether a key came or went.
+    const { memory } = await gatehouse.liveness.judge(null);
+    reply.header('cache-control', `public, max-age=${JWKS_MAX_AGE_SECONDS}`).type('application/jwk-set+json');
+    return memory.ring.jwks;
+  });
+
+  app.get('/.well-known/oauth-authorization-server', { schema: describe.metadata }, (_request, reply) => {
+    reply.header('cache-control', `public, max-age=${METADATA_MAX_AGE_SECONDS}`);
+    return metadata;
+  });
+  done();
+};

@@ -1,0 +1,160 @@
+// A Gatehouse to test with: replicas in this process, users and clients, on a database of its own.
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import pino, { type Logger } from 'pino';
+
+import { buildApp } from '../../src/app.js';
+import { readConfig, type Config } from '../../src/config.js';
+import { openDatabase } from '../../src/database/prisma.js';
+import { addClient, type Permission } from '../../src/domain/clients.js';
+import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
+import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords.js';
+import type { AccessClaims } from '../../src/domain/tokens.js';
+import { addUser } from '../../src/domain/users.js';
+import { createTokenCodec } from '../../src/http/jwt.js';
+import { createTestDatabase, type TestDatabase } from './database.js';
+
+export const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
+
+/** Weak on purpose: what argon2id costs is not what most tests are about. */
+const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
+
+export interface TestUser {
+  id: string;
+  username: string;
+  password: string;
+}
+
+export interface TestClient {
+  id: string;
+  secret: string;
+}
+
+export interface TokenPair {
+  access_token: string;
+  token_type: 'Bearer';
+  expires_in: number;
+  refresh_token: string;
+  refresh_expires_in: number;
+  session_id: string;
+}
+
+export interface Replica {
+  app: FastifyInstance;
+  gatehouse: Gatehouse;
+}
+
+export interface House {
+  database: TestDatabase;
+  hasher: PasswordHasher;
+  /** Another replica on the same database, with its own pool and memory. */
+  replica: (options?: {
+    config?: Partial<Config>;
+    secrets?: [string, ...string[]];
+    logger?: Logger;
+    url?: string;
+  }) => Promise<Replica>;
+  user: (options?: { username?: string; scope?: string }) => Promise<TestUser>;
+  client: (permissions?: Permission[]) => Promise<TestClient>;
+  close: () => Promise<void>;
+}
+
+export const DEFAULTS: Config = { ...readConfig({}), issuer: 'http://gatehouse.test' };
+
+/** Opens a house; close it in `afterAll`. */
+export async function openHouse(): Promise<House> {
+  const database = await createTestDatabase();
+  const hasher = createPasswordHasher({ parameters: CHEAP });
+  const closing: (() => Promise<void>)[] = [];
+  const admin = openDatabase(database.url, { connections: 2 });
+  closing.push(() => admin.close());
+  return {
+    database,
+    hasher,
+    replica: async ({
+      config = {},
+      secrets = [SECRET],
+      logger = pino({ level: 'silent' }),
+      url = database.url,
+    } = {}) => {
+      const pool = openDatabase(url);
+      const rules = { ...DEFAULTS, ...config };
+      const gatehouse = await createGatehouse({
+        database: pool,
+        hasher,
+        createCodec: createTokenCodec,
+        rules,
+        jwtAlgorithm: rules.jwtAlgorithm,
+        secrets,
+      });
+      const app = await buildApp({ gatehouse, config: rules, logger });
+      closing.push(async () => {
+        await app.close();
+        await pool.close();
+      });
+      await app.ready();
+      return { app, gatehouse };
+    },
+    user: async ({ username = `user-${randomUUID()}`, scope = '' } = {}) => {
+      const password = `password of ${username}`;
+      const user = await addUser(admin, { username, passwordHash: await hasher.hash(password), scope });
+      if (user === null) throw new Error(`the user ${username} exists`);
+      return { id: user.id, username, password };
+    },
+    client: async (permissions = ['introspect', 'revoke']) => {
+      const client = await addClient(admin, `client-${randomUUID()}`, permissions);
+      if (client === null) throw new Error('the client exists');
+      return client;
+    },
+    close: async () => {
+      for (const close of closing.reverse()) await close();
+      await database.drop();
+    },
+  };
+}
+
+export function bearer(token: string): { authorization: string } {
+  return { authorization: `Bearer ${token}` };
+}
+
+export function basic({ id, secret }: TestClient): { authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` };
+}
+
+/** Logs in and returns the pair; fails the test when that is refused. */
+export async function login({ app }: Replica, { username, password }: TestUser): Promise<TokenPair> {
+  const response = await app.inject({ method: 'POST', url: '/login', payload: { username, password } });
+  if (response.statusCode !== 200) throw new Error(`login: ${response.statusCode} ${response.body}`);
+  return response.json<TokenPair>();
+}
+
+export function refresh({ app }: Replica, refreshToken: string): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'POST', url: '/refresh', payload: { refresh_token: refreshToken } });
+}
+
+export function postForm(
+  { app }: Replica,
+  url: '/introspect' | '/revoke',
+  client: TestClient,
+  parameters: Record<string, string>,
+): Promise<LightMyRequestResponse> {
+  return app.inject({
+    method: 'POST',
+    url,
+    headers: { ...basic(client), 'content-type': 'application/x-www-form-urlencoded' },
+    payload: new URLSearchParams(parameters).toString(),
+  });
+}
+
+export function introspect(
+  replica: Replica,
+  client: TestClient,
+  token: string,
+): Promise<LightMyRequestResponse> {
+  return postForm(replica, '/introspect', client, { token });
+}
+
+/** The claims of a token, unverified; those of a refresh token are some of these. */
+export function claimsOf(token: string): AccessClaims {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as AccessClaims;
+}
