@@ -1,8 +1,10 @@
 // DATA_DIR: private to its owner, with the embedded cluster and the password to it.
 import { randomBytes } from 'node:crypto';
 import {
+  access,
   chmod,
   chown,
+  constants,
   link,
   mkdir,
   readFile,
@@ -45,8 +47,8 @@ export async function openDataDirectory(dataDir: string): Promise<DataDirectory>
 async function makePrivate(path: string): Promise<string> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    await refuseShared(path);
-    await chmod(path, 0o700);
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    await closeToOthers(path);
     return await realpath(path);
   } catch (error) {
     if (error instanceof StartError) throw error;
@@ -58,11 +60,11 @@ async function makePrivate(path: string): Promise<string> {
 }
 
 /** Closing a directory to others is fine when it is ours, and a disaster when it is /tmp. */
-async function refuseShared(path: string): Promise<void> {
+async function closeToOthers(path: string): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & 0o077) === 0) return;
   const names = await readdir(path);
-  if (names.length === 0 || names.includes('postgres.password')) return;
+  if (names.length === 0 || names.includes('postgres.password')) return chmod(path, 0o700);
   throw new StartError(
     `DATA_DIR ${path} is open to other users and holds other files. Set DATA_DIR to a directory of its own, or chmod 700 it.`,
   );

@@ -94,13 +94,17 @@ async function takeSeat(
 ): Promise<Seat> {
   const deadline = Date.now() + ENTER_DEADLINE_MS;
   let failedStarts = 0;
+  let isOurStart = false;
   while (Date.now() < deadline) {
     signal?.throwIfAborted();
     const running = await findPostmaster(place.cluster);
     if (running === undefined) {
-      if (!(await start(place, onlyPort, failedStarts))) failedStarts += 1;
+      const outcome = await start(place, onlyPort, failedStarts);
+      isOurStart = outcome === 'ready';
+      if (outcome === 'exited') failedStarts += 1;
     } else if (running.isReady && running.port === (onlyPort ?? running.port)) {
       const seat = await join(place, role, running.port);
+      if (seat === 'wrong password') return await refusePassword(place, isOurStart);
       if (seat !== undefined) return seat;
     }
     await sleep(10);
@@ -110,29 +114,36 @@ async function takeSeat(
   );
 }
 
-/** Answers whether the attempt may be repeated without counting it. */
 async function start(
   { cluster }: DataDirectory,
   onlyPort: number | undefined,
   failedStarts: number,
-): Promise<boolean> {
+): Promise<'ready' | 'locked' | 'exited'> {
   const outcome = await startPostmaster(cluster, onlyPort ?? (await choosePort(cluster)));
-  if (outcome.is === 'ready') return true;
   if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
     throw new StartError(
       `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
     );
   }
   // Whoever was faster, or the last process of a server that died, needs a moment.
-  await sleep(50 * (failedStarts + 1));
-  return outcome.is === 'locked';
+  if (outcome.is !== 'ready') await sleep(50 * (failedStarts + 1));
+  return outcome.is;
 }
 
 /** Connects and takes the locks; undefined when the server is just going or coming. */
-async function join(place: DataDirectory, role: Role, port: number): Promise<Seat | undefined> {
-  const client = connectLater(place, role, port);
+async function join(
+  place: DataDirectory,
+  role: Role,
+  port: number,
+): Promise<Seat | 'wrong password' | undefined> {
+  const client = createSeatClient(place, role, port);
   try {
     await client.connect();
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    return hasCode(error, '28P01') ? 'wrong password' : undefined;
+  }
+  try {
     // Waits while the last one out is stopping the server, which then ends this connection.
     await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE]);
     if (role === 'service') await claimService(place, client);
@@ -140,15 +151,19 @@ async function join(place: DataDirectory, role: Role, port: number): Promise<Sea
   } catch (error) {
     await leaveSeat(place, { client, port });
     if (error instanceof StartError) throw error;
-    if (!hasCode(error, '28P01')) return undefined;
-    throw new StartError(
-      `${place.path}/postgres.password does not open the embedded PostgreSQL. Restore that file, or set another DATA_DIR.`,
-      { cause: error },
-    );
+    return undefined;
   }
 }
 
-function connectLater(place: DataDirectory, role: Role, port: number): pg.Client {
+async function refusePassword(place: DataDirectory, isOurStart: boolean): Promise<never> {
+  // Nobody else got in either. One that we found running may have others inside, from before the file changed.
+  if (isOurStart) await stopPostmaster(place.cluster);
+  throw new StartError(
+    `${place.path}/postgres.password does not open the embedded PostgreSQL. Restore that file, or set another DATA_DIR.`,
+  );
+}
+
+function createSeatClient(place: DataDirectory, role: Role, port: number): pg.Client {
   const client = new pg.Client({
     host: '127.0.0.1',
     port,

@@ -57,15 +57,22 @@ export async function ensureCluster(cluster: Cluster, setup: string): Promise<vo
     await rename(draft, cluster.directory);
     await syncDirectory(dirname(cluster.directory));
   } catch (error) {
+    await rm(draft, { recursive: true, force: true });
     // The winner of a race sweeps the others' drafts away.
-    if (!(await isCluster(cluster.directory))) {
-      throw new StartError(
-        `The embedded PostgreSQL could not be set up in ${cluster.directory}: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
-    }
+    if (!(await isCluster(cluster.directory))) throw explainSetup(cluster, error);
   }
   await removeDrafts(cluster);
+}
+
+function explainSetup({ directory }: Cluster, error: unknown): StartError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const advice = reason.includes('user does not exist')
+    ? 'Give this user a name in /etc/passwd'
+    : 'Set another DATA_DIR';
+  return new StartError(
+    `The embedded PostgreSQL could not be set up in ${directory}: ${reason}. ${advice}, or set DATABASE_URL.`,
+    { cause: error },
+  );
 }
 
 async function isCluster(directory: string): Promise<boolean> {
@@ -102,7 +109,16 @@ async function initialise({ binaries, launcher }: Cluster, draft: string, setup:
   ]);
   // The superuser `postgres` has no password, hence no way in. Written over initdb's file, which keeps its owner.
   await writeFile(join(draft, 'pg_hba.conf'), 'host all all 127.0.0.1/32 scram-sha-256\n');
-  await runProgram(launcher, binaries.postgres, ['--single', '-D', draft, 'postgres'], setup);
+  // A statement that fails ends it, and is not repeated in what it says: it may hold a password.
+  const options = [
+    '-c',
+    'exit_on_error=on',
+    '-c',
+    'log_min_error_statement=panic',
+    '-c',
+    'log_checkpoints=off',
+  ];
+  await runProgram(launcher, binaries.postgres, ['--single', '-D', draft, ...options, 'postgres'], setup);
 }
 
 /** Makes the move itself survive a power cut; its content was synchronised by PostgreSQL. */
@@ -111,31 +127,28 @@ async function syncDirectory(directory: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
+/** Those of attempts that were interrupted; of one that still runs, what it lets us: it sweeps up after itself. */
 async function removeDrafts({ directory }: Cluster): Promise<void> {
   const names = await readdir(dirname(directory));
   const drafts = names.filter((name) => name.startsWith(`${basename(directory)}.new-`));
-  await Promise.all(
-    drafts.map((name) => rm(join(dirname(directory), name), { recursive: true, force: true })),
-  );
+  const removals = drafts.map((name) => rm(join(dirname(directory), name), { recursive: true, force: true }));
+  await Promise.allSettled(removals);
 }
 
-/** The server that runs on the cluster, or undefined. A postmaster.pid from before a power cut is no server. */
+/** The server that runs on the cluster, or undefined: a postmaster.pid may be left from before a power cut. */
 export async function findPostmaster({ directory }: Cluster): Promise<Postmaster | undefined> {
-  const file = join(directory, 'postmaster.pid');
-  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const text = await readFile(pidFileOf(directory), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const lines = text.split('\n');
   const pid = Number(lines[0]);
   // A file that is being written: look again soon.
   if (!Number.isInteger(pid) || pid <= 0) return { pid: 0, port: 0, isReady: false };
-  if (!isAlive(pid)) return undefined;
-  if (await isPostmaster(pid, directory)) {
-    return { pid, port: Number(lines[3]), isReady: lines[7]?.trim() === 'ready' };
-  }
-  // The number belongs to another process by now, as in a restarted container. PostgreSQL would believe the file, so
-  // it goes; a server that is alive nevertheless still holds the shared memory, and PostgreSQL checks that too.
-  await rm(file, { force: true });
-  return undefined;
+  if (!isAlive(pid) || !(await isPostmaster(pid, directory))) return undefined;
+  return { pid, port: Number(lines[3]), isReady: lines[7]?.trim() === 'ready' };
+}
+
+function pidFileOf(directory: string): string {
+  return join(directory, 'postmaster.pid');
 }
 
 function isAlive(pid: number): boolean {
@@ -159,7 +172,7 @@ async function isPostmaster(pid: number, directory: string): Promise<boolean> {
 /** `exited` carries PostgreSQL's own reason; `locked` that a server runs which is not ours to see, or just ends. */
 export type StartOutcome = { is: 'ready' } | { is: 'locked' } | { is: 'exited'; reason: string };
 
-/** Starts a server and waits until it takes connections, recovery after a crash included. */
+/** Starts a server, where none is found, and waits until it takes connections, recovery after a crash included. */
 export async function startPostmaster(cluster: Cluster, port: number): Promise<StartOutcome> {
   const { directory, binaries, launcher } = cluster;
   const settings = {
@@ -200,10 +213,13 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<S
 /**
  * PostgreSQL keeps two servers off one cluster by process number and shared memory, which two containers on one volume
  * do not share. A file lock they do share: the server inherits it and holds it until its last process is gone.
+ * Under the lock a postmaster.pid is stale, and goes: in a restarted container its number may belong to somebody else
+ * by now, whom PostgreSQL would take for a server.
  */
 function lockFirst(directory: string): string[] {
   if (process.platform !== 'linux') return [];
-  return ['flock', '--nonblock', '--no-fork', `--conflict-exit-code=${LOCKED}`, `${directory}.lock`];
+  const lock = ['flock', '--nonblock', '--no-fork', `--conflict-exit-code=${LOCKED}`, `${directory}.lock`];
+  return [...lock, 'sh', '-c', 'rm -f "$0" && exec "$@"', pidFileOf(directory)];
 }
 
 async function openLog(path: string) {

@@ -8,6 +8,7 @@ import { createMemory } from './memory.js';
 import type { PasswordHasher } from './passwords.js';
 import { loadRing, type CreateTokenCodec } from './ring.js';
 import type { SessionRules } from './sessions.js';
+import { createThrottle } from './throttle.js';
 import type { TokenRules } from './tokens.js';
 
 export interface Gatehouse {
@@ -47,5 +48,10 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
   });
   if (!memory.recall().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
   const liveness = createLiveness(database, memory);
-  return { database, rules, liveness, logins: createLogins({ database, memory, liveness, hasher, rules }) };
+  return {
+    database,
+    rules,
+    liveness,
+    logins: createLogins({ database, memory, liveness, hasher, throttle: createThrottle(database), rules }),
+  };
 }

@@ -2,6 +2,7 @@
 import type { Database } from '../database/prisma.js';
 import { pruneKeys } from './keys.js';
 import { prune } from './revocations.js';
+import { pruneAttempts } from './throttle.js';
 
 const INTERVAL_MS = 60_000;
 
@@ -12,7 +13,7 @@ const INTERVAL_MS = 60_000;
  */
 export function startHousekeeping(
   database: Database,
-  onDone: (gone: { rows: number; keys: number }) => void,
+  onDone: (gone: { rows: number; attempts: number; keys: number }) => void,
   onError: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController();
@@ -22,7 +23,7 @@ export function startHousekeeping(
   async function tidy(): Promise<void> {
     try {
       const rows = await prune(database, { waitTurn: false, signal: stopping.signal });
-      onDone({ rows, keys: await pruneKeys(database) });
+      onDone({ rows, attempts: await pruneAttempts(database), keys: await pruneKeys(database) });
     } catch (error) {
       onError(error);
     }

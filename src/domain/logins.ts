@@ -7,6 +7,7 @@ import type { PasswordHasher } from './passwords.js';
 import type { ClaimsOf } from './ring.js';
 import { endSession, openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
 import { mintAccess, mintRefresh, type Session, type TokenRules } from './tokens.js';
+import type { Throttle } from './throttle.js';
 import { authenticate } from './users.js';
 
 /** What the holder of a session carries; lifetimes in seconds from now. */
@@ -20,7 +21,7 @@ export interface TokenPair {
 
 export interface Logins {
   /**
-   * @throws {AuthError} invalid_credentials, temporarily_unavailable
+   * @throws {AuthError} too_many_requests, invalid_credentials, temporarily_unavailable
    * @throws {DatabaseUnavailable}
    */
   login: (credentials: { username: string; password: string }, device: Device) => Promise<TokenPair>;
@@ -54,9 +55,10 @@ export function createLogins(options: {
   memory: ReplicaMemory;
   liveness: Liveness;
   hasher: PasswordHasher;
+  throttle: Throttle;
   rules: TokenRules & SessionRules;
 }): Logins {
-  const { database, memory, liveness, hasher, rules } = options;
+  const { database, memory, liveness, hasher, throttle, rules } = options;
 
   function pairOf(session: Session): TokenPair {
     const { ring } = memory.recall();
@@ -69,6 +71,13 @@ export function createLogins(options: {
       refreshExpiresIn: refresh.exp - Math.floor(session.now),
       sessionId: session.id,
     };
+  }
+
+  async function prove(username: string, password: string, device: Device): Promise<Session & Versions> {
+    const user = await authenticate(database, hasher, username, password);
+    const opened = await openSession(database, user, device, rules);
+    if (opened === null) throw new AuthError('invalid_credentials');
+    return opened;
   }
 
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
@@ -92,9 +101,13 @@ export function createLogins(options: {
 
   return {
     login: async ({ username, password }, device) => {
-      const user = await authenticate(database, hasher, username, password);
-      const opened = await openSession(database, user, device, rules);
-      if (opened === null) throw new AuthError('invalid_credentials');
+      const giveBack = await throttle.takeAttempt(username, device.ip);
+      const opened = await prove(username, password, device).catch(async (error: unknown) => {
+        // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
+        if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await giveBack();
+        throw error;
+      });
+      await giveBack();
       const { keysVersion, clientsVersion, ...session } = opened;
       if (memory.recall().ring.version !== keysVersion) await memory.catchUp({ keysVersion, clientsVersion });
       return pairOf(session);
