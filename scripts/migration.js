@@ -5,13 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findBinaries } from '../dist/database/postgres-binaries.js';
-import {
-  choosePort,
-  ensureCluster,
-  startPostmaster,
-  stopPostmaster,
-} from '../dist/database/postgres-cluster.js';
+import { ensureCluster } from '../dist/database/postgres-cluster.js';
 import { findLauncher } from '../dist/database/postgres-launcher.js';
+import { choosePort, startPostmaster, stopPostmaster } from '../dist/database/postgres-server.js';
 import { diffMigrations } from '../dist/database/schema-engine.js';
 
 const migrations = join(dirname(fileURLToPath(import.meta.url)), '../prisma/migrations');

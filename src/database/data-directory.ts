@@ -1,23 +1,10 @@
 // DATA_DIR: private to its owner, with the embedded cluster and the password to it.
-import { randomBytes } from 'node:crypto';
-import {
-  access,
-  chmod,
-  chown,
-  constants,
-  link,
-  mkdir,
-  readFile,
-  readdir,
-  realpath,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { access, chmod, chown, constants, mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { findBinaries, hasCode } from './postgres-binaries.js';
 import { ensureCluster, type Cluster } from './postgres-cluster.js';
 import { findLauncher } from './postgres-launcher.js';
+import { keepSecret } from './secret-file.js';
 import { StartError } from './start-error.js';
 
 export interface DataDirectory {
@@ -36,7 +23,7 @@ export async function openDataDirectory(dataDir: string): Promise<DataDirectory>
   if (launcher.owner !== undefined && !launcher.reachesAll)
     await chown(path, launcher.owner.uid, launcher.owner.gid);
   const cluster: Cluster = { directory, binaries, launcher, settings: {} };
-  const password = await readPassword(path);
+  const password = await keepSecret(join(path, 'postgres.password'));
   await ensureCluster(
     cluster,
     `CREATE ROLE gatehouse LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER gatehouse;\n`,
@@ -68,21 +55,4 @@ async function closeToOthers(path: string): Promise<void> {
   throw new StartError(
     `DATA_DIR ${path} is open to other users and holds other files. Set DATA_DIR to a directory of its own, or chmod 700 it.`,
   );
-}
-
-/** Made once. Written aside and linked into place: two first starts end up with the same one, complete. */
-async function readPassword(path: string): Promise<string> {
-  const file = join(path, 'postgres.password');
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  try {
-    const existing = await readFile(file, 'utf8').catch(() => undefined);
-    if (existing !== undefined) return existing.trim();
-    await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true });
-    await link(draft, file).catch((error: unknown) => {
-      if (!hasCode(error, 'EEXIST')) throw error as Error;
-    });
-    return (await readFile(file, 'utf8')).trim();
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

@@ -1,12 +1,7 @@
 // The embedded PostgreSQL under DATA_DIR: whoever needs it starts it, and the last one out stops it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
-import { hasCode } from './postgres-binaries.js';
-import { choosePort, findPostmaster, startPostmaster, stopPostmaster } from './postgres-cluster.js';
-import { StartError } from './start-error.js';
-
-export type Role = 'service' | 'visitor';
+import { leaveSeat, takeSeat, type Role, type Seat } from './embedded-seat.js';
 
 export interface EmbeddedDatabase {
   /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
@@ -17,21 +12,6 @@ export interface EmbeddedDatabase {
   leave(): Promise<void>;
 }
 
-/** A seat is a connection that holds our locks: PostgreSQL takes them back however a process ends. */
-interface Seat {
-  client: pg.Client;
-  port: number;
-}
-
-/** Shared by everybody inside, so that only the last one out gets it alone. */
-const PRESENCE = 7_041_776_201;
-/** Held alone, by the service. */
-const SERVICE = 7_041_776_202;
-
-const ENTER_DEADLINE_MS = 60_000;
-const MOST_FAILED_STARTS = 5;
-/** A service that was killed a moment ago may still be seen inside. */
-const SERVICE_PATIENCE_MS = 1_000;
 const LONGEST_BACKOFF_MS = 2_000;
 
 /**
@@ -63,17 +43,15 @@ function keepSeat(place: DataDirectory, first: Seat): () => Promise<void> {
     });
   };
   const recover = async (): Promise<void> => {
-    for (
-      let backoffMs = 50;
-      !leaving.signal.aborted;
-      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS)
-    ) {
+    let backoffMs = 50;
+    while (!leaving.signal.aborted) {
       const taken = await takeSeat(place, 'service', first.port, leaving.signal).catch(() => undefined);
       if (taken !== undefined) {
         sit(taken);
         return;
       }
       await sleep(backoffMs);
+      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
     }
   };
 
@@ -85,135 +63,9 @@ function keepSeat(place: DataDirectory, first: Seat): () => Promise<void> {
   };
 }
 
-/** Starts PostgreSQL if need be, joins those inside and, as a service, makes sure to be the only one. */
-async function takeSeat(
-  place: DataDirectory,
-  role: Role,
-  onlyPort?: number,
-  signal?: AbortSignal,
-): Promise<Seat> {
-  const deadline = Date.now() + ENTER_DEADLINE_MS;
-  let failedStarts = 0;
-  let isOurStart = false;
-  while (Date.now() < deadline) {
-    signal?.throwIfAborted();
-    const running = await findPostmaster(place.cluster);
-    if (running === undefined) {
-      const outcome = await start(place, onlyPort, failedStarts);
-      isOurStart = outcome === 'ready';
-      if (outcome === 'exited') failedStarts += 1;
-    } else if (running.isReady && running.port === (onlyPort ?? running.port)) {
-      const seat = await join(place, role, running.port);
-      if (seat === 'wrong password') return await refusePassword(place, isOurStart);
-      if (seat !== undefined) return seat;
-    }
-    await sleep(10);
-  }
-  throw new StartError(
-    `The embedded PostgreSQL in ${place.path} does not answer; perhaps another container holds it. End what holds it, set another DATA_DIR, or set DATABASE_URL. Its log is ${place.cluster.directory}.log.`,
-  );
-}
-
-async function start(
-  { cluster }: DataDirectory,
-  onlyPort: number | undefined,
-  failedStarts: number,
-): Promise<'ready' | 'locked' | 'exited'> {
-  const outcome = await startPostmaster(cluster, onlyPort ?? (await choosePort(cluster)));
-  if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
-    throw new StartError(
-      `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
-    );
-  }
-  // Whoever was faster, or the last process of a server that died, needs a moment.
-  if (outcome.is !== 'ready') await sleep(50 * (failedStarts + 1));
-  return outcome.is;
-}
-
-/** Connects and takes the locks; undefined when the server is just going or coming. */
-async function join(
-  place: DataDirectory,
-  role: Role,
-  port: number,
-): Promise<Seat | 'wrong password' | undefined> {
-  const client = createSeatClient(place, role, port);
-  try {
-    await client.connect();
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    return hasCode(error, '28P01') ? 'wrong password' : undefined;
-  }
-  try {
-    // Waits while the last one out is stopping the server, which then ends this connection.
-    await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE]);
-    if (role === 'service') await claimService(place, client);
-    return { client, port };
-  } catch (error) {
-    await leaveSeat(place, { client, port });
-    if (error instanceof StartError) throw error;
-    return undefined;
-  }
-}
-
-async function refusePassword(place: DataDirectory, isOurStart: boolean): Promise<never> {
-  // Nobody else got in either. One that we found running may have others inside, from before the file changed.
-  if (isOurStart) await stopPostmaster(place.cluster);
-  throw new StartError(
-    `${place.path}/postgres.password does not open the embedded PostgreSQL. Restore that file, or set another DATA_DIR.`,
-  );
-}
-
-function createSeatClient(place: DataDirectory, role: Role, port: number): pg.Client {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: 'gatehouse',
-    password: place.password,
-    database: 'gatehouse',
-    application_name: `gatehouse ${role} (process ${process.pid})`,
-    connectionTimeoutMillis: 5_000,
-    statement_timeout: 5_000,
-  });
-  // Without a listener a server that dies would end the process.
-  client.on('error', () => undefined);
-  return client;
-}
-
-async function claimService(place: DataDirectory, client: pg.Client): Promise<void> {
-  const deadline = Date.now() + SERVICE_PATIENCE_MS;
-  do {
-    const { rows } = await client.query<{ isOurs: boolean }>('SELECT pg_try_advisory_lock($1) AS "isOurs"', [
-      SERVICE,
-    ]);
-    if (rows[0]?.isOurs === true) return;
-    await sleep(50);
-  } while (Date.now() < deadline);
-  throw new StartError(
-    `Another Gatehouse already serves from ${place.path}. Set DATA_DIR to another directory, or DATABASE_URL to run several replicas on one PostgreSQL.`,
-  );
-}
-
 async function isNeverMigrated({ client }: Seat): Promise<boolean> {
   const { rows } = await client.query<{ isEmpty: boolean }>(
     `SELECT to_regclass('public._prisma_migrations') IS NULL AS "isEmpty"`,
   );
   return rows[0]?.isEmpty === true;
-}
-
-/**
- * Gives back what we share before asking for it alone: were two leaving at once and asked first, neither would get it.
- * Whoever comes in meanwhile waits for the lock, loses the connection, and starts the server anew.
- */
-async function leaveSeat({ cluster }: DataDirectory, { client }: Seat): Promise<void> {
-  try {
-    await client.query('SELECT pg_advisory_unlock_all()');
-    const { rows } = await client.query<{ isLast: boolean }>('SELECT pg_try_advisory_lock($1) AS "isLast"', [
-      PRESENCE,
-    ]);
-    if (rows[0]?.isLast === true) await stopPostmaster(cluster);
-  } catch {
-    // The connection is gone, and our locks with it.
-  } finally {
-    await client.end().catch(() => undefined);
-  }
 }

@@ -38,6 +38,21 @@ export async function migrate(url: string): Promise<string[]> {
   }
 }
 
+/** The migrations that `migrate` would apply, oldest first. Changes nothing; throws StartError as `migrate` does. */
+export async function listPending(url: string): Promise<string[]> {
+  const client = await openFirstConnection(url);
+  try {
+    const names = await listMigrations();
+    const rows = await readHistory(client);
+    refuseNewer(rows, names);
+    return findPending(rows, names);
+  } catch (error) {
+    throw explainDatabaseError(error, url);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
 async function migrateAlone(client: pg.Client, url: string, names: string[]): Promise<string[]> {
   await lock(client);
   // Read again: whoever held the lock before us has most likely done the work.

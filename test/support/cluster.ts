@@ -7,14 +7,9 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/database/migrate.js';
 import { findBinaries } from '../../src/database/postgres-binaries.js';
-import {
-  choosePort,
-  ensureCluster,
-  startPostmaster,
-  stopPostmaster,
-  type Cluster,
-} from '../../src/database/postgres-cluster.js';
+import { ensureCluster, type Cluster } from '../../src/database/postgres-cluster.js';
 import { findLauncher } from '../../src/database/postgres-launcher.js';
+import { choosePort, startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {

@@ -1,0 +1,153 @@
+// Who is inside the embedded PostgreSQL: one connection each, with locks that say who must not be disturbed.
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { DataDirectory } from './data-directory.js';
+import { hasCode } from './postgres-binaries.js';
+import { choosePort, findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
+import { StartError } from './start-error.js';
+
+export type Role = 'service' | 'visitor';
+
+/** A seat is a connection that holds our locks: PostgreSQL takes them back however a process ends. */
+export interface Seat {
+  client: pg.Client;
+  port: number;
+}
+
+/** Shared by everybody inside, so that only the last one out gets it alone. */
+const PRESENCE = 7_041_776_201;
+/** Held alone, by the service. */
+const SERVICE = 7_041_776_202;
+
+const ENTER_DEADLINE_MS = 60_000;
+const MOST_FAILED_STARTS = 5;
+/** A service that was killed a moment ago may still be seen inside. */
+const SERVICE_PATIENCE_MS = 1_000;
+
+/**
+ * Starts PostgreSQL if need be, joins those inside and, as a service, makes sure to be the only one.
+ * With `onlyPort` it takes no server on another port, and waits until that one has stopped. Throws StartError.
+ */
+export async function takeSeat(
+  place: DataDirectory,
+  role: Role,
+  onlyPort?: number,
+  signal?: AbortSignal,
+): Promise<Seat> {
+  const deadline = Date.now() + ENTER_DEADLINE_MS;
+  let failedStarts = 0;
+  let isOurStart = false;
+  while (Date.now() < deadline) {
+    signal?.throwIfAborted();
+    const running = await findPostmaster(place.cluster);
+    if (running === undefined) {
+      const outcome = await start(place, onlyPort, failedStarts);
+      isOurStart = outcome === 'ready';
+      if (outcome === 'exited') failedStarts += 1;
+    } else if (running.isReady && running.port === (onlyPort ?? running.port)) {
+      const seat = await join(place, role, running.port);
+      if (seat === 'wrong password') return await refusePassword(place, isOurStart);
+      if (seat !== undefined) return seat;
+    }
+    await sleep(10);
+  }
+  throw new StartError(
+    `The embedded PostgreSQL in ${place.path} does not answer; perhaps another container holds it. End what holds it, set another DATA_DIR, or set DATABASE_URL. Its log is ${place.cluster.directory}.log.`,
+  );
+}
+
+async function start(
+  { cluster }: DataDirectory,
+  onlyPort: number | undefined,
+  failedStarts: number,
+): Promise<'ready' | 'locked' | 'exited'> {
+  const outcome = await startPostmaster(cluster, onlyPort ?? (await choosePort(cluster)));
+  if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
+    throw new StartError(
+      `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
+    );
+  }
+  // Whoever was faster, or the last process of a server that died, needs a moment.
+  if (outcome.is !== 'ready') await sleep(50 * (failedStarts + 1));
+  return outcome.is;
+}
+
+/** Connects and takes the locks; undefined when the server is just going or coming. */
+async function join(
+  place: DataDirectory,
+  role: Role,
+  port: number,
+): Promise<Seat | 'wrong password' | undefined> {
+  const client = createSeatClient(place, role, port);
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    return hasCode(error, '28P01') ? 'wrong password' : undefined;
+  }
+  try {
+    // Waits while the last one out is stopping the server, which then ends this connection.
+    await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE]);
+    if (role === 'service') await claimService(place, client);
+    return { client, port };
+  } catch (error) {
+    await leaveSeat(place, { client, port });
+    if (error instanceof StartError) throw error;
+    return undefined;
+  }
+}
+
+async function refusePassword(place: DataDirectory, isOurStart: boolean): Promise<never> {
+  // Nobody else got in either. One that we found running may have others inside, from before the file changed.
+  if (isOurStart) await stopPostmaster(place.cluster);
+  throw new StartError(
+    `${place.path}/postgres.password does not open the embedded PostgreSQL. Restore that file, or set another DATA_DIR.`,
+  );
+}
+
+function createSeatClient(place: DataDirectory, role: Role, port: number): pg.Client {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'gatehouse',
+    password: place.password,
+    database: 'gatehouse',
+    application_name: `gatehouse ${role} (process ${process.pid})`,
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 5_000,
+  });
+  // Without a listener a server that dies would end the process.
+  client.on('error', () => undefined);
+  return client;
+}
+
+async function claimService(place: DataDirectory, client: pg.Client): Promise<void> {
+  const deadline = Date.now() + SERVICE_PATIENCE_MS;
+  do {
+    if (await tryLock(client, SERVICE)) return;
+    await sleep(50);
+  } while (Date.now() < deadline);
+  throw new StartError(
+    `Another Gatehouse already serves from ${place.path}. Set DATA_DIR to another directory, or DATABASE_URL to run several replicas on one PostgreSQL.`,
+  );
+}
+
+/**
+ * Gives back what we share before asking for it alone: were two leaving at once and asked first, neither would get it.
+ * Whoever comes in meanwhile waits for the lock, loses the connection, and starts the server anew.
+ */
+export async function leaveSeat({ cluster }: DataDirectory, { client }: Seat): Promise<void> {
+  try {
+    await client.query('SELECT pg_advisory_unlock_all()');
+    if (await tryLock(client, PRESENCE)) await stopPostmaster(cluster);
+  } catch {
+    // The connection is gone, and our locks with it.
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function tryLock(client: pg.Client, key: number): Promise<boolean> {
+  const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [key]);
+  return rows[0]?.got === true;
+}
