@@ -17,7 +17,7 @@ const CLIENT_ID = 'demo-service';
 export async function createDemo(
   database: Database,
   hasher: PasswordHasher,
-  { dataDir, url }: { dataDir: string; url: string },
+  { dataDir, port }: { dataDir: string; port: number },
 ): Promise<{ file: string; text: string } | null> {
   const [found] = await database.query<{ isEmpty: boolean }>`
     SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM clients) AS "isEmpty"`;
@@ -31,7 +31,7 @@ export async function createDemo(
   });
   if (client === null || user === null) return null;
   const file = join(dataDir, 'demo.txt');
-  const text = lines(url, password, client.secret);
+  const text = lines(`http://localhost:${port}`, password, client.secret);
   await writeFile(file, text, { mode: 0o600 });
   return { file, text };
 }
@@ -50,11 +50,12 @@ curl -s ${url}/introspect -u '${CLIENT_ID}:${secret}' -d token="$ACCESS"; echo
 curl -s ${url}/session -H "Authorization: Bearer $ACCESS"; echo
 curl -s ${url}/sessions -H "Authorization: Bearer $ACCESS"; echo
 
-# The refresh token is exchanged for a new pair.
+# The refresh token is exchanged for a new pair of the same session.
 curl -s ${url}/refresh -H 'Content-Type: application/json' -d "{\\"refresh_token\\":\\"$REFRESH\\"}"; echo
 
-# The user logs out: 204. From now on every replica refuses the token: {"active":false}
+# The user logs out: 204. From now on every replica refuses both tokens: {"active":false}, then 401.
 curl -s -o /dev/null -w '%{http_code}\\n' -X POST ${url}/logout -H "Authorization: Bearer $ACCESS"
 curl -s ${url}/introspect -u '${CLIENT_ID}:${secret}' -d token="$ACCESS"; echo
+curl -s ${url}/refresh -H 'Content-Type: application/json' -d "{\\"refresh_token\\":\\"$REFRESH\\"}"; echo
 `;
 }

@@ -1,15 +1,25 @@
 /** What the two programs, service and command line, share about where they run and how they fail. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { loadEnvFile } from 'node:process';
 
-import { ConfigError } from './config.js';
+import { ConfigError, type Config } from './config.js';
 import { DatabaseUnavailable } from './database/prisma.js';
+import { keepSecret } from './database/secret-file.js';
 import { StartError } from './database/start-error.js';
 import { WrongSecret } from './domain/gatehouse.js';
 
 /** Takes up `.env` of the working directory; what is set already wins. */
 export function loadDotEnv(): void {
   if (existsSync('.env')) loadEnvFile('.env');
+}
+
+/** AUTH_SECRET, for the embedded database made once under DATA_DIR; then AUTH_SECRET_PREVIOUS if there is one. */
+export async function readSecrets(
+  config: Pick<Config, 'authSecret' | 'authSecretPrevious' | 'dataDir'>,
+): Promise<[string, ...string[]]> {
+  const secret = config.authSecret ?? (await keepSecret(join(config.dataDir, 'auth-secret')));
+  return config.authSecretPrevious === null ? [secret] : [secret, config.authSecretPrevious];
 }
 
 /** What is wrong and what to do next, in a line each; a stack only for what nobody foresaw. */

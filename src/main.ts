@@ -1,20 +1,18 @@
 /** Starts the service: environment, database, app, listen; and stops it in the reverse order. */
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 
 import { buildApp } from './app.js';
 import { readConfig, type Config } from './config.js';
-import { enterEmbedded, type EmbeddedDatabase } from './database/embedded.js';
+import { enterEmbedded } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
-import { openDatabase } from './database/prisma.js';
-import { keepSecret } from './database/secret-file.js';
+import { DatabaseUnavailable, openDatabase } from './database/prisma.js';
 import { createDemo } from './demo.js';
 import { createGatehouse } from './domain/gatehouse.js';
 import { startHousekeeping } from './domain/housekeeping.js';
 import { createPasswordHasher } from './domain/passwords.js';
-import { explainFailure, loadDotEnv } from './environment.js';
+import { explainFailure, loadDotEnv, readSecrets } from './environment.js';
 import { createTokenCodec } from './http/jwt.js';
 import { loggerOptions } from './http/log.js';
 
@@ -24,73 +22,76 @@ const LEAVING_MS = 1000;
 /** Below the 2.5 s in which every answer comes, together with the statements before and after. */
 const HASHING_WAIT_MS = 1000;
 
+/** How long a database that has been migrated a moment ago, but now answers too late, is asked again. */
+const START_PATIENCE_MS = 15_000;
+
 async function main(): Promise<void> {
+  const told = nextSignal();
   loadDotEnv();
   const config = readConfig(process.env);
   const logger = pino(loggerOptions(config.logLevel));
   for (const warning of config.warnings) logger.warn(warning);
-  const embedded = config.databaseUrl === null ? await enterEmbedded(config.dataDir, 'service') : null;
+  const leaving = { isLeaving: false };
+  const stops: Stop[] = [];
   try {
-    await serve(config, logger, embedded);
+    await start(config, logger, () => leaving.isLeaving, stops);
+    const signal = await told;
+    leaving.isLeaving = true;
+    logger.info({ signal }, 'leaving');
+    if (signal === 'SIGTERM') await sleep(LEAVING_MS);
   } finally {
-    await embedded?.leave();
+    for (const stop of stops.reverse()) await stop();
   }
 }
 
-async function serve(config: Config, logger: Logger, embedded: EmbeddedDatabase | null): Promise<void> {
-  const url = embedded?.url ?? config.databaseUrl ?? '';
+type Stop = () => Promise<void>;
+
+/** Starts what the service is made of, one after the other, and notes in `stops` how each is stopped. */
+async function start(config: Config, logger: Logger, isLeaving: () => boolean, stops: Stop[]): Promise<void> {
+  const url = config.databaseUrl ?? (await startEmbedded(config, stops));
   const applied = await migrate(url);
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrated');
-  const secret = config.authSecret ?? (await keepSecret(join(config.dataDir, 'auth-secret')));
+  const secrets = await readSecrets(config);
   const database = openDatabase(url);
-  try {
-    const hasher = createPasswordHasher({ maxWaitMs: HASHING_WAIT_MS });
-    const gatehouse = await createGatehouse({
-      database,
-      hasher,
-      createCodec: createTokenCodec,
-      rules: config,
-      jwtAlgorithm: config.jwtAlgorithm,
-      secrets: config.authSecretPrevious === null ? [secret] : [secret, config.authSecretPrevious],
-    });
-    let isLeaving = false;
-    const app = await buildApp({ gatehouse, config, logger, isLeaving: () => isLeaving });
-    const stopHousekeeping = startHousekeeping(
+  stops.push(() => database.close());
+  const hasher = createPasswordHasher({ maxWaitMs: HASHING_WAIT_MS });
+  const { jwtAlgorithm } = config;
+  const options = { database, hasher, createCodec: createTokenCodec, rules: config, jwtAlgorithm, secrets };
+  const gatehouse = await patiently(() => createGatehouse(options));
+  stops.push(
+    startHousekeeping(
       database,
       (gone) => logger.debug(gone, 'pruned'),
       (error) => logger.warn({ err: error }, 'pruning failed, will be tried again'),
-    );
-    try {
-      await app.listen({
-        host: config.host,
-        port: config.port,
-        listenTextResolver: (address) => `listening on ${address}`,
-      });
-      if (embedded !== null)
-        await offerDemo(logger, () =>
-          createDemo(database, hasher, { dataDir: config.dataDir, url: config.issuer }),
-        );
-      const signal = await nextSignal();
-      isLeaving = true;
-      logger.info({ signal }, 'leaving');
-      if (signal === 'SIGTERM') await sleep(LEAVING_MS);
-    } finally {
-      await app.close();
-      await stopHousekeeping();
-    }
-  } finally {
-    await database.close();
-  }
-}
-
-async function offerDemo(
-  logger: Logger,
-  create: () => Promise<{ file: string; text: string } | null>,
-): Promise<void> {
-  const demo = await create();
+    ),
+  );
+  const demo = config.databaseUrl === null ? await createDemo(database, hasher, config) : null;
+  const app = await buildApp({ gatehouse, config, logger, isLeaving });
+  stops.push(() => app.close());
+  const { host, port } = config;
+  await app.listen({ host, port, listenTextResolver: (address) => `listening on ${address}` });
   if (demo === null) return;
   logger.info(`made a user and a client to try out: see ${demo.file}`);
   if (process.stdout.isTTY) process.stdout.write(`\n${demo.text}\n`);
+}
+
+/** Several replicas that start on a busy machine may find the deadline of a statement short; nobody waits for us yet. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + START_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || performance.now() > deadline) throw error;
+    }
+    await sleep(200);
+  }
+}
+
+async function startEmbedded(config: Config, stops: Stop[]): Promise<string> {
+  const embedded = await enterEmbedded(config.dataDir, 'service');
+  stops.push(() => embedded.leave());
+  return embedded.url;
 }
 
 async function nextSignal(): Promise<NodeJS.Signals> {

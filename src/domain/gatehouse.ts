@@ -1,7 +1,8 @@
 /** The domain, put together: what one replica is made of, from a database and the rules. */
 import type { Database } from '../database/prisma.js';
 import { loadClients } from './clients.js';
-import { createFirstKey, type JwtAlgorithm } from './keys.js';
+import { createFirstKey } from './key-lifecycle.js';
+import { type JwtAlgorithm } from './keys.js';
 import { createLiveness, type Liveness } from './liveness.js';
 import { createLogins, type Logins } from './logins.js';
 import { createMemory } from './memory.js';

@@ -1,6 +1,6 @@
 /** Forgets, now and then, what can no longer matter; off the request path, by one replica at a time. */
 import type { Database } from '../database/prisma.js';
-import { pruneKeys } from './keys.js';
+import { pruneKeys } from './key-lifecycle.js';
 import { prune } from './revocations.js';
 import { pruneAttempts } from './throttle.js';
 

@@ -1,5 +1,5 @@
 /** Which of these tokens are alive: many questions, one statement, one clock. */
-import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database } from '../database/prisma.js';
 import type { Client, ClientCredentials } from './clients.js';
 import { AuthError } from './errors.js';
 import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
@@ -43,6 +43,8 @@ export interface Liveness {
 
 interface Waiting {
   question: Question | null;
+  /** When it was asked, by this process's monotonic clock, in milliseconds. */
+  since: number;
   resolve: (answer: Answer) => void;
   reject: (error: unknown) => void;
 }
@@ -91,6 +93,8 @@ function createQuestions(database: Database): (question: Question | null) => Pro
     isScheduled = true;
     setImmediate(() => {
       isScheduled = false;
+      giveUpOverdue();
+      if (waiting.length === 0) return;
       const batch = waiting.slice(0, MAX_QUESTIONS);
       waiting = waiting.slice(MAX_QUESTIONS);
       underWay += 1;
@@ -100,6 +104,15 @@ function createQuestions(database: Database): (question: Question | null) => Pro
       });
       schedule();
     });
+  }
+
+  /** Whoever waited this long has been answered already: asking for them would only keep others waiting. */
+  function giveUpOverdue(): void {
+    const oldest = performance.now() - STATEMENT_DEADLINE_MS;
+    const firstInTime = waiting.findIndex(({ since }) => since > oldest);
+    const overdue = waiting.splice(0, firstInTime === -1 ? waiting.length : firstInTime);
+    for (const { reject } of overdue)
+      reject(new DatabaseUnavailable('too many questions wait for the database'));
   }
 
   async function send(batch: Waiting[]): Promise<void> {
@@ -116,7 +129,7 @@ function createQuestions(database: Database): (question: Question | null) => Pro
 
   return (question) =>
     new Promise((resolve, reject) => {
-      waiting.push({ question, resolve, reject });
+      waiting.push({ question, since: performance.now(), resolve, reject });
       schedule();
     });
 }

@@ -5,7 +5,8 @@ import type { Liveness } from './liveness.js';
 import type { ReplicaMemory, Versions } from './memory.js';
 import type { PasswordHasher } from './passwords.js';
 import type { ClaimsOf } from './ring.js';
-import { endSession, openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
+import { endSession } from './endings.js';
+import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
 import { mintAccess, mintRefresh, type Session, type TokenRules } from './tokens.js';
 import type { Throttle } from './throttle.js';
 import { authenticate } from './users.js';
@@ -73,6 +74,15 @@ export function createLogins(options: {
     };
   }
 
+  /** Nothing is opened or spent whose tokens could not be signed: a token that was spent for nothing returns as theft. */
+  async function assertSigns(): Promise<void> {
+    if (memory.recall().ring.isReadable) return;
+    await liveness.judge(null); // The keys may have been encrypted anew since they were loaded.
+    if (memory.recall().ring.isReadable) return;
+    const cause = new Error('AUTH_SECRET does not open the signing keys');
+    throw new AuthError('temporarily_unavailable', { cause });
+  }
+
   async function prove(username: string, password: string, device: Device): Promise<Session & Versions> {
     const user = await authenticate(database, hasher, username, password);
     const opened = await openSession(database, user, device, rules);
@@ -101,6 +111,7 @@ export function createLogins(options: {
 
   return {
     login: async ({ username, password }, device) => {
+      await assertSigns();
       const giveBack = await throttle.takeAttempt(username, device.ip);
       const opened = await prove(username, password, device).catch(async (error: unknown) => {
         // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
@@ -115,6 +126,7 @@ export function createLogins(options: {
 
     refresh: async (refreshToken) => {
       const rotation = await withToken(refreshToken, 'refresh', async (claims, keysVersion) => {
+        await assertSigns();
         const rotation = await rotateSession(database, claims, keysVersion, rules);
         return rotation.verdict === 'outdated' ? { outdated: rotation.seen } : { value: rotation };
       });

@@ -24,7 +24,7 @@ export function isCurrent(memory: Memory, seen: Versions): boolean {
   return memory.ring.version === seen.keysVersion && memory.clients.version === seen.clientsVersion;
 }
 
-/** Loads keys and clients for the first time; later loads are shared by all who find at once that they are behind. */
+/** Loads keys and clients for the first time; later on, one load at a time serves all who found that they were behind. */
 export async function createMemory(load: {
   ring: () => Promise<KeyRing>;
   clients: () => Promise<ClientList>;
@@ -40,7 +40,10 @@ export async function createMemory(load: {
   return {
     recall: () => memory,
     catchUp: async (seen) => {
-      loading ??= reload(seen).finally(() => (loading = undefined));
+      // A load under way may have begun before this was seen, or be of the other half: it may not be what is needed.
+      while (loading !== undefined) await loading;
+      if (isCurrent(memory, seen)) return;
+      loading = reload(seen).finally(() => (loading = undefined));
       await loading;
     },
   };

@@ -55,7 +55,8 @@ export async function pruneBatch(
   // revocations: the longest grace is five.
   const [row] = await database.query<{ revocations: number; sessions: number }>`
     WITH turn AS MATERIALIZED (
-      SELECT ${options.waitTurn}::boolean OR pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint) AS mine
+      SELECT CASE WHEN ${options.waitTurn}::boolean THEN pg_advisory_xact_lock(${PRUNE_LOCK}::bigint)::text IS NOT NULL
+             ELSE pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint) END AS mine
     ), clock AS MATERIALIZED (
       SELECT clock_timestamp() AS now FROM turn WHERE mine
     ), forgotten AS (
@@ -66,12 +67,12 @@ export async function pruneBatch(
     ), closed AS (
       DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
-        ORDER BY expires_at LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
+        ORDER BY expires_at LIMIT ${PRUNE_BATCH}::int4 - (SELECT count(*) FROM forgotten) FOR UPDATE SKIP LOCKED
       ) RETURNING id
     )
     SELECT (SELECT count(*) FROM forgotten)::int4 AS revocations, (SELECT count(*) FROM closed)::int4 AS sessions`;
   const { revocations = 0, sessions = 0 } = row ?? {};
-  return { rows: revocations + sessions, isLast: revocations < PRUNE_BATCH && sessions < PRUNE_BATCH };
+  return { rows: revocations + sessions, isLast: revocations + sessions < PRUNE_BATCH };
 }
 
 /** Deletes everything that can no longer matter, batch by batch; stops early when `signal` says so. */

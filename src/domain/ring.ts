@@ -176,7 +176,8 @@ function readWith(
 
 /**
  * Whether the text is the one spelling that we would have written: base64url has spare bits, JSON has duplicate
- * members and white space, UTF-8 has invalid bytes. One token, one text.
+ * members and white space, UTF-8 has invalid bytes. One token, one text; only an ES256 signature (r, s) has a twin,
+ * (r, n - s), so all the same nothing may hang on the text.
  */
 function isCanonical(token: string, payload: unknown): boolean {
   const [, body, signature, ...rest] = token.split('.');

@@ -1,7 +1,7 @@
-/** Sessions: opened by a password, kept by rotation, ended by whoever may; each decided in one SQL statement. */
+/** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
 import { DatabaseUnavailable, type Database } from '../database/prisma.js';
 import type { Versions } from './memory.js';
-import { parseJti, type AccessClaims, type RefreshClaims, type Session } from './tokens.js';
+import { parseJti, type RefreshClaims, type Session } from './tokens.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -14,20 +14,6 @@ export interface SessionRules {
 export interface Device {
   ip: string;
   userAgent: string | null;
-}
-
-/** Who ends something and why, for the revocation's row. */
-export interface Ending {
-  reason:
-    | 'logout'
-    | 'logout_all'
-    | 'revoked'
-    | 'session_ended'
-    | 'refresh_reused'
-    | 'password_changed'
-    | 'user_disabled';
-  /** `user`, `operator`, `gatehouse` or `client:<id>`. */
-  actor: string;
 }
 
 /** The row's own verdict on a refresh token. `superseded` costs nothing, `reused` has ended the session. */
@@ -160,92 +146,6 @@ export async function rotateSession(
 
 function isFound(session: { [K in keyof Session]: Session[K] | null }): session is Session {
   return session.id !== null;
-}
-
-/**
- * Ends one session of a user, with all its tokens, if it has not ended yet.
- *
- * @param keysVersion version of the ring that read the token that asks for it; null where no token is involved
- * @returns whether the user has such a session, ended or not, and the versions in force: where another version of the
- * ring is, nothing has changed
- */
-export async function endSession(
-  database: Database,
-  { sid, sub }: { sid: string; sub: string | null },
-  { reason, actor }: Ending,
-  keysVersion: number | null,
-): Promise<{ isKnown: boolean; seen: Versions }> {
-  // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
-  // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
-  const [row] = await database.query<Versions & { isKnown: boolean }>`
-    WITH clock AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
-    ), ended AS (
-      UPDATE sessions SET ended_at = now
-      FROM clock, service
-      WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
-        AND sessions.ended_at IS NULL
-        AND (${keysVersion}::int4 IS NULL OR service.keys_version = ${keysVersion}::int4)
-      RETURNING sessions.id, user_id, expires_at, now
-    ), noted AS (
-      INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + interval '6 minutes' FROM ended
-      ON CONFLICT (id) DO NOTHING
-    )
-    SELECT EXISTS (
-             SELECT FROM sessions
-             WHERE id = ${sid}::uuid AND (${sub}::uuid IS NULL OR user_id = ${sub}::uuid)
-           ) AS "isKnown",
-           service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
-    FROM service`;
-  if (row === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
-  const { isKnown, ...seen } = row;
-  return { isKnown, seen };
-}
-
-/**
- * Ends all sessions of the user whose live access token asks for it, or all but the one that asks.
- *
- * @returns how many live sessions ended; null when the asking session has itself ended meanwhile
- */
-export async function endAllSessions(
-  database: Database,
-  { sub, sid }: Pick<AccessClaims, 'sub' | 'sid'>,
-  { exceptCurrent }: { exceptCurrent: boolean },
-): Promise<number | null> {
-  // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
-  // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
-  const rows = await database.query<{ ended: number }>`
-    WITH clock AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
-    ), caller AS (
-      UPDATE users SET epoch = users.epoch + 1
-      FROM service, sessions
-      WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
-        AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id AND sessions.ended_at IS NULL
-        AND sessions.epoch = users.epoch + service.epoch
-      RETURNING users.id, users.epoch AS raised, sessions.epoch AS ended
-    ), kept AS (
-      UPDATE sessions SET epoch = sessions.epoch + 1
-      FROM caller
-      WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
-      RETURNING sessions.id
-    ), doomed AS (
-      SELECT sessions.id, sessions.expires_at
-      FROM sessions, caller, clock
-      WHERE sessions.user_id = caller.id AND sessions.epoch = caller.ended
-        AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
-        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
-    ), noted AS (
-      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
-             greatest(now, (SELECT max(expires_at) FROM doomed)) + interval '6 minutes'
-      FROM caller, clock
-    )
-    SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
-  return rows[0]?.ended ?? null;
 }
 
 export interface ListedSession {

@@ -1,0 +1,22 @@
+/** Starts the command line: the only place of it that knows this process, its environment and its streams. */
+import { explainFailure, loadDotEnv } from '../environment.js';
+import { run } from './program.js';
+
+async function main(): Promise<number> {
+  loadDotEnv();
+  const { env: environment, stdin, stdout, stderr } = process;
+  return await run(process.argv.slice(2), { environment, stdin, stdout, stderr });
+}
+
+// Whoever reads us may stop early, as `head` does: that is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+main().then(
+  (status) => (process.exitCode = status),
+  (error: unknown) => {
+    process.stderr.write(`${explainFailure(error)}\n`);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,155 @@
+/** `gatehouse keys`: the keys that sign tokens. */
+import type { Command } from 'commander';
+
+import type { Database } from '../database/prisma.js';
+import { readSecrets } from '../environment.js';
+import { WrongSecret } from '../domain/gatehouse.js';
+import { findUnreadableKeys, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
+import { JWKS_MAX_AGE_SECONDS, listKeys, type ListedKey } from '../domain/keys.js';
+import { examples, Refusal, toLine, toTable } from './output.js';
+import type { Shell } from './program.js';
+
+export function defineKeys(program: Command, shell: Shell): void {
+  const keys = program.command('keys').description('the keys that sign tokens');
+  defineList(keys, shell);
+  defineRotate(keys, shell);
+  defineRetire(keys, shell);
+  defineReencrypt(keys, shell);
+}
+
+function defineList(keys: Command, { withDatabase, print }: Shell): void {
+  keys
+    .command('list')
+    .description('list all keys, oldest first, and what each does: next, signing, verifying or retired')
+    .action(async () => {
+      await withDatabase(async (database) => {
+        const rows = (await listKeys(database)).map(keyOnTheWire);
+        print(rows, toTable(rows, 'no keys: the service makes the first one when it starts'));
+      });
+    });
+}
+
+function defineRotate(keys: Command, { withDatabase, print, config }: Shell): void {
+  keys
+    .command('rotate')
+    .description(
+      `publish the next key; it signs from ${(2 * JWKS_MAX_AGE_SECONDS) / 60} minutes later, when every cache has it`,
+    )
+    .addHelpText(
+      'after',
+      '\nThe algorithm is JWT_ALGORITHM. The old key verifies until its last token is dead.\n' +
+        examples('gatehouse keys rotate'),
+    )
+    .action(async () => {
+      await withDatabase(async (database) => {
+        const { jwtAlgorithm } = config();
+        const secret = await takeRightSecret(database, config());
+        const next = await rotateKeys(database, jwtAlgorithm, secret);
+        if (next === null) throw new Refusal(await explainWaiting(database));
+        const signsAt = toTime(next.signsAt);
+        print(
+          { kid: next.kid, algorithm: jwtAlgorithm, state: 'next', signs_at: signsAt },
+          `the key ${next.kid} (${jwtAlgorithm}) is published and signs from ${signsAt} on`,
+        );
+      });
+    });
+}
+
+function defineRetire(keys: Command, { withDatabase, print, config }: Shell): void {
+  keys
+    .command('retire')
+    .description('for a leak: the key dies, EVERY session of EVERY user ends, and a new key signs at once')
+    .argument('<kid>', 'id of the leaked key, see `gatehouse keys list`')
+    .addHelpText('after', examples('gatehouse keys retire 3f9a1c0b77de4412'))
+    .action(async (kid: string) => {
+      await withDatabase(async (database) => {
+        const { jwtAlgorithm } = config();
+        const secret = await takeRightSecret(database, config());
+        const fresh = await retireKey(database, kid, jwtAlgorithm, secret);
+        if (fresh === null) throw new Refusal(await explainUnretired(database, kid));
+        print(
+          { kid: fresh.kid, algorithm: jwtAlgorithm, state: 'signing', retired_kid: kid },
+          `the key ${kid} is dead and every session has ended; the key ${fresh.kid} (${jwtAlgorithm}) signs now`,
+        );
+      });
+    });
+}
+
+function defineReencrypt(keys: Command, { withDatabase, print, config }: Shell): void {
+  keys
+    .command('reencrypt')
+    .description('encrypt the keys with AUTH_SECRET instead of AUTH_SECRET_PREVIOUS')
+    .addHelpText(
+      'after',
+      '\nTo change the secret, restart the service with the new AUTH_SECRET and the old one as AUTH_SECRET_PREVIOUS,\n' +
+        'run this with the same two, then take AUTH_SECRET_PREVIOUS away.\n' +
+        examples('AUTH_SECRET=new… AUTH_SECRET_PREVIOUS=old… gatehouse keys reencrypt'),
+    )
+    .action(async () => {
+      await withDatabase(async (database) => {
+        const [secret, previous] = await readSecrets(config());
+        if (previous === undefined) {
+          throw new Refusal(
+            'AUTH_SECRET_PREVIOUS is not set: set it to the secret that the keys are encrypted with now, ' +
+              'and AUTH_SECRET to the new one',
+          );
+        }
+        const outcome = await reencryptKeys(database, secret, previous);
+        if ('unreadable' in outcome) {
+          throw new Refusal(
+            `nothing was changed: neither AUTH_SECRET nor AUTH_SECRET_PREVIOUS opens ${outcome.unreadable.join(', ')}`,
+          );
+        }
+        const { reencrypted } = outcome;
+        print(
+          { reencrypted },
+          `${reencrypted} ${reencrypted === 1 ? 'key' : 'keys'} encrypted with AUTH_SECRET`,
+        );
+      });
+    });
+}
+
+/**
+ * The secret to seal a new key with. Sealed with a secret that no replica knows, the key would leave all of them
+ * unable to sign.
+ */
+async function takeRightSecret(
+  database: Database,
+  config: Parameters<typeof readSecrets>[0],
+): Promise<string> {
+  const keys = await listKeys(database);
+  if (keys.length === 0)
+    throw new Refusal('there is no key yet: the service makes the first one when it starts');
+  const secrets = await readSecrets(config);
+  const unreadable = await findUnreadableKeys(database, secrets);
+  if (unreadable.length > 0) throw new WrongSecret(`AUTH_SECRET does not open ${unreadable.join(', ')}`);
+  return secrets[0];
+}
+
+async function explainWaiting(database: Database): Promise<string> {
+  const next = (await listKeys(database)).find(({ state }) => state === 'next');
+  if (next === undefined)
+    return 'the keys have just been changed by somebody else: look at them and try again';
+  return `the key ${next.kid} is waiting already and signs from ${toTime(next.signsAt)} on`;
+}
+
+async function explainUnretired(database: Database, kid: string): Promise<string> {
+  const key = (await listKeys(database)).find((candidate) => candidate.kid === kid);
+  if (key === undefined) return `there is no key ${toLine(kid)}`;
+  return `the key ${kid} was retired at ${toTime(key.retiredAt ?? 0)} already`;
+}
+
+function keyOnTheWire({ kid, algorithm, state, createdAt, signsAt, retiredAt }: ListedKey) {
+  return {
+    kid,
+    algorithm,
+    state,
+    created_at: toTime(createdAt),
+    signs_at: toTime(signsAt),
+    retired_at: retiredAt === null ? null : toTime(retiredAt),
+  };
+}
+
+function toTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}

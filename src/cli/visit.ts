@@ -1,0 +1,73 @@
+/** A visit to the database that the service uses, whether the service runs or not. */
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+
+import type { Config } from '../config.js';
+import { enterEmbedded } from '../database/embedded.js';
+import { listPending, migrate } from '../database/migrate.js';
+import { Refusal } from './output.js';
+
+export interface VisitOptions {
+  /** Whether an embedded database may come into being: for what people do first. Others would only find it empty. */
+  mayCreate?: boolean;
+  /** Whether migrations may be pending; otherwise the embedded database gets them at once. */
+  mayBeOutdated?: boolean;
+}
+
+/**
+ * Lends the database's address for the length of `work`.
+ *
+ * The embedded database belongs to this installation alone, so pending migrations are applied to it as the service
+ * does when it starts. Any other may be shared with replicas that are older than we: only `gatehouse migrate` and a
+ * starting service change it.
+ *
+ * @throws {Refusal} when there is no such database yet, or migrations are pending
+ * @throws {StartError} when it cannot be used
+ */
+export async function visit<T>(
+  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
+  options: VisitOptions & { tell: (line: string) => unknown },
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === null) return await visitEmbedded(dataDir, options, work);
+  if (options.mayBeOutdated !== true) await refuseOutdated(databaseUrl);
+  return await work(databaseUrl);
+}
+
+async function refuseOutdated(url: string): Promise<void> {
+  const pending = await listPending(url);
+  if (pending.length === 0) return;
+  throw new Refusal(`the database lacks migrations (${pending.join(', ')}): run \`gatehouse migrate\` first`);
+}
+
+async function visitEmbedded<T>(
+  dataDir: string,
+  { mayCreate = false, mayBeOutdated = false, tell }: VisitOptions & { tell: (line: string) => unknown },
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const place = resolve(dataDir);
+  const isNew = await isMissing(join(place, 'postgres'));
+  if (isNew && !mayCreate) {
+    throw new Refusal(
+      `there is no database in ${place} yet: start the service or run \`gatehouse migrate\` to make one, ` +
+        'or set DATA_DIR or DATABASE_URL to where yours is',
+    );
+  }
+  const embedded = await enterEmbedded(dataDir, 'visitor');
+  try {
+    if (isNew) tell(`made a new database in ${place}`);
+    if (!mayBeOutdated) await migrate(embedded.url);
+    return await work(embedded.url);
+  } finally {
+    await embedded.leave();
+  }
+}
+
+/** Only what is surely not there counts; whoever may not look is told so on entering. */
+async function isMissing(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+  );
+}

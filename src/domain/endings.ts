@@ -1,0 +1,111 @@
+/** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
+import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Versions } from './memory.js';
+import type { AccessClaims } from './tokens.js';
+
+/** Who ends something and why, for the revocation's row. */
+export interface Ending {
+  reason:
+    | 'logout'
+    | 'logout_all'
+    | 'revoked'
+    | 'session_ended'
+    | 'refresh_reused'
+    | 'password_changed'
+    | 'user_disabled';
+  /** `user`, `operator`, `gatehouse` or `client:<id>`. */
+  actor: string;
+}
+
+/**
+ * Ends one session of a user, with all its tokens, if it has not ended yet.
+ *
+ * @param keysVersion version of the ring that read the token that asks for it; null where no token is involved
+ * @returns whether the user has such a session, ended or not, and the versions in force: where another version of the
+ * ring is, nothing has changed
+ */
+export async function endSession(
+  database: Database,
+  { sid, sub }: { sid: string; sub: string | null },
+  { reason, actor }: Ending,
+  keysVersion: number | null,
+): Promise<{ isKnown: boolean; seen: Versions }> {
+  // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
+  // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
+  const [row] = await database.query<Versions & { isKnown: boolean }>`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), ended AS (
+      UPDATE sessions SET ended_at = now
+      FROM clock, service
+      WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
+        AND sessions.ended_at IS NULL
+        AND (${keysVersion}::int4 IS NULL OR service.keys_version = ${keysVersion}::int4)
+      RETURNING sessions.id, user_id, expires_at, now
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+      SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + interval '6 minutes' FROM ended
+      ON CONFLICT (id) DO NOTHING
+    )
+    SELECT EXISTS (
+             SELECT FROM sessions
+             WHERE id = ${sid}::uuid AND (${sub}::uuid IS NULL OR user_id = ${sub}::uuid)
+           ) AS "isKnown",
+           service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
+    FROM service`;
+  if (row === undefined)
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const { isKnown, ...seen } = row;
+  return { isKnown, seen };
+}
+
+/**
+ * Ends all sessions of the user whose live access token asks for it, or all but the one that asks.
+ *
+ * @returns how many live sessions ended; null when the asking session has itself ended meanwhile
+ */
+export async function endAllSessions(
+  database: Database,
+  { sub, sid }: Pick<AccessClaims, 'sub' | 'sid'>,
+  { exceptCurrent }: { exceptCurrent: boolean },
+): Promise<number | null> {
+  // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
+  // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
+  const rows = await database.query<{ ended: number }>`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), caller AS (
+      UPDATE users SET epoch = users.epoch + 1
+      FROM service, sessions
+      WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
+        AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id AND sessions.ended_at IS NULL
+        AND sessions.epoch = users.epoch + service.epoch
+      RETURNING users.id, users.epoch AS raised, sessions.epoch AS ended
+    ), kept AS (
+      UPDATE sessions SET epoch = sessions.epoch + 1
+      FROM caller
+      WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
+      RETURNING sessions.id
+    ), doomed AS (
+      SELECT sessions.id, sessions.expires_at
+      FROM sessions, caller, clock
+      WHERE sessions.user_id = caller.id AND sessions.epoch = caller.ended
+        AND sessions.ended_at IS NULL AND sessions.expires_at > now
+        AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
+        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+      SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
+             greatest(now, (SELECT max(expires_at) FROM doomed)) + interval '6 minutes'
+      FROM caller, clock
+    )
+    SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
+  if (rows[0] !== undefined) return rows[0].ended;
+  // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
+  const standing = await database.query`
+    SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
+    WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
+      AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL
+      AND sessions.epoch = users.epoch + service.epoch`;
+  return standing.length === 0 ? null : await endAllSessions(database, { sub, sid }, { exceptCurrent });
+}

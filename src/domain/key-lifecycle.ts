@@ -1,0 +1,178 @@
+/** The life of a signing key: made, rotated, retired, encrypted anew and forgotten, each in one SQL statement. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+
+import type { Database } from '../database/prisma.js';
+import { JWKS_MAX_AGE_SECONDS, loadKeys, type JwtAlgorithm, type StoredKey } from './keys.js';
+import { seal, unseal } from './sealing.js';
+
+type NewKey = Pick<StoredKey, 'kid' | 'algorithm' | 'publicKey' | 'encryptedPrivateKey'>;
+
+function makeKey(algorithm: JwtAlgorithm, secret: string): NewKey {
+  const kid = randomBytes(8).toString('hex');
+  const { publicKey, privateKey } = makeKeyPair(algorithm);
+  return { kid, algorithm, publicKey, encryptedPrivateKey: seal(privateKey, secret, kid) };
+}
+
+function makeKeyPair(algorithm: JwtAlgorithm): { publicKey: string; privateKey: string } {
+  const publicKeyEncoding = { type: 'spki', format: 'pem' } as const;
+  const privateKeyEncoding = { type: 'pkcs8', format: 'pem' } as const;
+  if (algorithm === 'EdDSA') return generateKeyPairSync('ed25519', { publicKeyEncoding, privateKeyEncoding });
+  if (algorithm === 'ES256') {
+    return generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding, privateKeyEncoding });
+  }
+  return generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding, privateKeyEncoding });
+}
+
+/** Makes the first key of an empty ring. Safe to call at every start of every replica. */
+export async function createFirstKey(
+  database: Database,
+  algorithm: JwtAlgorithm,
+  secret: string,
+): Promise<void> {
+  const key = makeKey(algorithm, secret);
+  // Settles several replicas that start at once: the update of the one row of `service` lets the first pass
+  // and shows the others that the version is no longer 0.
+  await database.query`
+    WITH first AS (UPDATE service SET keys_version = 1 WHERE keys_version = 0 RETURNING id)
+    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, clock_timestamp(), clock_timestamp()
+    FROM first`;
+}
+
+/**
+ * Publishes the next key two JWKS max-ages before it signs, so that every cache has it by then.
+ *
+ * @returns the key and when it begins to sign; null when a next key is already waiting
+ */
+export async function rotateKeys(
+  database: Database,
+  algorithm: JwtAlgorithm,
+  secret: string,
+): Promise<{ kid: string; signsAt: number } | null> {
+  const { version, now, keys } = await loadKeys(database);
+  if (keys.some((key) => key.signsAt > now && key.retiredAt === null)) return null;
+  const key = makeKey(algorithm, secret);
+  // Settles two rotations at once: only the one that finds the version it has read goes on.
+  const [row] = await database.query<{ signsAt: number }>`
+    WITH turn AS (
+      UPDATE service SET keys_version = keys_version + 1 WHERE keys_version = ${version}
+      RETURNING clock_timestamp() AS now
+    )
+    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey},
+           now, now + make_interval(secs => ${2 * JWKS_MAX_AGE_SECONDS}::float8)
+    FROM turn
+    RETURNING extract(epoch FROM signs_at)::float8 AS "signsAt"`;
+  return row ? { kid: key.kid, signsAt: row.signsAt } : await rotateKeys(database, algorithm, secret);
+}
+
+/**
+ * For a leaked key: it dies, every session that was opened before ends, and a new key signs from now on. Every
+ * replica learns of it with its next liveness statement, before it believes anything that the key has signed.
+ *
+ * @returns the new key; null when there is no such key, or it was retired before
+ */
+export async function retireKey(
+  database: Database,
+  kid: string,
+  algorithm: JwtAlgorithm,
+  secret: string,
+): Promise<{ kid: string } | null> {
+  const key = makeKey(algorithm, secret);
+  // Settles a login in flight: it carries the service's epoch from when it read the password, which no longer
+  // counts once this commits. The private half is destroyed: nothing may be signed with it again, here either.
+  const rows = await database.query<{ kid: string }>`
+    WITH dead AS (
+      UPDATE signing_keys SET retired_at = clock_timestamp(), encrypted_private_key = ''::bytea
+      WHERE kid = ${kid} AND retired_at IS NULL
+      RETURNING kid, retired_at AS now
+    ), raised AS (
+      UPDATE service SET epoch = epoch + 1, keys_version = keys_version + 1
+      FROM dead
+      RETURNING service.epoch - 1 AS ended, dead.now
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+      SELECT gen_random_uuid(), 'user', NULL, ended, 'key_retired', 'operator', now,
+             greatest(now, (SELECT max(expires_at) FROM sessions)) + interval '6 minutes'
+      FROM raised
+    )
+    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
+    FROM raised
+    RETURNING kid`;
+  return rows[0] ?? null;
+}
+
+/** The kids of living keys that none of the secrets opens. */
+export async function findUnreadableKeys(database: Database, secrets: readonly string[]): Promise<string[]> {
+  const { keys } = await loadKeys(database);
+  return keys
+    .filter((key) => key.retiredAt === null && unseal(key.encryptedPrivateKey, secrets, key.kid) === null)
+    .map(({ kid }) => kid);
+}
+
+/**
+ * Encrypts every private key under `secret`, opening them with `previous` or with `secret` itself.
+ *
+ * @returns how many keys were encrypted anew, or the kids that none of the secrets opens: then nothing changes
+ */
+export async function reencryptKeys(
+  database: Database,
+  secret: string,
+  previous: string,
+): Promise<{ reencrypted: number } | { unreadable: string[] }> {
+  const { version, keys } = await loadKeys(database);
+  const living = keys.filter((key) => key.retiredAt === null);
+  const opened = living.map(({ kid, encryptedPrivateKey }) => ({
+    kid,
+    plain: unseal(encryptedPrivateKey, [secret, previous], kid),
+  }));
+  const unreadable = opened.filter(({ plain }) => plain === null).map(({ kid }) => kid);
+  if (unreadable.length > 0) return { unreadable };
+  // Raising version 0 would tell every later start that the first key is made.
+  if (living.length === 0) return { reencrypted: 0 };
+  const sealed = opened.map(({ kid, plain }) => Buffer.from(seal(plain ?? '', secret, kid)).toString('hex'));
+  // Settles a rotation at the same time: a key made since it was read stays as it is, and so does all else.
+  const rows = await database.query<{ kid: string }>`
+    WITH turn AS (
+      UPDATE service SET keys_version = keys_version + 1 WHERE keys_version = ${version} RETURNING id
+    )
+    UPDATE signing_keys SET encrypted_private_key = decode(fresh.sealed, 'hex')
+    FROM turn, unnest(${living.map(({ kid }) => kid)}::text[], ${sealed}::text[]) AS fresh (kid, sealed)
+    WHERE signing_keys.kid = fresh.kid
+    RETURNING signing_keys.kid`;
+  if (rows.length === 0) return await reencryptKeys(database, secret, previous);
+  return { reencrypted: rows.length };
+}
+
+/**
+ * Forgets keys whose last token is dead: a younger key signs, and no session that was opened before that is left.
+ *
+ * @returns how many keys went
+ */
+export async function pruneKeys(database: Database): Promise<number> {
+  // Session ids begin with the primary's time in milliseconds (UUIDv7), so the primary key finds the oldest. The six
+  // minutes settle a login that began before the younger key signed and has not committed. A key is chosen by `iat`,
+  // which is in whole seconds: what is issued in the rest of the second in which the younger begins, the older signs.
+  // The version tells every replica to forget too.
+  const rows = await database.query`
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+    outlived AS (
+      SELECT old.kid FROM signing_keys old, clock
+      WHERE EXISTS (
+        SELECT FROM signing_keys young
+        WHERE young.signs_at > old.signs_at AND young.signs_at <= now - interval '6 minutes'
+          AND young.retired_at IS NULL
+          AND NOT EXISTS (
+            SELECT FROM sessions
+            WHERE id < (lpad(to_hex((ceil(extract(epoch FROM young.signs_at)) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+          )
+      )
+    ), gone AS (
+      DELETE FROM signing_keys USING outlived WHERE signing_keys.kid = outlived.kid RETURNING signing_keys.kid
+    ), noted AS (
+      UPDATE service SET keys_version = keys_version + 1 WHERE EXISTS (SELECT FROM gone)
+    )
+    SELECT kid FROM gone`;
+  return rows.length;
+}

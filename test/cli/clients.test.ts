@@ -1,0 +1,134 @@
+// gatehouse clients: what it prints, and what running replicas make of it.
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { inHouse, jsonInHouse } from '../support/command.js';
+import { login, openHouse, postForm, type House, type Replica, type TestClient } from '../support/house.js';
+
+let house: House;
+let replicas: Replica[];
+
+beforeAll(async () => {
+  house = await openHouse();
+  replicas = [await house.replica(), await house.replica()];
+});
+afterAll(() => house.close());
+
+/** What every replica answers to an introspection and a revocation. */
+async function statusesOf(client: TestClient): Promise<number[][]> {
+  return await Promise.all(
+    replicas.map(async (replica) => {
+      const introspection = await postForm(replica, '/introspect', client, { token: 'x' });
+      const revocation = await postForm(replica, '/revoke', client, { token: 'x' });
+      return [introspection.statusCode, revocation.statusCode];
+    }),
+  );
+}
+
+it('adds a client that may introspect, at once on every replica', async () => {
+  const client = (await jsonInHouse(house, ['clients', 'add', 'orders-api'])) as TestClient;
+  expect(client).toEqual({
+    id: 'orders-api',
+    secret: expect.stringMatching(/^[0-9A-Za-z]{43}$/) as string,
+    permissions: ['introspect'],
+  });
+  expect(await statusesOf(client)).toEqual([
+    [200, 403],
+    [200, 403],
+  ]);
+});
+
+it.each([
+  [['--permission', 'revoke'], ['revoke'], [403, 200]],
+  [
+    ['--permission', 'introspect', '--permission', 'revoke'],
+    ['introspect', 'revoke'],
+    [200, 200],
+  ],
+  [['--permission=revoke', '--permission=revoke'], ['revoke'], [403, 200]],
+])('gives with %j the permissions %j and no others', async (options, permissions, statuses) => {
+  const id = `client-${options.join('')}`.replaceAll(/[^a-z-]/g, '.');
+  const client = (await jsonInHouse(house, ['clients', 'add', id, ...options])) as TestClient;
+  expect(client).toMatchObject({ id, permissions });
+  expect(await statusesOf(client)).toEqual([statuses, statuses]);
+});
+
+it('shows people the secret on a line of its own', async () => {
+  const { stdout } = await inHouse(house, ['clients', 'add', 'billing', '--permission', 'revoke']);
+  expect(stdout).toMatch(
+    /^added the client billing, which may revoke\nsecret, shown this once: [0-9A-Za-z]{43}\n$/,
+  );
+});
+
+it('refuses an id that is taken, and leaves the first its secret', async () => {
+  const client = (await jsonInHouse(house, ['clients', 'add', 'taken'])) as TestClient;
+  expect(await inHouse(house, ['clients', 'add', 'taken', '--json'])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'gatehouse: there is a client taken already\n',
+  });
+  expect(await statusesOf(client)).toEqual([
+    [200, 403],
+    [200, 403],
+  ]);
+});
+
+it.each([
+  ['an id with a space', ['a b']],
+  ['an id with a colon', ['a:b']],
+  ['an id that begins with a dot', ['.a']],
+  ['an empty id', ['']],
+  ['an id of 101 characters', ['a'.repeat(101)]],
+  ['an unknown permission', ['fine', '--permission', 'everything']],
+  ['a permission in capitals', ['fine', '--permission', 'INTROSPECT']],
+])('refuses %s as wrong usage', async (_, args) => {
+  const { status, stdout, stderr } = await inHouse(house, ['clients', 'add', ...args, '--json']);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toMatch(/^gatehouse: .* is invalid/);
+});
+
+it('lists all clients without their secrets', async () => {
+  const own = await openHouse();
+  try {
+    expect(await jsonInHouse(own, ['clients', 'list'])).toEqual([]);
+    expect((await inHouse(own, ['clients', 'list'])).stdout).toBe('no clients\n');
+    await jsonInHouse(own, [
+      'clients',
+      'add',
+      'second',
+      '--permission',
+      'introspect',
+      '--permission',
+      'revoke',
+    ]);
+    await jsonInHouse(own, ['clients', 'add', 'first']);
+    const created_at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/) as string;
+    expect(await jsonInHouse(own, ['clients', 'list'])).toEqual([
+      { id: 'first', permissions: ['introspect'], created_at },
+      { id: 'second', permissions: ['introspect', 'revoke'], created_at },
+    ]);
+    expect((await inHouse(own, ['clients', 'list'])).stdout).toMatch(
+      /^ID +PERMISSIONS +CREATED AT\nfirst +introspect +\S+\nsecond +introspect revoke +\S+\n$/,
+    );
+  } finally {
+    await own.close();
+  }
+});
+
+it('removes a client, and the next request on every replica is refused', async () => {
+  const client = (await jsonInHouse(house, ['clients', 'add', 'leaver'])) as TestClient;
+  const [replica] = replicas;
+  if (replica === undefined) throw new Error('no replica');
+  const { access_token: token } = await login(replica, await house.user());
+  expect((await postForm(replica, '/introspect', client, { token })).json()).toMatchObject({ active: true });
+
+  expect(await jsonInHouse(house, ['clients', 'remove', 'leaver'])).toEqual({ id: 'leaver' });
+  for (const each of replicas) {
+    const answer = await postForm(each, '/introspect', client, { token });
+    expect([answer.statusCode, answer.json<{ error: string }>().error]).toEqual([401, 'invalid_client']);
+  }
+  expect(await inHouse(house, ['clients', 'remove', 'leaver', '--json'])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'gatehouse: there is no client leaver\n',
+  });
+});

@@ -1,0 +1,278 @@
+// gatehouse users: what it prints, and what it does to people who are logged in.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { inHouse, jsonInHouse } from '../support/command.js';
+import {
+  bearer,
+  claimsOf,
+  introspect,
+  login,
+  openHouse,
+  refresh,
+  type House,
+  type Replica,
+  type TestClient,
+} from '../support/house.js';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const GOOD_PASSWORD = 'a lamp beside 7 quiet harbours';
+
+let house: House;
+let replica: Replica;
+let client: TestClient;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+  client = await house.client();
+});
+afterAll(() => house.close());
+
+function statusOfLogin(username: string, password: string): Promise<number> {
+  return replica.app
+    .inject({ method: 'POST', url: '/login', payload: { username, password } })
+    .then(({ statusCode }) => statusCode);
+}
+
+describe('users add', () => {
+  it('makes a strong password that logs in, and shows it this once', async () => {
+    const user = (await jsonInHouse(house, ['users', 'add', 'alice', '--scope', 'read write'])) as {
+      password: string;
+    };
+    expect(user).toEqual({
+      id: expect.stringMatching(UUID) as string,
+      username: 'alice',
+      scope: 'read write',
+      password: expect.stringMatching(/^[0-9A-Za-z]{22,}$/) as string,
+    });
+    const pair = await login(replica, { id: '', username: 'alice', password: user.password });
+    expect(claimsOf(pair.access_token)).toMatchObject({ username: 'alice', scope: 'read write' });
+    expect((await inHouse(house, ['users', 'list'])).stdout).not.toContain(user.password);
+  });
+
+  it('shows people the same on lines of their own', async () => {
+    const { status, stdout, stderr } = await inHouse(house, ['users', 'add', 'anna']);
+    expect(status).toBe(0);
+    expect(stderr).toBe('');
+    const password = /^added anna \([0-9a-f-]{36}\)\npassword, shown this once: (\S+)\n$/.exec(stdout)?.[1];
+    expect(await statusOfLogin('anna', password ?? '')).toBe(200);
+  });
+
+  it.each([
+    ['as it is', GOOD_PASSWORD],
+    ['without one newline at its end', `${GOOD_PASSWORD}\n`],
+    ['without a newline as Windows writes it', `${GOOD_PASSWORD}\r\n`],
+  ])('takes a password from standard input %s, and does not repeat it', async (how, input) => {
+    const username = `bob-${how.length}`;
+    const user = await jsonInHouse(house, ['users', 'add', username, '--password-stdin'], { input });
+    expect(user).toEqual({ id: expect.stringMatching(UUID) as string, username, scope: '' });
+    expect(await statusOfLogin(username, GOOD_PASSWORD)).toBe(200);
+  });
+
+  it('keeps spaces around a password from standard input', async () => {
+    await jsonInHouse(house, ['users', 'add', 'spacy', '--password-stdin'], {
+      input: `  ${GOOD_PASSWORD} \n`,
+    });
+    expect(await statusOfLogin('spacy', `  ${GOOD_PASSWORD} `)).toBe(200);
+    expect(await statusOfLogin('spacy', GOOD_PASSWORD)).toBe(401);
+  });
+
+  it.each<[string, string | Uint8Array, string]>([
+    ['too short', 'short', 'is shorter than 15 characters'],
+    ['empty', '', 'is shorter than 15 characters'],
+    ['common', 'passwordpassword', 'repeats itself'],
+    ['made of the name', 'christopher.robin 1', 'contains the user name'],
+    ['followed by two newlines', `${GOOD_PASSWORD}\n\n`, 'contains a control character'],
+    ['endless', 'x'.repeat(200_000), 'is longer than 256 characters'],
+    ['not text', Buffer.concat([Buffer.from(GOOD_PASSWORD), Buffer.from([0xff])]), 'is not UTF-8'],
+  ])('refuses a password that is %s, and says why', async (_, input, reason) => {
+    const args = ['users', 'add', 'christopher.robin', '--password-stdin', '--json'];
+    const { status, stdout, stderr } = await inHouse(house, args, { input });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(`gatehouse: the password ${reason}`);
+    expect(stderr.split('\n')).toHaveLength(2);
+    expect((await inHouse(house, ['users', 'list'])).stdout).not.toContain('christopher.robin');
+  });
+
+  it('asks for a pipe where standard input is a terminal', async () => {
+    const args = ['users', 'add', 'tty', '--password-stdin'];
+    const { status, stdout, stderr } = await inHouse(house, args, { input: GOOD_PASSWORD, isTerminal: true });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('reads the password from standard input');
+  });
+
+  it('keeps names canonical, and each once', async () => {
+    expect(await jsonInHouse(house, ['users', 'add', 'Dora@Example.COM'])).toMatchObject({
+      username: 'dora@example.com',
+    });
+    const { status, stdout, stderr } = await inHouse(house, ['users', 'add', 'dora@example.com', '--json']);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toBe('gatehouse: there is a user dora@example.com already\n');
+  });
+
+  it('lets one of two additions of a name win', async () => {
+    const outcomes = await Promise.all([1, 2].map(() => inHouse(house, ['users', 'add', 'twin'])));
+    expect(outcomes.map(({ status }) => status).sort()).toEqual([0, 1]);
+  });
+
+  it.each([
+    ['a space in the name', ['a b'], 'a space'],
+    ['an empty name', [''], 'is empty'],
+    ['two spaces in the scope', ['eve', '--scope', 'a  b'], 'single spaces'],
+    ['a space at the end of the scope', ['eve', '--scope', 'a '], 'single spaces'],
+    ['a quote in the scope', ['eve', '--scope', 'a"b'], 'RFC 6749'],
+    ['a backslash in the scope', ['eve', '--scope', 'a\\b'], 'RFC 6749'],
+    ['a scope beyond ASCII', ['eve', '--scope', 'lésen'], 'RFC 6749'],
+    ['a scope named twice', ['eve', '--scope', 'a b a'], 'twice'],
+    ['too long a scope', ['eve', '--scope', 'x'.repeat(1025)], 'at most 1024'],
+  ])('refuses %s as wrong usage', async (_, args, reason) => {
+    const { status, stdout, stderr } = await inHouse(house, ['users', 'add', ...args]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(reason);
+  });
+
+  it('takes every character that a scope may have', async () => {
+    const scope = String.fromCharCode(...Array.from({ length: 94 }, (_, index) => 0x21 + index)).replace(
+      /["\\]/g,
+      '',
+    );
+    expect(await jsonInHouse(house, ['users', 'add', 'frank', '--scope', `${scope} a`])).toMatchObject({
+      scope: `${scope} a`,
+    });
+  });
+
+  it('bounds name and scope so that the longest of both still make tokens that live', async () => {
+    const username = '\u{20000}'.repeat(254);
+    const { password } = (await jsonInHouse(house, [
+      'users',
+      'add',
+      username,
+      '--scope',
+      'x'.repeat(1024),
+    ])) as {
+      password: string;
+    };
+    const pair = await login(replica, { id: '', username, password });
+    expect((await introspect(replica, client, pair.access_token)).json()).toMatchObject({
+      active: true,
+      username,
+    });
+  });
+});
+
+describe('users list', () => {
+  it('lists every user in order, disabled ones too', async () => {
+    const own = await openHouse();
+    try {
+      await jsonInHouse(own, ['users', 'add', 'zoe']);
+      await jsonInHouse(own, ['users', 'add', 'adam', '--scope', 'read']);
+      await jsonInHouse(own, ['users', 'disable', 'zoe']);
+      const common = {
+        id: expect.stringMatching(UUID) as string,
+        created_at: expect.stringMatching(RFC_3339) as string,
+      };
+      expect(await jsonInHouse(own, ['users', 'list'])).toEqual([
+        { ...common, username: 'adam', scope: 'read', disabled_at: null },
+        { ...common, username: 'zoe', scope: '', disabled_at: expect.stringMatching(RFC_3339) as string },
+      ]);
+      const { stdout } = await inHouse(own, ['users', 'list']);
+      expect(stdout).toMatch(
+        /^ID +USERNAME +SCOPE +CREATED AT +DISABLED AT\n\S+ {2}adam +read +\S+ +-\n\S+ {2}zoe +- +\S+ +\S+\n$/,
+      );
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('says so when there is none, and gives an empty list to programs', async () => {
+    const own = await openHouse();
+    try {
+      expect((await inHouse(own, ['users', 'list'])).stdout).toBe('no users\n');
+      expect(await jsonInHouse(own, ['users', 'list'])).toEqual([]);
+    } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('users disable and enable', () => {
+  it('ends every session on a running replica, refuses logins, and lets them in again', async () => {
+    const user = await house.user();
+    const other = await login(replica, await house.user());
+    const pairs = [await login(replica, user), await login(replica, user)];
+
+    expect(await jsonInHouse(house, ['users', 'disable', user.username.toUpperCase()])).toEqual({
+      id: user.id,
+      username: user.username,
+      scope: '',
+      created_at: expect.stringMatching(RFC_3339) as string,
+      disabled_at: expect.stringMatching(RFC_3339) as string,
+    });
+    for (const pair of pairs) {
+      expect((await introspect(replica, client, pair.access_token)).body).toBe('{"active":false}');
+      expect((await refresh(replica, pair.refresh_token)).statusCode).toBe(401);
+    }
+    expect(await statusOfLogin(user.username, user.password)).toBe(401);
+    expect((await introspect(replica, client, other.access_token)).json()).toMatchObject({ active: true });
+
+    expect(await jsonInHouse(house, ['users', 'enable', user.username])).toMatchObject({ disabled_at: null });
+    for (const pair of pairs) {
+      expect((await introspect(replica, client, pair.access_token)).body).toBe('{"active":false}');
+    }
+    expect(await statusOfLogin(user.username, user.password)).toBe(200);
+  });
+
+  it('takes a second time for done, and keeps the first time', async () => {
+    const { username } = await house.user();
+    const first = (await jsonInHouse(house, ['users', 'disable', username])) as { disabled_at: string };
+    await house.database.clock.advance(60);
+    expect(await jsonInHouse(house, ['users', 'disable', username])).toEqual(first);
+    expect((await inHouse(house, ['users', 'enable', username])).stdout).toBe(`${username} may log in\n`);
+    expect((await inHouse(house, ['users', 'enable', username])).status).toBe(0);
+  });
+});
+
+describe('users password', () => {
+  it('sets a strong one, shows it this once, and ends every session', async () => {
+    const user = await house.user({ scope: 'read' });
+    const pair = await login(replica, user);
+    const changed = (await jsonInHouse(house, ['users', 'password', user.username])) as { password: string };
+    expect(changed).toEqual({
+      id: user.id,
+      username: user.username,
+      scope: 'read',
+      password: expect.stringMatching(/^[0-9A-Za-z]{22,}$/) as string,
+    });
+    const session = await replica.app.inject({ url: '/session', headers: bearer(pair.access_token) });
+    expect(session.statusCode).toBe(401);
+    expect((await refresh(replica, pair.refresh_token)).statusCode).toBe(401);
+    expect(await statusOfLogin(user.username, user.password)).toBe(401);
+    expect(await statusOfLogin(user.username, changed.password)).toBe(200);
+  });
+
+  it('takes one from standard input by the same rules', async () => {
+    const user = await house.user();
+    const args = ['users', 'password', user.username, '--password-stdin'];
+    const changed = await jsonInHouse(house, args, { input: `${GOOD_PASSWORD}\n` });
+    expect(changed).toEqual({ id: user.id, username: user.username, scope: '' });
+    expect(await statusOfLogin(user.username, GOOD_PASSWORD)).toBe(200);
+    expect(await inHouse(house, args, { input: 'qwertyuiopasdfghjkl' })).toMatchObject({
+      status: 1,
+      stdout: '',
+    });
+    expect(await inHouse(house, args, { isTerminal: true })).toMatchObject({ status: 2, stdout: '' });
+    expect(await statusOfLogin(user.username, GOOD_PASSWORD)).toBe(200);
+  });
+});
+
+it.each(['disable', 'enable', 'password'])('says of users %s that there is no such user', async (verb) => {
+  for (const name of ['nobody', 'no body']) {
+    const { status, stdout, stderr } = await inHouse(house, ['users', verb, name, '--json']);
+    expect({ status, stdout, stderr }).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `gatehouse: there is no user ${name}\n`,
+    });
+  }
+});

@@ -1,0 +1,50 @@
+// The command line as a function: what a process would be given goes in, what it would leave comes out.
+import { Readable } from 'node:stream';
+
+import { run } from '../../src/cli/program.js';
+import { SECRET, type House } from './house.js';
+
+export interface Outcome {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Given {
+  environment?: Record<string, string | undefined>;
+  /** What comes through the pipe. */
+  input?: string | Uint8Array;
+  isTerminal?: boolean;
+}
+
+/** Runs `gatehouse` with these arguments and nothing but the given environment. */
+export async function gatehouse(args: string[], given: Given = {}): Promise<Outcome> {
+  const { environment = {}, input = '', isTerminal = false } = given;
+  let stdout = '';
+  let stderr = '';
+  const status = await run(args, {
+    environment,
+    stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal }),
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+  });
+  return { status, stdout, stderr };
+}
+
+export function environmentOf({ database }: House, secret = SECRET): Record<string, string> {
+  return { DATABASE_URL: database.url, AUTH_SECRET: secret };
+}
+
+/** Runs it on the house's database. */
+export async function inHouse(house: House, args: string[], given: Given = {}): Promise<Outcome> {
+  const environment = { ...environmentOf(house), ...given.environment };
+  return await gatehouse(args, { ...given, environment });
+}
+
+/** Runs it with `--json` and returns the value; fails the test when the command does, or says anything else. */
+export async function jsonInHouse(house: House, args: string[], given: Given = {}): Promise<unknown> {
+  const { status, stdout, stderr } = await inHouse(house, ['--json', ...args], given);
+  if (status !== 0 || stderr !== '' || stdout.indexOf('\n') !== stdout.length - 1)
+    throw new Error(`gatehouse ${args.join(' ')}: ${status} ${stdout}${stderr}`);
+  return JSON.parse(stdout) as unknown;
+}
