@@ -1,6 +1,6 @@
 /** The table of contents: which routes stand behind which door. */
 import { randomUUID } from 'node:crypto';
-import cors from '@fastify/cors';
+import { METHODS } from 'node:http';
 import helmet from '@fastify/helmet';
 import Fastify, { LogController, type FastifyInstance } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
@@ -10,8 +10,10 @@ import type { Config } from './config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
+import { crossOrigin } from './http/cors.js';
 import { docsRoutes, openapiDocument } from './http/docs.js';
-import { answerClientError, installErrors } from './http/errors.js';
+import { answerClientError, answerFrameworkError } from './http/early-errors.js';
+import { installErrors } from './http/errors.js';
 import { takeForms, takeJson } from './http/forms.js';
 import { logRequests } from './http/log.js';
 import { methodNotAllowed } from './http/methods.js';
@@ -59,8 +61,13 @@ export async function buildApp({
     http: { maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: REQUEST_TIMEOUT_MS },
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     clientErrorHandler: answerClientError,
-    routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
+    // Fastify's own 503 has none of our headers; what still arrives while we close is answered like anything else.
+    return503OnClosing: false,
+    frameworkErrors: answerFrameworkError,
+    // An id of any length is one that does not exist: let the route say so.
+    routerOptions: { maxParamLength: HEADER_LIMIT_BYTES },
   }) as unknown as FastifyInstance;
+  takeEveryMethod(app);
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
@@ -73,6 +80,11 @@ export async function buildApp({
     reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
     done();
   });
+  // A connection that is kept alive would hold a replica back that has answered everything and wants to go.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (isLeaving()) reply.header('connection', 'close');
+    done(null, payload);
+  });
 
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -81,13 +93,7 @@ export async function buildApp({
     },
     strictTransportSecurity: config.issuer.startsWith('https:'),
   });
-  await app.register(cors, {
-    origin: config.corsOrigins,
-    methods: ['GET', 'POST', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type'],
-    exposedHeaders: ['Refreshed-API-Token', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
-    maxAge: 600,
-  });
+  await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
 
@@ -119,4 +125,12 @@ export async function buildApp({
 
   app.refuseOtherMethods();
   return app;
+}
+
+/** Every method that Node parses (CONNECT never becomes a request): a gateway asks about PROPFIND too. */
+function takeEveryMethod(app: FastifyInstance): void {
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method))
+      app.addHttpMethod(method, { hasBody: true });
+  }
 }

@@ -1,10 +1,8 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
-import ms, { type StringValue } from 'ms';
-import { z } from 'zod';
 
-import { JWT_ALGORITHMS, type JwtAlgorithm } from './domain/keys.js';
+import type { JwtAlgorithm } from './domain/keys.js';
+import { environmentSchema, type Environment } from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -44,112 +42,8 @@ export class ConfigError extends Error {
   }
 }
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-
-function duration(options: { atLeastSeconds?: number; atMostSeconds?: number; mayBeZero?: boolean } = {}) {
-  const { atLeastSeconds = 1, atMostSeconds = 10 * 365 * 86_400, mayBeZero = false } = options;
-  const form = mayBeZero ? /^(?:0|[0-9]{1,9}[smhd])$/ : /^[0-9]{1,9}[smhd]$/;
-  return z
-    .string()
-    .regex(
-      form,
-      `must be a duration such as 30s, 10m, 12h or 14d${mayBeZero ? ', or 0 to switch it off' : ''}`,
-    )
-    .transform((text) => (text === '0' ? 0 : ms(text as StringValue) / 1000))
-    .refine(
-      (seconds) => (mayBeZero && seconds === 0) || seconds >= atLeastSeconds,
-      `must be at least ${atLeastSeconds}s`,
-    )
-    .refine((seconds) => seconds <= atMostSeconds, `must be at most ${ms(atMostSeconds * 1000)}`);
-}
-
-function wholeNumber(least: number, most: number) {
-  const message = `must be a whole number from ${least} to ${most}`;
-  return z
-    .string()
-    .regex(/^[0-9]{1,9}$/, message)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, message);
-}
-
-const list = z.string().transform((text) => text.split(/[\s,]+/).filter((item) => item !== ''));
-
-const secret = z
-  .string()
-  .refine(
-    (text) => Buffer.byteLength(text) >= 32,
-    'must be at least 32 bytes: make one with `openssl rand -base64 48`',
-  )
-  .refine((text) => new Set(text).size >= 8, 'repeats itself: make one with `openssl rand -base64 48`')
-  .refine(
-    (text) => !/^\s*(?:-----BEGIN |\{)/.test(text),
-    'looks like a PEM or JWK key: it must be a random secret, make one with `openssl rand -base64 48`',
-  );
-
-const databaseUrl = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
-}, 'must be a URL such as postgresql://user@host:5432/name');
-
-const issuer = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    /^https?:$/.test(url.protocol) &&
-    url.search === '' &&
-    url.hash === '' &&
-    url.username === '' &&
-    !text.endsWith('/')
-  );
-}, 'must be an https URL without query, fragment, user or trailing slash, such as https://login.example.com');
-
-const environmentSchema = z.object({
-  DATABASE_URL: databaseUrl.optional(),
-  DATABASE_PASSWORD_FILE: z.string().optional(),
-  AUTH_SECRET: secret.optional(),
-  AUTH_SECRET_FILE: z.string().optional(),
-  AUTH_SECRET_PREVIOUS: secret.optional(),
-  DATA_DIR: z.string().default('./data'),
-  HOST: z.string().default('127.0.0.1'),
-  PORT: wholeNumber(1, 65_535).default(3000),
-  ISSUER: issuer.optional(),
-  AUDIENCE: z.string().max(256, 'must be at most 256 characters').default('gatehouse'),
-  JWT_ALGORITHM: z.enum(JWT_ALGORITHMS, `must be one of ${JWT_ALGORITHMS.join(', ')}`).default('EdDSA'),
-  ACCESS_TOKEN_TTL: duration({ atLeastSeconds: 30 }).default(600),
-  REFRESH_TOKEN_TTL: duration().default(14 * 86_400),
-  SESSION_TTL: duration().default(90 * 86_400),
-  REISSUE_GRACE: duration({ atMostSeconds: 300, mayBeZero: true }).default(60),
-  REISSUE_MAX: wholeNumber(0, 1_000_000).default(90),
-  REFRESH_REPLAY_WINDOW: duration({ atMostSeconds: 300, mayBeZero: true }).default(30),
-  CORS_ORIGINS: list
-    .refine(
-      (origins) => origins.every(isOrigin),
-      'must be exact origins such as https://app.example.com, separated by commas',
-    )
-    .default([]),
-  TRUST_PROXY: list
-    .refine(
-      (cidrs) => cidrs.every(isCidr),
-      'must be addresses or CIDR ranges such as 10.0.0.0/8, separated by commas',
-    )
-    .default([]),
-  DOCS: z.enum(['on', 'off'], 'must be on or off').default('on'),
-  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
-});
-
-type Environment = z.infer<typeof environmentSchema>;
-
-function isOrigin(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
-}
-
-function isCidr(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-}
+/** What is wrong with which variable: the first mistake of each. */
+type Problems = Map<string, string>;
 
 /**
  * Reads the environment whole.
@@ -161,16 +55,15 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const problems: string[] = [];
+  const problems: Problems = new Map();
   takeSecretFile(given, problems);
-  const parsed = environmentSchema.safeParse(given);
-  for (const { path, message } of parsed.error?.issues ?? []) problems.push(`${path.join('.')} ${message}`);
-  if (!parsed.success) throw new ConfigError(problems);
-  const values = parsed.data;
-  problems.push(...contradictions(values));
+  const values = parse(given, problems);
+  findContradictions(values, problems);
   const url = completeUrl(values, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
+  const warnings = warningsAbout(issuerUrl);
+  for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,
     authSecret: values.AUTH_SECRET ?? null,
@@ -191,61 +84,97 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     trustProxy: values.TRUST_PROXY,
     docs: values.DOCS === 'on',
     logLevel: values.LOG_LEVEL,
-    warnings: warningsAbout(issuerUrl),
+    warnings,
   });
 }
 
-function contradictions(values: Environment): string[] {
-  const problems: string[] = [];
-  if (values.ACCESS_TOKEN_TTL > values.REFRESH_TOKEN_TTL) {
-    problems.push(
+/** The values that are right in themselves, and defaults for the others, so that the search for mistakes goes on. */
+function parse(given: Record<string, string | undefined>, problems: Problems): Environment {
+  const parsed = environmentSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const wrong = new Set(parsed.error.issues.map(({ path }) => String(path[0])));
+  for (const { path, message } of parsed.error.issues) {
+    const isFromFile = path[0] === 'AUTH_SECRET' && given['AUTH_SECRET_FILE'] !== undefined;
+    const name = isFromFile ? 'AUTH_SECRET_FILE' : String(path[0]);
+    if (!problems.has(name)) problems.set(name, `${name} ${message}`);
+  }
+  return environmentSchema.parse(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name))),
+  );
+}
+
+/** Looks at values that are right in themselves alone: the default in the place of a wrong one contradicts nothing. */
+function findContradictions(values: Environment, problems: Problems): void {
+  const isSound = (...names: string[]) => !names.some((name) => problems.has(name));
+  const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL, SESSION_TTL, DATABASE_URL } = values;
+  if (ACCESS_TOKEN_TTL > REFRESH_TOKEN_TTL && isSound('ACCESS_TOKEN_TTL', 'REFRESH_TOKEN_TTL')) {
+    problems.set(
+      'ACCESS_TOKEN_TTL',
       'ACCESS_TOKEN_TTL must not be longer than REFRESH_TOKEN_TTL: an access token is the short-lived one',
     );
   }
-  if (values.REFRESH_TOKEN_TTL > values.SESSION_TTL) {
-    problems.push('REFRESH_TOKEN_TTL must not be longer than SESSION_TTL: no token outlives its session');
+  if (REFRESH_TOKEN_TTL > SESSION_TTL && isSound('REFRESH_TOKEN_TTL', 'SESSION_TTL')) {
+    problems.set(
+      'REFRESH_TOKEN_TTL',
+      'REFRESH_TOKEN_TTL must not be longer than SESSION_TTL: no token outlives its session',
+    );
   }
-  if (values.DATABASE_URL !== undefined && values.AUTH_SECRET === undefined) {
-    problems.push(
+  const lacksSecret = values.AUTH_SECRET === undefined && isSound('AUTH_SECRET', 'AUTH_SECRET_FILE');
+  if (lacksSecret && (DATABASE_URL !== undefined || !isSound('DATABASE_URL'))) {
+    problems.set(
+      'AUTH_SECRET',
       'AUTH_SECRET (or AUTH_SECRET_FILE) is required with DATABASE_URL: make one with `openssl rand -base64 48`',
     );
   }
-  if (values.DATABASE_PASSWORD_FILE !== undefined && values.DATABASE_URL === undefined) {
-    problems.push('DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing');
+  // A resource server that forgets `typ` would take a refresh token for an access token.
+  if (
+    values.AUDIENCE === (values.ISSUER ?? `http://localhost:${values.PORT}`) &&
+    isSound('AUDIENCE', 'ISSUER')
+  ) {
+    problems.set('AUDIENCE', 'AUDIENCE must differ from ISSUER, which is the audience of refresh tokens');
   }
-  return problems;
+  if (values.DATABASE_PASSWORD_FILE !== undefined && DATABASE_URL === undefined && isSound('DATABASE_URL')) {
+    problems.set('DATABASE_PASSWORD_FILE', 'DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing');
+  }
 }
 
 /** Puts the content of AUTH_SECRET_FILE in the place of AUTH_SECRET. */
-function takeSecretFile(given: Record<string, string | undefined>, problems: string[]): void {
+function takeSecretFile(given: Record<string, string | undefined>, problems: Problems): void {
   const file = given['AUTH_SECRET_FILE'];
   if (file === undefined) return;
   if (given['AUTH_SECRET'] !== undefined) {
-    problems.push('AUTH_SECRET and AUTH_SECRET_FILE are both set: keep one');
+    problems.set('AUTH_SECRET_FILE', 'AUTH_SECRET and AUTH_SECRET_FILE are both set: keep one');
     return;
   }
   given['AUTH_SECRET'] = readFile('AUTH_SECRET_FILE', file, problems);
 }
 
-function completeUrl(values: Environment, problems: string[]): string | null {
-  if (values.DATABASE_URL === undefined) return null;
-  if (values.DATABASE_PASSWORD_FILE === undefined) return values.DATABASE_URL;
-  const url = new URL(values.DATABASE_URL);
+function completeUrl(values: Environment, problems: Problems): string | null {
+  const { DATABASE_URL, DATABASE_PASSWORD_FILE } = values;
+  if (DATABASE_URL === undefined || DATABASE_PASSWORD_FILE === undefined) return DATABASE_URL ?? null;
+  const name = 'DATABASE_PASSWORD_FILE';
+  const url = new URL(DATABASE_URL);
   if (url.password !== '') {
-    problems.push('DATABASE_PASSWORD_FILE is set, but DATABASE_URL has a password already: keep one');
+    problems.set(name, `${name} is set, but DATABASE_URL has a password already: keep one`);
     return null;
   }
-  url.password = encodeURIComponent(
-    readFile('DATABASE_PASSWORD_FILE', values.DATABASE_PASSWORD_FILE, problems) ?? '',
-  );
+  const password = readFile(name, DATABASE_PASSWORD_FILE, problems);
+  if (password === undefined) return null;
+  url.password = encodeURIComponent(password);
+  // A URL without a host takes no password, and says nothing.
+  if (password === '') problems.set(name, `${name} is empty`);
+  else if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL`);
   return url.href;
 }
 
-function readFile(name: string, path: string, problems: string[]): string | undefined {
+function readFile(name: string, path: string, problems: Problems): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim();
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    problems.push(`${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+    problems.set(
+      name,
+      `${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    );
     return undefined;
   }
 }

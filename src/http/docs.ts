@@ -40,7 +40,8 @@ export const docsRoutes = fastifyPlugin(
     await app.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: PAGE_POLICY,
-      uiConfig: { docExpansion: 'list', deepLinking: true, tryItOutEnabled: true, validatorUrl: null },
+      uiConfig: { layout: 'BaseLayout', deepLinking: true, tryItOutEnabled: true, validatorUrl: null },
+      theme: { title: 'Gatehouse API' },
     });
   },
   { name: 'docs-routes', dependencies: ['openapi-document'] },

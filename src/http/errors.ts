@@ -1,10 +1,10 @@
 /** The one place where an error becomes a status, a body and a header (contract section 4). */
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { DatabaseUnavailable } from '../database/prisma.js';
 import { AuthError, type AuthErrorCode } from '../domain/errors.js';
+import { REFRESHED_TOKEN_HEADER } from './reissue.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -19,7 +19,7 @@ interface Meaning {
   detail: string;
 }
 
-const MEANINGS = {
+export const MEANINGS = {
   invalid_request: { status: 400, title: 'Invalid request', detail: 'The request is malformed.' },
   invalid_credentials: {
     status: 401,
@@ -83,9 +83,12 @@ const MEANINGS = {
   temporarily_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'The answer cannot be known right now. Nothing has changed for certain: ask again.',
+    detail: 'The answer cannot be known right now, and neither whether anything has changed: ask again.',
   },
 } as const satisfies Record<AuthErrorCode, Meaning>;
+
+/** Names of unknown members are repeated to whoever sent them, but not without bound. */
+const ISSUE_CHARACTERS = 200;
 
 /** How long to wait before asking again, where the error itself does not say. */
 const RETRY_AFTER_SECONDS = 1;
@@ -104,13 +107,13 @@ export function installErrors(app: FastifyInstance): void {
 }
 
 /** Every error that can reach us, as one of ours; what nobody foresaw is a bug and says nothing. */
-function toAuthError(error: unknown): AuthError {
+export function toAuthError(error: unknown): AuthError {
   if (error instanceof AuthError) return error;
   if (error instanceof DatabaseUnavailable) return new AuthError('temporarily_unavailable', { cause: error });
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map(({ instancePath, message }) => ({
-      path: `${error.validationContext ?? ''}${instancePath}`,
-      message: message ?? 'is invalid',
+      path: `${error.validationContext ?? ''}${instancePath === '/' ? '' : instancePath}`,
+      message: (message ?? 'is invalid').slice(0, ISSUE_CHARACTERS),
     }));
     return new AuthError('invalid_request', { issues });
   }
@@ -122,10 +125,13 @@ function toAuthError(error: unknown): AuthError {
   return new AuthError('server_error', { cause: error });
 }
 
-function sendError(error: AuthError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendError(error: AuthError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, title, detail } = MEANINGS[error.code];
-  if (status >= 500)
+  if (status >= 500) {
     request.log[status === 500 ? 'error' : 'warn']({ err: error.cause ?? error }, error.code);
+    // The door may have put it there before the answer failed.
+    reply.removeHeader(REFRESHED_TOKEN_HEADER);
+  }
   setChallenge(error, request, reply);
   if (status === 429 || status === 503)
     reply.header('retry-after', String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
@@ -133,7 +139,7 @@ function sendError(error: AuthError, request: FastifyRequest, reply: FastifyRepl
   if (request.routeOptions.config.errors === 'oauth') {
     return reply
       .type('application/json; charset=utf-8')
-      .send({ error: error.code, error_description: error.detail ?? detail });
+      .send({ error: error.code, error_description: describeForOauth(error, detail) });
   }
   return reply.type('application/problem+json').send({
     type: 'about:blank',
@@ -146,6 +152,12 @@ function sendError(error: AuthError, request: FastifyRequest, reply: FastifyRepl
   });
 }
 
+/** RFC 6749 section 5.2 has one member for what problem details say in two, and admits neither quotes nor other alphabets. */
+function describeForOauth({ detail, issues }: AuthError, fallback: string): string {
+  const text = detail ?? issues?.map(({ message }) => message).join('; ') ?? fallback;
+  return text.replaceAll(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, "'");
+}
+
 /** Every 401 names the way in (RFC 9110 section 15.5.2); a bearer challenge says `error` only about a token that was sent. */
 function setChallenge({ code }: AuthError, request: FastifyRequest, reply: FastifyReply): void {
   if (MEANINGS[code].status !== 401) return;
@@ -156,20 +168,4 @@ function setChallenge({ code }: AuthError, request: FastifyRequest, reply: Fasti
   const isAboutToken = code !== 'invalid_credentials' && request.carriesToken;
   const error = isAboutToken ? `, error="invalid_token", error_description="${MEANINGS[code].detail}"` : '';
   reply.header('www-authenticate', `Bearer realm="gatehouse"${error}`);
-}
-
-/** What Node itself refuses before there is a request: answered in the same shape, then the connection closes. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const isHeaderOverflow = error.code === 'HPE_HEADER_OVERFLOW';
-  const code = isHeaderOverflow ? 'headers_too_large' : 'invalid_request';
-  const { status, title, detail } = MEANINGS[code];
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail, error: code });
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

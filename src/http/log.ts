@@ -1,5 +1,5 @@
 /** One line per request, and nothing secret in any line. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LoggerOptions } from 'pino';
 
 const SECRETS = [
@@ -36,12 +36,17 @@ const ROUTINE = new Set(['/introspect', '/session', '/session/*', '/health', '/r
 
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
-    const { url, method } = { url: request.routeOptions.url ?? 'unknown', method: request.method };
-    const isRoutine = reply.statusCode < 400 && ROUTINE.has(url);
-    request.log[isRoutine ? 'debug' : 'info'](
-      { method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10, ip: request.ip },
-      'answered',
-    );
+    logAnswer(request, reply);
     done();
   });
+}
+
+/** The line of one request; call it only for what no hook sees. */
+export function logAnswer({ log, method, routeOptions, ip }: FastifyRequest, reply: FastifyReply): void {
+  const { url = 'unknown' } = routeOptions;
+  const isRoutine = reply.statusCode < 400 && ROUTINE.has(url);
+  log[isRoutine ? 'debug' : 'info'](
+    { method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10, ip },
+    'answered',
+  );
 }

@@ -5,7 +5,7 @@ import { AuthError } from '../domain/errors.js';
 
 /**
  * Remembers which methods each URL takes and answers all others itself: the router, not a second matcher of ours,
- * decides what is the same URL. Register it before the routes.
+ * decides what is the same URL. Register it after CORS and before the routes.
  */
 export const methodNotAllowed = fastifyPlugin(
   (app, _options, done) => {
@@ -13,6 +13,12 @@ export const methodNotAllowed = fastifyPlugin(
 
     app.addHook('onRoute', ({ url, config }) => {
       if (url !== '*') urls.set(url, config?.errors);
+    });
+
+    // As with other methods, before a body could be refused. The URL `*` is where preflights of any URL end up.
+    app.addHook('onRequest', (request, _reply, next) => {
+      const isUnknown = request.is404 || request.routeOptions.url === '*';
+      next(isUnknown ? new AuthError('not_found') : undefined);
     });
 
     app.decorate('refuseOtherMethods', () => {
@@ -26,9 +32,13 @@ export const methodNotAllowed = fastifyPlugin(
           url,
           config: errors === undefined ? {} : { errors },
           schema: { hide: true },
-          handler: (_request, reply) => {
+          // In a hook, so that no body is read and refused for its size or type first.
+          onRequest: (_request, reply, next) => {
             reply.header('allow', allow);
-            throw new AuthError('method_not_allowed');
+            next(new AuthError('method_not_allowed'));
+          },
+          handler: (_request, reply) => {
+            reply.callNotFound();
           },
         });
       }

@@ -17,6 +17,8 @@ export function carrySuccessor(
   rules: TokenRules,
 ): void {
   if (!stands || token?.kind !== 'access') return;
+  // A replica whose secret no longer opens the keys reads as well as any other: its answer is not spoilt.
+  if (!memory.ring.isReadable) return;
   const successor = reissue(token.claims, now, rules);
   if (successor === null) return;
   reply.header(REFRESHED_TOKEN_HEADER, memory.ring.signAccess(successor));

@@ -14,7 +14,8 @@ export const loginBody = z.strictObject({
 
 export const refreshBody = z.strictObject({ refresh_token: token });
 
-export const logoutBody = z.strictObject({ refresh_token: token }).nullish();
+/** Clients that always send JSON send `{}` beside the access token. */
+export const logoutBody = z.strictObject({ refresh_token: token.optional() }).nullish();
 
 export const logoutAllBody = z
   .strictObject({ except_current: z.boolean().optional().describe('Keep the session that asks.') })
@@ -25,12 +26,15 @@ export const sessionParams = z.object({ id: z.string().describe('Id of a session
 /** `/introspect` and `/revoke`: unknown parameters are ignored, repeated ones (arrays by now) refused. */
 export const tokenForm = z
   .object({
-    token: z.string().min(1, 'must not be empty'),
-    token_type_hint: z.string().optional().describe('A hint only: both kinds are recognised without it.'),
-    client_id: z.string().optional(),
-    client_secret: z.string().optional(),
+    token: z.string('token is missing or repeated').min(1, 'token is empty'),
+    token_type_hint: z
+      .string('token_type_hint is repeated')
+      .optional()
+      .describe('A hint only: both kinds are recognised without it.'),
+    client_id: z.string('client_id is repeated').optional(),
+    client_secret: z.string('client_secret is repeated').optional(),
   })
-  .catchall(z.string('must not be repeated'));
+  .catchall(z.string('an unknown parameter is repeated'));
 export type TokenForm = z.infer<typeof tokenForm>;
 
 const seconds = z.int().describe('Seconds.');

@@ -16,6 +16,8 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 
 export const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
 
+const SECRETS: [string, ...string[]] = [SECRET];
+
 /** Weak on purpose: what argon2id costs is not what most tests are about. */
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 
@@ -73,7 +75,7 @@ export async function openHouse(): Promise<House> {
     hasher,
     replica: async ({
       config = {},
-      secrets = [SECRET],
+      secrets = SECRETS,
       logger = pino({ level: 'silent' }),
       url = database.url,
     } = {}) => {

@@ -1,4 +1,6 @@
 /** POST /login: a password becomes a session. */
+import { isIP } from 'node:net';
+import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
@@ -12,10 +14,16 @@ const USER_AGENT_CHARACTERS = 512;
 export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
     const device = {
-      ip: request.ip,
+      ip: addressOf(request),
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
     };
     return sendPair(reply, await gatehouse.logins.login(request.body, device));
   });
   done();
 };
+
+/** Whose address it is. A trusted proxy may forward what is none: then the proxy's own is all that we know. */
+function addressOf({ ip, socket }: FastifyRequest): string {
+  const candidates = [ip, socket.remoteAddress ?? ''].map((text) => text.replace(/%.*$/, '')); // no zone (RFC 4007)
+  return candidates.find((text) => isIP(text) !== 0) ?? '::';
+}

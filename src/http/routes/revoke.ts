@@ -1,9 +1,10 @@
 /** POST /revoke (RFC 7009): a refresh token ends its session, an access token its own lineage. */
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { revokeToken } from '../../domain/revocations.js';
-import { endSession } from '../../domain/sessions.js';
+import { endSession } from '../../domain/endings.js';
 import { describe } from '../openapi.js';
 import { tokenForm } from '../schemas.js';
 
@@ -17,7 +18,8 @@ export const revokeRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
       if (token?.kind === 'access') await revokeToken(gatehouse.database, token.claims, actor);
       if (token?.kind === 'refresh')
         await endSession(gatehouse.database, token.claims, { reason: 'revoked', actor }, null);
-      return reply.code(200).send(null);
+      // Empty, where null would be written out as JSON.
+      return (reply as FastifyReply).code(200).send();
     },
   );
   done();

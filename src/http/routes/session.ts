@@ -1,6 +1,8 @@
 /** /session: who is this? For frontends, and for gateways that ask about every request that they let through. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
+import type { AccessClaims } from '../../domain/tokens.js';
 import { describe } from '../openapi.js';
 
 export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
@@ -9,24 +11,32 @@ export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
   app.addContentTypeParser('*', (_request, _payload, parsed) => {
     parsed(null);
   });
+  // Nor is its type, which need not be one.
+  app.addHook('onRequest', (request, _reply, next) => {
+    request.headers['content-type'] = 'application/octet-stream';
+    next();
+  });
 
-  for (const url of ['/session', '/session/*']) {
-    app.all(
-      url,
-      { schema: url === '/session' ? describe.session : { hide: true }, config: { reissues: true } },
-      (request, reply) => {
-        const { claims } = request;
-        // All four are always sent, so that a gateway that copies them leaves no room for forged ones.
-        return reply
-          .headers({
-            'x-auth-subject': claims.sub,
-            'x-auth-username': encodeURIComponent(claims.username),
-            'x-auth-session': claims.sid,
-            'x-auth-scope': claims.scope ?? '',
-          })
-          .send(claims);
-      },
-    );
-  }
+  const hidden = { hide: true };
+  app.get('/session', { schema: describe.session, config: { reissues: true } }, tellWho);
+  app.route({
+    method: app.supportedMethods.filter((method) => method !== 'GET' && method !== 'HEAD'),
+    url: '/session',
+    schema: hidden,
+    config: { reissues: true },
+    handler: tellWho,
+  });
+  app.all('/session/*', { schema: hidden, config: { reissues: true, preflight: false } }, tellWho);
   done();
 };
+
+/** All four headers are always sent, so that a gateway that copies them leaves no room for forged ones. */
+function tellWho({ claims }: FastifyRequest, reply: FastifyReply): Readonly<AccessClaims> {
+  reply.headers({
+    'x-auth-subject': claims.sub,
+    'x-auth-username': encodeURIComponent(claims.username),
+    'x-auth-session': claims.sid,
+    'x-auth-scope': claims.scope ?? '',
+  });
+  return claims;
+}

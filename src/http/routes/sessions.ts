@@ -3,7 +3,8 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { endSession, listSessions } from '../../domain/sessions.js';
+import { endSession } from '../../domain/endings.js';
+import { listSessions } from '../../domain/sessions.js';
 import { isUuid } from '../../domain/tokens.js';
 import { describe } from '../openapi.js';
 import { sessionParams } from '../schemas.js';

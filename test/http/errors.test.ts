@@ -1,0 +1,238 @@
+// Refusals that no single endpoint owns: too large, of the wrong type, malformed before there is a route, and our bugs.
+import { once } from 'node:events';
+import { connect, type AddressInfo } from 'node:net';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { buildApp } from '../../src/app.js';
+import { ask, MARKER, oauthErrorOf, problemOf, type Refusal } from '../support/answers.js';
+import {
+  basic,
+  bearer,
+  DEFAULTS,
+  login,
+  openHouse,
+  type House,
+  type Replica,
+  type TestClient,
+  type TokenPair,
+} from '../support/house.js';
+
+const LIMIT = 16 * 1024;
+const JSON_TYPE = 'application/json';
+const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+let house: House;
+let replica: Replica;
+let client: TestClient;
+let pair: TokenPair;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+  client = await house.client();
+  pair = await login(replica, await house.user());
+});
+afterAll(() => house.close());
+
+/** Each URL that takes a body, the type it takes, and how its refusals are written. */
+const BODIES: [url: string, type: string, headers: () => Record<string, string>, read: typeof problemOf][] = [
+  ['/login', JSON_TYPE, () => ({}), problemOf],
+  ['/refresh', JSON_TYPE, () => ({}), problemOf],
+  ['/logout', JSON_TYPE, () => ({}), problemOf],
+  ['/logout-all', JSON_TYPE, () => bearer(pair.access_token), problemOf],
+  ['/introspect', FORM_TYPE, () => basic(client), oauthErrorOf],
+  ['/revoke', FORM_TYPE, () => basic(client), oauthErrorOf],
+];
+
+describe.each(BODIES)('POST %s', (url, type, headers, read) => {
+  function post(payload: string | Buffer, contentType: string | undefined = type) {
+    return ask(replica, {
+      method: 'POST',
+      url,
+      headers: { ...headers(), 'content-type': contentType },
+      payload,
+    });
+  }
+
+  /** A well-formed body of this many bytes, that no endpoint takes for long. */
+  function bodyOf(bytes: number): string {
+    const [before, after] = type === JSON_TYPE ? ['{"unknown":"', '"}'] : ['token=', ''];
+    return before + MARKER.padEnd(bytes - before.length - after.length, 'x') + after;
+  }
+
+  it('reads 16 KiB and refuses one byte more', async () => {
+    expect((await post(bodyOf(LIMIT))).statusCode).toBe(type === JSON_TYPE ? 400 : 200);
+    expect(read(await post(bodyOf(LIMIT + 1)))).toEqual({ status: 413, error: 'too_large' });
+  });
+
+  it('refuses too much without a length in advance', async () => {
+    const { address } = await listen(replica);
+    const body = new Blob([bodyOf(LIMIT + 1)]).stream();
+    const response = await fetch(`${address}${url}`, {
+      method: 'POST',
+      headers: { ...headers(), 'content-type': type },
+      body,
+      duplex: 'half',
+    });
+    expect(response.status).toBe(413);
+    expect(await response.json()).toMatchObject({ error: 'too_large' });
+  });
+
+  it.each([
+    type === JSON_TYPE ? FORM_TYPE : JSON_TYPE,
+    'text/plain',
+    'multipart/form-data; boundary=x',
+    'application/xml',
+    `application/${MARKER}`,
+    'garbage',
+  ])('refuses the type %s', async (contentType) => {
+    expect(read(await post('token=a', contentType))).toEqual({
+      status: 415,
+      error: 'unsupported_media_type',
+    });
+  });
+
+  it('refuses a body without a type', async () => {
+    const response = await ask(replica, {
+      method: 'POST',
+      url,
+      headers: headers(),
+      payload: Buffer.from(MARKER),
+    });
+    expect(read(response)).toEqual({ status: 415, error: 'unsupported_media_type' });
+  });
+
+  it('takes its type with parameters and in any case', async () => {
+    const response = await post(bodyOf(100), `${type.toUpperCase()}; charset=UTF-8`);
+    expect(response.statusCode).toBe(type === JSON_TYPE ? 400 : 200);
+  });
+});
+
+describe('what was sent', () => {
+  const MARKED = {
+    'user-agent': MARKER,
+    'x-request-id': MARKER,
+    'x-forwarded-for': MARKER,
+    'x-auth-subject': MARKER,
+    origin: `https://${MARKER}.example`,
+    referer: `https://${MARKER}.example/`,
+    cookie: `a=${MARKER}`,
+    host: `${MARKER}.example`,
+    accept: `text/${MARKER}`,
+  };
+
+  it.each([
+    ['POST', '/login', 400, problemOf],
+    ['POST', '/refresh', 400, problemOf],
+    ['POST', '/logout', 401, problemOf],
+    ['POST', '/logout-all', 401, problemOf],
+    ['GET', '/session', 401, problemOf],
+    ['GET', '/sessions', 401, problemOf],
+    ['DELETE', `/sessions/${MARKER}`, 401, problemOf],
+    ['POST', '/introspect', 400, oauthErrorOf],
+    ['POST', '/revoke', 400, oauthErrorOf],
+    ['PATCH', '/health', 405, problemOf],
+    ['GET', `/${MARKER}`, 404, problemOf],
+  ] as const)('is not in the refusal of %s %s', async (method, url, status, read) => {
+    const headers = { ...MARKED, authorization: `Bearer ${MARKER}` };
+    const response = await ask(replica, { method, url: `${url}?${MARKER}=${MARKER}`, headers });
+    expect(read(response)).toMatchObject({ status });
+  });
+});
+
+describe('before there is a route', () => {
+  it.each(['/%', `/%zz${MARKER}`, `/session/%zz${MARKER}`, `/sessions/%c3%28${MARKER}`, '/introspect/%'])(
+    'a URL that cannot be decoded is malformed: %s',
+    async (url) => {
+      expect(problemOf(await ask(replica, { url }))).toEqual({ status: 400, error: 'invalid_request' });
+    },
+  );
+
+  it('headers over 16 KiB are too large', async () => {
+    const { status, refusal } = await sendRaw(
+      `GET /session HTTP/1.1\r\nHost: a\r\nX: ${MARKER.repeat(1800)}\r\n\r\n`,
+    );
+    expect(status).toBe(431);
+    expect(refusal).toEqual({ status: 431, error: 'headers_too_large' });
+  });
+
+  it.each([
+    ['no HTTP', `${MARKER}\r\n\r\n`],
+    ['an unknown method', `${MARKER} / HTTP/1.1\r\nHost: a\r\n\r\n`],
+    ['a header without a colon', `GET / HTTP/1.1\r\nHost: a\r\n${MARKER}\r\n\r\n`],
+    ['two lengths', `POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab`],
+  ])('%s is malformed', async (_what, text) => {
+    expect((await sendRaw(text)).refusal).toEqual({ status: 400, error: 'invalid_request' });
+  });
+
+  /** Speaks to a socket, and reads the answer as strictly as any other. */
+  async function sendRaw(text: string): Promise<{ status: number; refusal: Refusal }> {
+    const { port } = await listen(replica);
+    const socket = connect(port, '127.0.0.1');
+    socket.setEncoding('latin1');
+    let answer = '';
+    socket.on('data', (chunk: string) => (answer += chunk));
+    socket.write(text);
+    await once(socket, 'close');
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    const [statusLine = '', ...lines] = head.split('\r\n');
+    const headers = Object.fromEntries(
+      lines.map((line) => [line.replace(/:.*/, '').toLowerCase(), line.replace(/^[^:]*: /, '')]),
+    );
+    const statusCode = Number(statusLine.split(' ')[1]);
+    const response = { statusCode, headers, body, json: () => JSON.parse(body) as unknown };
+    return { status: statusCode, refusal: problemOf(response as never) };
+  }
+});
+
+describe('a bug of ours', () => {
+  const SECRET_DETAIL = `${MARKER} SELECT * FROM sessions`;
+
+  async function withBrokenRoutes(): Promise<Replica> {
+    const { gatehouse } = replica;
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+    const fail = () => {
+      throw new TypeError(SECRET_DETAIL);
+    };
+    app.get('/broken', fail);
+    app.get('/broken-oauth', { config: { errors: 'oauth' } }, fail);
+    app.get('/broken-late', () => Promise.reject(new Error(SECRET_DETAIL)));
+    app.get('/broken-status', () =>
+      Promise.reject(Object.assign(new Error(SECRET_DETAIL), { statusCode: 502 })),
+    );
+    app.get('/broken-thing', () => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- whatever is thrown must not get out
+      throw { message: SECRET_DETAIL };
+    });
+    app.get('/broken-sql', () => gatehouse.database.query`SELECT ${SECRET_DETAIL} FROM no_such_table`);
+    app.get('/broken-data', () => gatehouse.database.query`SELECT ${SECRET_DETAIL}::uuid`);
+    return { app, gatehouse };
+  }
+
+  it.each(['/broken', '/broken-late', '/broken-status', '/broken-thing', '/broken-sql', '/broken-data'])(
+    '%s answers 500 and says nothing',
+    async (url) => {
+      const broken = await withBrokenRoutes();
+      const response = await ask(broken, { url });
+      expect(problemOf(response)).toEqual({ status: 500, error: 'server_error' });
+      expect(response.json<{ detail: string }>().detail).toBe('Something went wrong on our side.');
+      await broken.app.close();
+    },
+  );
+
+  it('is written the way of OAuth where errors are', async () => {
+    const broken = await withBrokenRoutes();
+    expect(oauthErrorOf(await ask(broken, { url: '/broken-oauth' }))).toEqual({
+      status: 500,
+      error: 'server_error',
+    });
+    await broken.app.close();
+  });
+});
+
+async function listen({ app }: Replica): Promise<{ address: string; port: number }> {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return { address: `http://127.0.0.1:${port}`, port };
+}

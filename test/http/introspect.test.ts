@@ -1,0 +1,228 @@
+// POST /introspect (RFC 7662): a live access token gives its claims, everything else exactly {"active":false}.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { openDatabase } from '../../src/database/prisma.js';
+import { removeClient } from '../../src/domain/clients.js';
+import { disableUser } from '../../src/domain/users.js';
+import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
+import {
+  basic,
+  bearer,
+  claimsOf,
+  login,
+  openHouse,
+  postForm,
+  type House,
+  type Replica,
+  type TestClient,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
+let house: House;
+let replica: Replica;
+let client: TestClient;
+let user: TestUser;
+let pair: TokenPair;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+  client = await house.client(['introspect']);
+});
+beforeEach(async () => {
+  await house.database.clock.freeze(1_900_000_000);
+  user = await house.user({ scope: 'read write' });
+  pair = await login(replica, user);
+});
+afterAll(() => house.close());
+
+function post(payload: string, headers: Record<string, string> = basic(client)) {
+  return ask(replica, { method: 'POST', url: '/introspect', headers: { ...FORM, ...headers }, payload });
+}
+
+describe('a live access token', () => {
+  it('is answered with exactly its claims', async () => {
+    const response = await post(`token=${pair.access_token}`);
+    expect(response.statusCode).toBe(200);
+    expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(response.headers['cache-control']).toBe('no-store');
+    const claims = claimsOf(pair.access_token);
+    expect(response.json()).toEqual({
+      active: true,
+      iss: 'http://gatehouse.test',
+      sub: user.id,
+      aud: 'gatehouse',
+      client_id: 'gatehouse',
+      username: user.username,
+      scope: 'read write',
+      sid: pair.session_id,
+      jti: claims.jti,
+      iat: 1_900_000_000,
+      exp: 1_900_000_600,
+      auth_time: 1_900_000_000,
+      session_exp: claims.session_exp,
+      token_type: 'Bearer',
+    });
+  });
+
+  it('has no scope when it has none', async () => {
+    const { access_token: token } = await login(replica, await house.user());
+    const body = (await post(`token=${token}`)).json<object>();
+    expect(body).toMatchObject({ active: true });
+    expect(body).not.toHaveProperty('scope');
+  });
+
+  it.each(['access_token', 'refresh_token', 'whatever', ''])(
+    'is recognised whatever the hint says: %j',
+    async (hint) => {
+      expect((await post(`token=${pair.access_token}&token_type_hint=${hint}`)).json()).toMatchObject({
+        active: true,
+      });
+    },
+  );
+
+  it('is answered when unknown parameters come along', async () => {
+    const response = await post(`audience=x&token=${pair.access_token}&__proto__=y&constructor=z`);
+    expect(response.json()).toMatchObject({ active: true });
+  });
+});
+
+describe('everything else is exactly {"active":false}', () => {
+  it.each([
+    ['a refresh token', () => pair.refresh_token],
+    ['a forged token', () => forge(pair.access_token)],
+    ['a text that is no token', () => MARKER],
+    ['a very long text', () => 'a'.repeat(16_000)],
+    ['a token without a signature', () => pair.access_token.replace(/[^.]+$/, '')],
+  ])('%s', async (_what, token) => {
+    const response = await post(`token=${token()}`);
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('{"active":false}');
+    expect(response.headers).not.toHaveProperty('refreshed-api-token');
+  });
+
+  it.each([
+    ['at its exp', () => house.database.clock.advance(600)],
+    ['after a logout', () => logout()],
+    ['after its user was disabled', () => disable()],
+  ])('%s', async (_when, end) => {
+    await end();
+    const response = await post(`token=${pair.access_token}`);
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('{"active":false}');
+  });
+
+  async function logout(): Promise<void> {
+    await replica.app.inject({ method: 'POST', url: '/logout', headers: bearer(pair.access_token) });
+  }
+
+  async function disable(): Promise<void> {
+    const database = openDatabase(house.database.url, { connections: 1 });
+    await disableUser(database, user.username);
+    await database.close();
+  }
+});
+
+describe('the client', () => {
+  it('authenticates in the form as well', async () => {
+    const credentials = `client_id=${client.id}&client_secret=${client.secret}`;
+    expect((await post(`token=${pair.access_token}&${credentials}`, {})).json()).toMatchObject({
+      active: true,
+    });
+  });
+
+  it('may percent-encode what Basic carries', async () => {
+    const encoded = { id: client.id.replaceAll('-', '%2D'), secret: client.secret.replace(/^./, hexOf) };
+    expect((await post(`token=${pair.access_token}`, basic(encoded))).json()).toMatchObject({ active: true });
+  });
+
+  it('may name itself in the form beside Basic', async () => {
+    const response = await post(`token=${pair.access_token}&client_id=${client.id}`);
+    expect(response.json()).toMatchObject({ active: true });
+  });
+
+  it.each([
+    ['no credentials', () => ({}), ''],
+    ['a wrong secret', () => basic({ ...client, secret: MARKER }), ''],
+    ['an empty secret', () => basic({ ...client, secret: '' }), ''],
+    ['an unknown client', () => basic({ id: MARKER, secret: client.secret }), ''],
+    ['an inherited name', () => basic({ id: 'constructor', secret: client.secret }), ''],
+    ['no base64', () => ({ authorization: `Basic ${MARKER}!` }), ''],
+    ['no colon', () => ({ authorization: `Basic ${Buffer.from(MARKER).toString('base64')}` }), ''],
+    ['no valid percent-encoding', () => basic({ ...client, secret: `%${MARKER}` }), ''],
+    ['a user token instead', () => bearer(pair.access_token), ''],
+    ['a wrong secret in the form', () => ({}), () => `&client_id=${client.id}&client_secret=${MARKER}`],
+    ['only an id in the form', () => ({}), () => `&client_id=${client.id}`],
+    ['only a secret in the form', () => ({}), () => `&client_secret=${client.secret}`],
+  ])('is refused with %s', async (_what, headers, form) => {
+    const extra = typeof form === 'string' ? form : form();
+    expect(oauthErrorOf(await post(`token=${pair.access_token}${extra}`, headers()))).toEqual({
+      status: 401,
+      error: 'invalid_client',
+      challenge: CLIENT_CHALLENGE,
+    });
+  });
+
+  it('is refused from the moment it was removed, on every replica', async () => {
+    const other = await house.replica();
+    const leaving = await house.client();
+    expect((await postForm(other, '/introspect', leaving, { token: 'a' })).statusCode).toBe(200);
+    const database = openDatabase(house.database.url, { connections: 1 });
+    await removeClient(database, leaving.id);
+    await database.close();
+    expect(oauthErrorOf(await postForm(other, '/introspect', leaving, { token: 'a' }))).toMatchObject({
+      status: 401,
+      error: 'invalid_client',
+    });
+  });
+
+  it('is refused without the permission', async () => {
+    const revoker = await house.client(['revoke']);
+    const response = await post(`token=${pair.access_token}`, basic(revoker));
+    expect(oauthErrorOf(response)).toEqual({ status: 403, error: 'insufficient_scope' });
+  });
+
+  it.each([
+    ['Basic and a secret in the form', () => `&client_secret=${client.secret}`],
+    ['Basic and both in the form', () => `&client_id=${client.id}&client_secret=${client.secret}`],
+    ['Basic and another name in the form', () => `&client_id=${MARKER}`],
+  ])('is told that %s are too much', async (_what, extra) => {
+    const response = await post(`token=${pair.access_token}${extra()}`);
+    expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+  });
+});
+
+describe('a malformed request', () => {
+  it.each([
+    ['no body', ''],
+    ['no token', `token_type_hint=${MARKER}`],
+    ['an empty token', 'token='],
+    ['two tokens', `token=${MARKER}&token=${MARKER}`],
+    ['two hints', `token=${MARKER}&token_type_hint=a&token_type_hint=b`],
+    ['an unknown parameter twice', `token=${MARKER}&${MARKER}=1&${MARKER}=2`],
+  ])('is refused: %s', async (_what, payload) => {
+    expect(oauthErrorOf(await post(payload))).toEqual({ status: 400, error: 'invalid_request' });
+  });
+
+  it('is refused without body and type', async () => {
+    const response = await ask(replica, { method: 'POST', url: '/introspect', headers: basic(client) });
+    expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+  });
+
+  it('takes no token from the query', async () => {
+    const response = await ask(replica, {
+      method: 'POST',
+      url: `/introspect?token=${pair.access_token}`,
+      headers: { ...basic(client), ...FORM },
+      payload: '',
+    });
+    expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+  });
+});
+
+function hexOf(character: string): string {
+  return `%${character.charCodeAt(0).toString(16)}`;
+}

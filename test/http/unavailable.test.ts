@@ -1,0 +1,164 @@
+// 503: whoever asks for what only the database knows is told to come again, and never gets a guess.
+import type { InjectOptions } from 'fastify';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { buildApp } from '../../src/app.js';
+import { openDatabase } from '../../src/database/prisma.js';
+import { createGatehouse } from '../../src/domain/gatehouse.js';
+import { createPasswordHasher } from '../../src/domain/passwords.js';
+import { createTokenCodec } from '../../src/http/jwt.js';
+import { ask, forge, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
+import { onServer } from '../support/database.js';
+import {
+  basic,
+  bearer,
+  DEFAULTS,
+  login,
+  openHouse,
+  SECRET,
+  type House,
+  type Replica,
+  type TestClient,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
+
+type Asking = InjectOptions & { url: string };
+
+const UNAVAILABLE = { status: 503, error: 'temporarily_unavailable' };
+
+let house: House;
+let replica: Replica;
+let user: TestUser;
+let pair: TokenPair;
+let client: TestClient;
+
+async function open(): Promise<void> {
+  house = await openHouse();
+  replica = await house.replica();
+  user = await house.user();
+  pair = await login(replica, user);
+  client = await house.client();
+}
+
+/** Every way to ask what the database alone knows; the token is near its end, so that a successor would be due. */
+const ASKING: [what: string, request: () => Asking][] = [
+  ['POST /login', () => post('/login', { username: user.username, password: user.password })],
+  ['POST /login of nobody', () => post('/login', { username: MARKER, password: MARKER })],
+  ['POST /refresh', () => post('/refresh', { refresh_token: pair.refresh_token })],
+  ['POST /refresh of a forged token', () => post('/refresh', { refresh_token: forge(pair.refresh_token) })],
+  ['POST /logout', () => ({ method: 'POST', url: '/logout', headers: bearer(pair.access_token) })],
+  ['POST /logout of a refresh token', () => post('/logout', { refresh_token: pair.refresh_token })],
+  ['POST /logout of a forged token', () => post('/logout', { refresh_token: forge(pair.refresh_token) })],
+  ['POST /logout-all', () => ({ method: 'POST', url: '/logout-all', headers: bearer(pair.access_token) })],
+  ['GET /session', () => ({ url: '/session', headers: bearer(pair.access_token) })],
+  ['GET /session of a forged token', () => ({ url: '/session', headers: bearer(forge(pair.access_token)) })],
+  ['PUT /session/x', () => ({ method: 'PUT', url: '/session/x', headers: bearer(pair.access_token) })],
+  ['GET /sessions', () => ({ url: '/sessions', headers: bearer(pair.access_token) })],
+  [
+    'DELETE /sessions/:id',
+    () => ({ method: 'DELETE', url: `/sessions/${pair.session_id}`, headers: bearer(pair.access_token) }),
+  ],
+  ['GET /.well-known/jwks.json', () => ({ url: '/.well-known/jwks.json' })],
+  ['GET /ready', () => ({ url: '/ready' })],
+];
+
+const ASKING_AS_CLIENT: [what: string, request: () => Asking][] = [
+  ['POST /introspect', () => form('/introspect', pair.access_token)],
+  ['POST /introspect of a refresh token', () => form('/introspect', pair.refresh_token)],
+  ['POST /introspect of no token', () => form('/introspect', MARKER)],
+  ['POST /introspect with a wrong secret', () => form('/introspect', MARKER, { ...client, secret: MARKER })],
+  ['POST /revoke', () => form('/revoke', pair.access_token)],
+  ['POST /revoke of a refresh token', () => form('/revoke', pair.refresh_token)],
+  ['POST /revoke of no token', () => form('/revoke', MARKER)],
+];
+
+function post(url: string, payload: object): Asking {
+  return { method: 'POST', url, payload };
+}
+
+function form(url: string, token: string, as: TestClient = client): Asking {
+  const headers = { ...basic(as), 'content-type': 'application/x-www-form-urlencoded' };
+  return { method: 'POST', url, headers, payload: `token=${token}` };
+}
+
+describe('without its database', () => {
+  beforeAll(async () => {
+    await open();
+    await house.database.clock.advance(500);
+    await onServer(`DROP DATABASE ${new URL(house.database.url).pathname.slice(1)} WITH (FORCE)`);
+  });
+  afterAll(() => house.close());
+
+  it.each(ASKING)('%s is unavailable', async (_what, request) => {
+    expect(problemOf(await ask(replica, request()))).toEqual(UNAVAILABLE);
+  });
+
+  it.each(ASKING_AS_CLIENT)('%s is unavailable', async (_what, request) => {
+    const response = await ask(replica, request());
+    expect(oauthErrorOf(response)).toEqual(UNAVAILABLE);
+    expect(response.body).not.toContain('active');
+  });
+
+  it.each(['/health', '/.well-known/oauth-authorization-server', '/openapi.json', '/docs'])(
+    '%s is answered',
+    async (url) => {
+      expect((await ask(replica, { url })).statusCode).toBe(200);
+    },
+  );
+
+  it('still tells what is wrong with a request', async () => {
+    expect((await ask(replica, { method: 'POST', url: '/login', payload: {} })).statusCode).toBe(400);
+    expect((await ask(replica, { method: 'POST', url: '/session' })).statusCode).toBe(401);
+    expect((await ask(replica, { url: '/login' })).statusCode).toBe(405);
+    expect((await ask(replica, { url: '/nowhere' })).statusCode).toBe(404);
+  });
+});
+
+describe('while its database does not answer', () => {
+  beforeAll(open);
+  afterAll(() => house.close());
+
+  it('is unavailable everywhere, ends nothing, and recovers by itself', async () => {
+    const holder = await house.database.admin.connect();
+    await holder.query('BEGIN; LOCK TABLE service, users, sessions IN ACCESS EXCLUSIVE MODE');
+    const asking = ASKING.map(async ([what, request]) => [what, problemOf(await ask(replica, request()))]);
+    const asClient = ASKING_AS_CLIENT.map(async ([what, request]) => [
+      what,
+      oauthErrorOf(await ask(replica, request())),
+    ]);
+    for (const [what, refusal] of await Promise.all([...asking, ...asClient]))
+      expect([what, refusal]).toEqual([what, UNAVAILABLE]);
+    await holder.query('ROLLBACK');
+    holder.release();
+    const response = await ask(replica, form('/introspect', pair.access_token));
+    expect(response.json()).toMatchObject({ active: true });
+  });
+});
+
+describe('without room to hash', () => {
+  beforeAll(open);
+  afterAll(() => house.close());
+
+  it('POST /login is unavailable, for known and unknown names alike', async () => {
+    const database = openDatabase(house.database.url, { connections: 2 });
+    const gatehouse = await createGatehouse({
+      database,
+      hasher: createPasswordHasher({ maxConcurrent: 0, maxQueued: 0 }),
+      createCodec: createTokenCodec,
+      rules: DEFAULTS,
+      jwtAlgorithm: 'EdDSA',
+      secrets: [SECRET],
+    });
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+    const full = { app, gatehouse };
+    const known = post('/login', { username: user.username, password: user.password });
+    const unknown = post('/login', { username: MARKER, password: MARKER });
+    expect(problemOf(await ask(full, known))).toEqual(UNAVAILABLE);
+    expect(problemOf(await ask(full, unknown))).toEqual(UNAVAILABLE);
+    expect((await ask(full, { url: '/session', headers: bearer(pair.access_token) })).statusCode).toBe(200);
+    await app.close();
+    await database.close();
+  });
+});
