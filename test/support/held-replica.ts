@@ -1,0 +1,64 @@
+// A replica whose logins stop, when told to, after the password was found right and before the session is opened.
+import pino from 'pino';
+
+import { buildApp } from '../../src/app.js';
+import { openDatabase } from '../../src/database/prisma.js';
+import { createGatehouse } from '../../src/domain/gatehouse.js';
+import type { PasswordHasher } from '../../src/domain/passwords.js';
+import { createTokenCodec } from '../../src/http/jwt.js';
+import { DEFAULTS, SECRET, type House, type Replica } from './house.js';
+
+export interface HeldReplica extends Replica {
+  /** Holds the next login: `reached` when its password was verified, on its way again after `release`. */
+  hold: () => { reached: Promise<void>; release: () => void };
+  close: () => Promise<void>;
+}
+
+export async function openHeldReplica(house: House): Promise<HeldReplica> {
+  const database = openDatabase(house.database.url);
+  const held = holdVerify(house.hasher);
+  const gatehouse = await createGatehouse({
+    database,
+    hasher: held.hasher,
+    createCodec: createTokenCodec,
+    rules: DEFAULTS,
+    jwtAlgorithm: 'EdDSA',
+    secrets: [SECRET],
+  });
+  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+  await app.ready();
+  return {
+    app,
+    gatehouse,
+    hold: held.hold,
+    close: async () => {
+      await app.close();
+      await database.close();
+    },
+  };
+}
+
+function holdVerify(hasher: PasswordHasher): { hasher: PasswordHasher; hold: HeldReplica['hold'] } {
+  let pass = () => Promise.resolve();
+  return {
+    hasher: {
+      ...hasher,
+      verify: async (phc, password) => {
+        const isRight = await hasher.verify(phc, password);
+        await pass();
+        return isRight;
+      },
+    },
+    hold: () => {
+      let arrive: () => void = () => undefined;
+      let release: () => void = () => undefined;
+      const reached = new Promise<void>((resolve) => (arrive = resolve));
+      const released = new Promise<void>((resolve) => (release = resolve));
+      pass = () => {
+        arrive();
+        return released;
+      };
+      return { reached, release };
+    },
+  };
+}

@@ -1,0 +1,171 @@
+// The service as its users run it: a process of its own, from dist/main.js, which `npm test` has built.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { SECRET } from './house.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const SHIFTED_CLOCK = new URL('./shifted-clock.mjs', import.meta.url).href;
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface Service {
+  url: string;
+  port: number;
+  process: ChildProcess;
+  /** Everything that it wrote to standard output and standard error so far. */
+  output: { stdout: string; stderr: string };
+  exited: Promise<Exit>;
+  stop: (signal: NodeJS.Signals) => Promise<Exit>;
+}
+
+/** Processes and directories of one test file; clear them in `afterEach` or `afterAll`. */
+export interface Workshop {
+  directory: () => Promise<string>;
+  /** Starts the service in an empty directory, without waiting for anything. */
+  spawn: (environment: Record<string, string>, options?: { clockShiftMs?: number }) => Promise<Service>;
+  /** Starts it and waits until it is ready. */
+  start: (environment: Record<string, string>, options?: { clockShiftMs?: number }) => Promise<Service>;
+  clear: () => Promise<void>;
+}
+
+export function createWorkshop(): Workshop {
+  const services: Service[] = [];
+  const directories: string[] = [];
+
+  async function directory(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), 'gatehouse-service-'));
+    directories.push(path);
+    return path;
+  }
+
+  async function spawnService(
+    environment: Record<string, string>,
+    { clockShiftMs = 0 }: { clockShiftMs?: number } = {},
+  ): Promise<Service> {
+    const port = Number(environment['PORT'] ?? (await findFreePort()));
+    const child = spawn(
+      process.execPath,
+      [...(clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK]), MAIN],
+      {
+        cwd: await directory(),
+        env: {
+          PATH: process.env['PATH'],
+          CLOCK_SHIFT_MS: String(clockShiftMs),
+          PORT: String(port),
+          ...environment,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    const service = attend(child, port);
+    services.push(service);
+    return service;
+  }
+
+  return {
+    directory,
+    spawn: spawnService,
+    start: async (environment, options) => {
+      const service = await spawnService(environment, options);
+      await untilReady(service);
+      return service;
+    },
+    clear: async () => {
+      await Promise.all(services.splice(0).map((service) => service.stop('SIGINT')));
+      for (const path of directories.splice(0)) await rm(path, { recursive: true, force: true });
+    },
+  };
+}
+
+function attend(child: ChildProcess, port: number): Service {
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    process: child,
+    output,
+    exited,
+    stop: (signal) => {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+/** Waits until /ready says 200; fails when the process ends before. */
+export async function untilReady({ url, process: child, output }: Service): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the service ended: ${output.stderr}${output.stdout}`);
+    const response = await fetch(`${url}/ready`).catch(() => null);
+    await response?.arrayBuffer();
+    if (response?.status === 200) return;
+    await sleep(20);
+  }
+}
+
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** What a process needs to serve from a database that others bring. */
+export function environmentFor(databaseUrl: string): Record<string, string> {
+  return { DATABASE_URL: databaseUrl, AUTH_SECRET: SECRET, ISSUER: 'http://gatehouse.test' };
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: string;
+  /** Of whatever shape the caller expects, like the one of an injected answer. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+  json: <T>() => T;
+  tookMs: number;
+}
+
+/** Sends a request to a service: JSON unless the body is a form. */
+export async function ask(
+  { url }: Pick<Service, 'url'>,
+  method: string,
+  path: string,
+  options: { headers?: Record<string, string>; body?: object | URLSearchParams } = {},
+): Promise<Answer> {
+  const { body } = options;
+  const isForm = body instanceof URLSearchParams;
+  const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+  const startedAt = performance.now();
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': type }), ...options.headers },
+    ...(body === undefined ? {} : { body: isForm ? body.toString() : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text,
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+    json: <T>() => JSON.parse(text) as T,
+    tookMs: performance.now() - startedAt,
+  };
+}
