@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     logger.info({ signal }, 'leaving');
     if (signal === 'SIGTERM') await sleep(LEAVING_MS);
   } finally {
-    for (const stop of stops.reverse()) await stop();
+    await stopAll(stops, logger);
   }
 }
 
@@ -85,6 +85,13 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
       if (!(error instanceof DatabaseUnavailable) || performance.now() > deadline) throw error;
     }
     await sleep(200);
+  }
+}
+
+/** In the reverse order of the start; one that fails keeps none of the others running. */
+async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
+  for (const stop of stops.reverse()) {
+    await stop().catch((error: unknown) => logger.error({ err: error }, 'did not stop cleanly'));
   }
 }
 

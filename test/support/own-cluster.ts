@@ -42,7 +42,12 @@ export async function createOwnCluster(): Promise<OwnCluster> {
   );
   const port = await choosePort(cluster);
   const start = async () => {
-    const outcome = await startPostmaster(cluster, port);
+    let outcome = await startPostmaster(cluster, port);
+    // The last process of a server that crashed may hold the lock for a moment longer.
+    while (outcome.is === 'locked') {
+      await sleep(20);
+      outcome = await startPostmaster(cluster, port);
+    }
     if (outcome.is !== 'ready') throw new Error(`PostgreSQL did not start: ${JSON.stringify(outcome)}`);
   };
   await start();

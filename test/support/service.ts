@@ -140,6 +140,8 @@ export interface Answer {
   /** Of whatever shape the caller expects, like the one of an injected answer. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
   json: <T>() => T;
+  /** By this process’s monotonic clock. */
+  startedAtMs: number;
   tookMs: number;
 }
 
@@ -153,7 +155,7 @@ export async function ask(
   const { body } = options;
   const isForm = body instanceof URLSearchParams;
   const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
-  const startedAt = performance.now();
+  const startedAtMs = performance.now();
   const response = await fetch(`${url}${path}`, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-type': type }), ...options.headers },
@@ -166,6 +168,7 @@ export async function ask(
     body: text,
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
     json: <T>() => JSON.parse(text) as T,
-    tookMs: performance.now() - startedAt,
+    startedAtMs,
+    tookMs: performance.now() - startedAtMs,
   };
 }

@@ -1,0 +1,87 @@
+// A service that is told to go: load balancers learn of it, requests in flight are answered, and it ends with status 0.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+
+import { openHouse, type House, type TokenPair } from '../support/house.js';
+import { holdSession } from '../support/row-lock.js';
+import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
+
+const workshop = createWorkshop();
+let house: House;
+
+beforeAll(async () => {
+  house = await openHouse();
+});
+afterEach(() => workshop.clear());
+afterAll(() => house.close());
+
+async function logIn(service: Service): Promise<TokenPair> {
+  const { username, password } = await house.user();
+  return (await ask(service, 'POST', '/login', { body: { username, password } })).json<TokenPair>();
+}
+
+/** Waits until the service takes no more connections. */
+async function untilClosed({ url }: Service): Promise<void> {
+  for (;;) {
+    const response = await fetch(`${url}/health`).catch(() => null);
+    if (response === null) return;
+    await response.arrayBuffer();
+    await sleep(10);
+  }
+}
+
+it('turns /ready to 503 at SIGTERM, goes on answering for a while, and finishes what is in flight', async () => {
+  const service = await workshop.start(environmentFor(house.database.url));
+  const pair = await logIn(service);
+  const exited = service.stop('SIGTERM');
+  await expect.poll(async () => (await ask(service, 'GET', '/ready')).status, { interval: 10 }).toBe(503);
+
+  const ready = await ask(service, 'GET', '/ready');
+  expect(ready.json()).toMatchObject({ error: 'temporarily_unavailable' });
+  expect(ready.headers.get('retry-after')).toMatch(/^[1-9]/);
+  expect(ready.headers.get('connection')).toBe('close');
+  expect((await ask(service, 'GET', '/health')).status).toBe(200);
+  const lock = await holdSession(house.database, pair.session_id);
+  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
+  await lock.queue(1);
+  await untilClosed(service);
+  expect(service.process.exitCode).toBeNull();
+  await lock.release();
+
+  expect((await inFlight).status).toBe(200);
+  expect(await exited).toEqual({ code: 0, signal: null });
+  expect(service.output.stderr).toBe('');
+});
+
+it('goes at once at SIGINT, but not before it has answered', async () => {
+  const service = await workshop.start(environmentFor(house.database.url));
+  const pair = await logIn(service);
+  const lock = await holdSession(house.database, pair.session_id);
+  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
+  await lock.queue(1);
+  const exited = service.stop('SIGINT');
+  await untilClosed(service);
+  await lock.release();
+
+  expect((await inFlight).status).toBe(200);
+  expect(await exited).toEqual({ code: 0, signal: null });
+  expect(service.output.stderr).toBe('');
+});
+
+it('leaves no connection behind in the database', async () => {
+  const { username, password } = await house.user();
+  const before = await countConnections();
+  const service = await workshop.start(environmentFor(house.database.url));
+  await ask(service, 'POST', '/login', { body: { username, password } });
+  expect(await countConnections()).toBeGreaterThan(before);
+  await service.stop('SIGINT');
+  await expect.poll(countConnections).toBe(before);
+});
+
+async function countConnections(): Promise<number> {
+  const { rows } = await house.database.admin.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'gatehouse'`,
+  );
+  return rows[0]?.count ?? 0;
+}
