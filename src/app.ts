@@ -1,7 +1,6 @@
 /** The table of contents: which routes stand behind which door. */
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
-import helmet from '@fastify/helmet';
 import Fastify, { LogController, type FastifyInstance } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
@@ -11,12 +10,15 @@ import type { Gatehouse } from './domain/gatehouse.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
 import { crossOrigin } from './http/cors.js';
+import { answerDeadline } from './http/deadline.js';
 import { docsRoutes, openapiDocument } from './http/docs.js';
-import { answerClientError, answerFrameworkError } from './http/early-errors.js';
+import { answerFrameworkError } from './http/early-errors.js';
 import { installErrors } from './http/errors.js';
 import { takeForms, takeJson } from './http/forms.js';
+import { securityHeaders } from './http/headers.js';
 import { logRequests } from './http/log.js';
 import { methodNotAllowed } from './http/methods.js';
+import { createRates } from './http/rates.js';
 import { healthRoutes } from './http/routes/health.js';
 import { introspectRoute } from './http/routes/introspect.js';
 import { loginRoute } from './http/routes/login.js';
@@ -27,14 +29,8 @@ import { revokeRoute } from './http/routes/revoke.js';
 import { sessionRoute } from './http/routes/session.js';
 import { sessionsRoute } from './http/routes/sessions.js';
 import { wellKnownRoutes } from './http/routes/well-known.js';
-
-/** Bodies are tokens and passwords; whoever sends more is lost. */
-const BODY_LIMIT_BYTES = 16 * 1024;
-const HEADER_LIMIT_BYTES = 16 * 1024;
-
-/** A request must have arrived whole, and be answered, within these. The second leaves room below 2.5 s. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const HANDLER_TIMEOUT_MS = 2300;
+import { createLimitedServer, LIMITS } from './http/server.js';
+import { refuseAmbiguity } from './http/unambiguous.js';
 
 export interface AppOptions {
   gatehouse: Gatehouse;
@@ -51,21 +47,25 @@ export async function buildApp({
   logger,
   isLeaving = () => false,
 }: AppOptions): Promise<FastifyInstance> {
+  const headers = securityHeaders(config.issuer);
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
-    bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    handlerTimeout: HANDLER_TIMEOUT_MS,
-    http: { maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: REQUEST_TIMEOUT_MS },
+    serverFactory: (handler) =>
+      createLimitedServer(handler, {
+        headers,
+        onDrop: () => logger.warn('too many connections: new ones are closed'),
+      }),
+    // The server beneath answers them itself.
+    clientErrorHandler: () => undefined,
+    bodyLimit: LIMITS.bodyBytes,
     trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
-    clientErrorHandler: answerClientError,
     // Fastify's own 503 has none of our headers; what still arrives while we close is answered like anything else.
     return503OnClosing: false,
-    frameworkErrors: answerFrameworkError,
+    frameworkErrors: answerFrameworkError(headers),
     // An id of any length is one that does not exist: let the route say so.
-    routerOptions: { maxParamLength: HEADER_LIMIT_BYTES },
+    routerOptions: { maxParamLength: LIMITS.headerBytes },
   }) as unknown as FastifyInstance;
   takeEveryMethod(app);
   app.setValidatorCompiler(validatorCompiler);
@@ -76,34 +76,32 @@ export async function buildApp({
   installErrors(app);
   takeJson(app);
   logRequests(app);
+  await app.register(answerDeadline);
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
+    reply.headers({ ...headers, 'cache-control': 'no-store', 'x-request-id': request.id });
     done();
   });
+  refuseAmbiguity(app);
   // A connection that is kept alive would hold a replica back that has answered everything and wants to go.
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (isLeaving()) reply.header('connection', 'close');
     done(null, payload);
   });
 
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    strictTransportSecurity: config.issuer.startsWith('https:'),
-  });
   await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
 
-  // The door for anyone.
+  const rates = await createRates(app);
+
+  // The door for anyone. Health is asked by those who watch over us: it is not limited.
+  await app.register(healthRoutes, { gatehouse, isLeaving });
   await app.register(async (anyone) => {
+    rates.byNetwork(anyone);
     await anyone.register(loginRoute, { gatehouse });
     await anyone.register(refreshRoute, { gatehouse });
     await anyone.register(logoutRoute, { gatehouse });
     await anyone.register(wellKnownRoutes, { gatehouse });
-    await anyone.register(healthRoutes, { gatehouse, isLeaving });
     if (config.docs) await anyone.register(docsRoutes);
   });
 
@@ -111,6 +109,7 @@ export async function buildApp({
   await app.register(async (clients) => {
     await takeForms(clients);
     await clients.register(clientsDoor, { gatehouse });
+    rates.byClient(clients);
     await clients.register(introspectRoute, { gatehouse });
     await clients.register(revokeRoute, { gatehouse });
   });
@@ -118,9 +117,13 @@ export async function buildApp({
   // The door for users with a token.
   await app.register(async (users) => {
     await users.register(usersDoor, { gatehouse });
-    await users.register(logoutAllRoute, { gatehouse });
+    // Gateways ask for everyone from one address: it is not limited.
     await users.register(sessionRoute);
-    await users.register(sessionsRoute, { gatehouse });
+    await users.register(async (limited) => {
+      rates.byNetwork(limited);
+      await limited.register(logoutAllRoute, { gatehouse });
+      await limited.register(sessionsRoute, { gatehouse });
+    });
   });
 
   app.refuseOtherMethods();

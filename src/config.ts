@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { JwtAlgorithm } from './domain/keys.js';
-import { environmentSchema, type Environment } from './variables.js';
+import { DURATIONS, environmentSchema, findTypos, type Environment } from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -42,18 +42,25 @@ export class ConfigError extends Error {
   }
 }
 
+const LIFETIME_ORDER = [
+  ['ACCESS_TOKEN_TTL', 'REFRESH_TOKEN_TTL', 'an access token is the short-lived one'],
+  ['REFRESH_TOKEN_TTL', 'SESSION_TTL', 'no token outlives its session'],
+  ['REFRESH_REPLAY_WINDOW', 'REFRESH_TOKEN_TTL', 'the return of a stolen token would never be noticed'],
+] as const;
+
 /** What is wrong with which variable: the first mistake of each. */
 type Problems = Map<string, string>;
 
 /**
  * Reads the environment whole.
  *
- * @param environment names to values; empty values count as absent
+ * @param environment names to values; empty values count as absent, which is how Compose files and `.env` say "none";
+ *   but for durations, which all have a value
  * @throws {ConfigError} with every mistake
  */
 export function readConfig(environment: Record<string, string | undefined>): Readonly<Config> {
   const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(environment).filter(([name, value]) => value !== '' || DURATIONS.has(name)),
   );
   const problems: Problems = new Map();
   takeSecretFile(given, problems);
@@ -62,7 +69,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const url = completeUrl(values, problems);
   if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const warnings = warningsAbout(issuerUrl);
+  const warnings = [...warningsAbout(issuerUrl), ...findTypos(environment)];
   for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,
@@ -106,24 +113,22 @@ function parse(given: Record<string, string | undefined>, problems: Problems): E
 /** Looks at values that are right in themselves alone: the default in the place of a wrong one contradicts nothing. */
 function findContradictions(values: Environment, problems: Problems): void {
   const isSound = (...names: string[]) => !names.some((name) => problems.has(name));
-  const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL, SESSION_TTL, DATABASE_URL } = values;
-  if (ACCESS_TOKEN_TTL > REFRESH_TOKEN_TTL && isSound('ACCESS_TOKEN_TTL', 'REFRESH_TOKEN_TTL')) {
-    problems.set(
-      'ACCESS_TOKEN_TTL',
-      'ACCESS_TOKEN_TTL must not be longer than REFRESH_TOKEN_TTL: an access token is the short-lived one',
-    );
+  const { DATABASE_URL, AUTH_SECRET, AUTH_SECRET_PREVIOUS } = values;
+  for (const [shorter, longer, why] of LIFETIME_ORDER) {
+    if (values[shorter] > values[longer] && isSound(shorter, longer))
+      problems.set(shorter, `${shorter} must not be longer than ${longer}: ${why}`);
   }
-  if (REFRESH_TOKEN_TTL > SESSION_TTL && isSound('REFRESH_TOKEN_TTL', 'SESSION_TTL')) {
-    problems.set(
-      'REFRESH_TOKEN_TTL',
-      'REFRESH_TOKEN_TTL must not be longer than SESSION_TTL: no token outlives its session',
-    );
-  }
-  const lacksSecret = values.AUTH_SECRET === undefined && isSound('AUTH_SECRET', 'AUTH_SECRET_FILE');
+  const lacksSecret = AUTH_SECRET === undefined && isSound('AUTH_SECRET', 'AUTH_SECRET_FILE');
   if (lacksSecret && (DATABASE_URL !== undefined || !isSound('DATABASE_URL'))) {
     problems.set(
       'AUTH_SECRET',
       'AUTH_SECRET (or AUTH_SECRET_FILE) is required with DATABASE_URL: make one with `openssl rand -base64 48`',
+    );
+  }
+  if (AUTH_SECRET_PREVIOUS !== undefined && AUTH_SECRET_PREVIOUS === AUTH_SECRET) {
+    problems.set(
+      'AUTH_SECRET_PREVIOUS',
+      'AUTH_SECRET_PREVIOUS equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS away',
     );
   }
   // A resource server that forgets `typ` would take a refresh token for an access token.
@@ -134,7 +139,10 @@ function findContradictions(values: Environment, problems: Problems): void {
     problems.set('AUDIENCE', 'AUDIENCE must differ from ISSUER, which is the audience of refresh tokens');
   }
   if (values.DATABASE_PASSWORD_FILE !== undefined && DATABASE_URL === undefined && isSound('DATABASE_URL')) {
-    problems.set('DATABASE_PASSWORD_FILE', 'DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing');
+    problems.set(
+      'DATABASE_PASSWORD_FILE',
+      'DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing: set both or none',
+    );
   }
 }
 
@@ -162,8 +170,8 @@ function completeUrl(values: Environment, problems: Problems): string | null {
   if (password === undefined) return null;
   url.password = encodeURIComponent(password);
   // A URL without a host takes no password, and says nothing.
-  if (password === '') problems.set(name, `${name} is empty`);
-  else if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL`);
+  if (password === '') problems.set(name, `${name} is empty: put the password into the file`);
+  else if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL: add one`);
   return url.href;
 }
 
@@ -173,7 +181,7 @@ function readFile(name: string, path: string, problems: Problems): string | unde
   } catch (error) {
     problems.set(
       name,
-      `${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+      `${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}): set it to a file that this user may read`,
     );
     return undefined;
   }

@@ -7,6 +7,7 @@ import { ConfigError, type Config } from './config.js';
 import { DatabaseUnavailable } from './database/prisma.js';
 import { keepSecret } from './database/secret-file.js';
 import { StartError } from './database/start-error.js';
+import { describeFailure, writeFailure } from './domain/failures.js';
 import { WrongSecret } from './domain/gatehouse.js';
 
 /** Takes up `.env` of the working directory; what is set already wins. */
@@ -18,11 +19,11 @@ export function loadDotEnv(): void {
 export async function readSecrets(
   config: Pick<Config, 'authSecret' | 'authSecretPrevious' | 'dataDir'>,
 ): Promise<[string, ...string[]]> {
-  const secret = config.authSecret ?? (await keepSecret(join(config.dataDir, 'auth-secret')));
+  const secret = config.authSecret ?? (await keepAuthSecret(join(config.dataDir, 'auth-secret')));
   return config.authSecretPrevious === null ? [secret] : [secret, config.authSecretPrevious];
 }
 
-/** What is wrong and what to do next, in a line each; a stack only for what nobody foresaw. */
+/** What is wrong and what to do next, in a line each; places in the code, and no words, for what nobody foresaw. */
 export function explainFailure(error: unknown): string {
   if (error instanceof ConfigError) {
     return [
@@ -39,10 +40,30 @@ export function explainFailure(error: unknown): string {
   }
   if (error instanceof DatabaseUnavailable)
     return `gatehouse: the database cannot be asked: ${error.message}`;
+  if (error === null || typeof error !== 'object')
+    return `gatehouse: ${writeFailure(describeFailure(error))}`;
   const { code, syscall, port } = error as NodeJS.ErrnoException & { port?: number };
   if (syscall === 'listen' && code === 'EADDRINUSE')
     return `gatehouse: port ${port ?? ''} is taken: stop what listens there, or set PORT`;
   if (syscall === 'listen' && code === 'EACCES')
     return `gatehouse: port ${port ?? ''} is not ours to take: set PORT above 1023`;
-  return `gatehouse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo')
+    return `gatehouse: HOST is not an address of this machine (${code ?? ''}): set it to one, such as 127.0.0.1 or 0.0.0.0`;
+  return `gatehouse: ${writeFailure(describeFailure(error))}`;
+}
+
+/** Ends the process as Node does on an error that nobody caught, which Node would print with all that the error holds. */
+export function explainCrashes(): void {
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${explainFailure(error)}\n`, () => process.exit(1));
+  });
+}
+
+async function keepAuthSecret(file: string): Promise<string> {
+  const secret = await keepSecret(file);
+  if (Buffer.byteLength(secret) >= 32) return secret;
+  // A key sealed with what is left of it would be open to everybody.
+  throw new StartError(
+    `${file} is damaged: it holds less than 32 bytes. Restore it from a backup of DATA_DIR.`,
+  );
 }

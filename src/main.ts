@@ -12,12 +12,15 @@ import { createDemo } from './demo.js';
 import { createGatehouse } from './domain/gatehouse.js';
 import { startHousekeeping } from './domain/housekeeping.js';
 import { createPasswordHasher } from './domain/passwords.js';
-import { explainFailure, loadDotEnv, readSecrets } from './environment.js';
+import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './environment.js';
 import { createTokenCodec } from './http/jwt.js';
 import { loggerOptions } from './http/log.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
 const LEAVING_MS = 1000;
+
+/** As many as liveness has statements under way. */
+const READER_CONNECTIONS = 4;
 
 /** Below the 2.5 s in which every answer comes, together with the statements before and after. */
 const HASHING_WAIT_MS = 1000;
@@ -53,10 +56,20 @@ async function start(config: Config, logger: Logger, isLeaving: () => boolean, s
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrated');
   const secrets = await readSecrets(config);
   const database = openDatabase(url);
+  const reader = openDatabase(url, { connections: READER_CONNECTIONS, readsOnly: true });
   stops.push(() => database.close());
+  stops.push(() => reader.close());
   const hasher = createPasswordHasher({ maxWaitMs: HASHING_WAIT_MS });
   const { jwtAlgorithm } = config;
-  const options = { database, hasher, createCodec: createTokenCodec, rules: config, jwtAlgorithm, secrets };
+  const options = {
+    database,
+    reader,
+    hasher,
+    createCodec: createTokenCodec,
+    rules: config,
+    jwtAlgorithm,
+    secrets,
+  };
   const gatehouse = await patiently(() => createGatehouse(options));
   stops.push(
     startHousekeeping(
@@ -112,6 +125,7 @@ async function nextSignal(): Promise<NodeJS.Signals> {
   return heard;
 }
 
+explainCrashes();
 main().catch((error: unknown) => {
   process.stderr.write(`${explainFailure(error)}\n`);
   process.exitCode = 1;

@@ -4,6 +4,7 @@ import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
 import { JWT_ALGORITHMS } from './domain/keys.js';
+import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -14,7 +15,7 @@ function duration(options: { atLeastSeconds?: number; atMostSeconds?: number; ma
     .string()
     .regex(
       form,
-      `must be a duration such as 30s, 10m, 12h or 14d${mayBeZero ? ', or 0 to switch it off' : ''}`,
+      `must be a duration such as 30s, 10m, 12h or 14d${mayBeZero ? ', or 0 to switch it off' : ''}, or not be set at all`,
     )
     .transform((text) => (text === '0' ? 0 : ms(text as StringValue) / 1000))
     .refine(
@@ -38,13 +39,20 @@ const list = z.string().transform((text) => text.split(/[\s,]+/).filter((item) =
 const secret = z
   .string()
   .refine(
+    (text) => !isKeyMaterial(text),
+    'is or holds a PEM, DER or JWK key, or a token: it must be a random secret of its own, make one with `openssl rand -base64 48`',
+  )
+  .refine(
     (text) => Buffer.byteLength(text) >= 32,
     'must be at least 32 bytes: make one with `openssl rand -base64 48`',
   )
-  .refine((text) => new Set(text).size >= 8, 'repeats itself: make one with `openssl rand -base64 48`')
   .refine(
-    (text) => !/^\s*(?:-----BEGIN |\{)/.test(text),
-    'looks like a PEM or JWK key: it must be a random secret, make one with `openssl rand -base64 48`',
+    (text) => !isMonotonous(text),
+    'repeats itself or only counts: make one with `openssl rand -base64 48`',
+  )
+  .refine(
+    (text) => !/openssl rand|change[-_ ]?(?:me|this)|(?:your|example)[-_ ].*secret|replace[-_ ]/i.test(text),
+    'is the placeholder of an example: make one with `openssl rand -base64 48`',
   );
 
 const databaseUrl = z.string().refine((text) => {
@@ -98,6 +106,46 @@ export type Environment = z.infer<typeof environmentSchema>;
 
 /** The names of all settings. */
 export const VARIABLES: readonly string[] = Object.keys(environmentSchema.shape);
+
+/** Empty, these are refused instead of counting as absent: a lifetime whose value got lost is no wish for our default. */
+export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
+  'ACCESS_TOKEN_TTL',
+  'REFRESH_TOKEN_TTL',
+  'SESSION_TTL',
+  'REISSUE_GRACE',
+  'REFRESH_REPLAY_WINDOW',
+]);
+
+/** Names like HOST and PORT are one letter away from those of other programs. */
+const LEAST_TYPO_LENGTH = 6;
+
+/** A warning for each variable that is not ours, but whose name looks as if it was meant to be. */
+export function findTypos(environment: Record<string, string | undefined>): string[] {
+  return Object.keys(environment).flatMap((name) => {
+    if (VARIABLES.includes(name) || name.length < LEAST_TYPO_LENGTH) return [];
+    const meant = VARIABLES.find(
+      (ours) => ours.length >= LEAST_TYPO_LENGTH && isTypo(name.toUpperCase(), ours),
+    );
+    return meant === undefined || environment[meant] !== undefined
+      ? []
+      : [`${name} is not read; if you meant ${meant}, rename it`];
+  });
+}
+
+/** Whether one letter is wrong, missing or too many, or two neighbours are swapped. */
+function isTypo(text: string, meant: string): boolean {
+  let start = 0;
+  while (start < meant.length && text[start] === meant[start]) start += 1;
+  const [rest, ours] = [text.slice(start), meant.slice(start)];
+  const swapped = `${ours[1] ?? ''}${ours[0] ?? ''}${ours.slice(2)}`;
+  return (
+    rest === ours ||
+    rest.slice(1) === ours.slice(1) ||
+    rest === ours.slice(1) ||
+    rest.slice(1) === ours ||
+    rest === swapped
+  );
+}
 
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);

@@ -1,5 +1,5 @@
 /** Starts the command line: the only place of it that knows this process, its environment and its streams. */
-import { explainFailure, loadDotEnv } from '../environment.js';
+import { explainCrashes, explainFailure, loadDotEnv } from '../environment.js';
 import { run } from './program.js';
 
 async function main(): Promise<number> {
@@ -13,6 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+explainCrashes();
 main().then(
   (status) => (process.exitCode = status),
   (error: unknown) => {

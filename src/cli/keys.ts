@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import type { Database } from '../database/prisma.js';
 import { readSecrets } from '../environment.js';
 import { WrongSecret } from '../domain/gatehouse.js';
-import { findUnreadableKeys, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
+import { opensSomeKey, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
 import { JWKS_MAX_AGE_SECONDS, listKeys, type ListedKey } from '../domain/keys.js';
-import { examples, Refusal, toLine, toTable } from './output.js';
+import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './program.js';
 
 export function defineKeys(program: Command, shell: Shell): void {
@@ -121,8 +121,7 @@ async function takeRightSecret(
   if (keys.length === 0)
     throw new Refusal('there is no key yet: the service makes the first one when it starts');
   const secrets = await readSecrets(config);
-  const unreadable = await findUnreadableKeys(database, secrets);
-  if (unreadable.length > 0) throw new WrongSecret(`AUTH_SECRET does not open ${unreadable.join(', ')}`);
+  if (!(await opensSomeKey(database, secrets))) throw new WrongSecret('AUTH_SECRET opens none of the keys');
   return secrets[0];
 }
 
@@ -135,7 +134,7 @@ async function explainWaiting(database: Database): Promise<string> {
 
 async function explainUnretired(database: Database, kid: string): Promise<string> {
   const key = (await listKeys(database)).find((candidate) => candidate.kid === kid);
-  if (key === undefined) return `there is no key ${toLine(kid)}`;
+  if (key === undefined) return `there is no key ${toId(kid)}`;
   return `the key ${kid} was retired at ${toTime(key.retiredAt ?? 0)} already`;
 }
 

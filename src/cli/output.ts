@@ -50,6 +50,11 @@ export function toLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, '\uFFFD');
 }
 
+/** An id that was typed; what is longer than any of ours may be a token that went astray. */
+export function toId(text: string): string {
+  return text.length > 36 ? '…' : toLine(text);
+}
+
 function widthOf(text: string): number {
   return Array.from(text).length;
 }

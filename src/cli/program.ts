@@ -69,7 +69,7 @@ function createProgram(surroundings: Surroundings): Command {
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'gatehouse: ')),
+      outputError: (text, write) => write(withoutValues(text.replace(/^error: /, 'gatehouse: '))),
     })
     // Every command takes options; to say so on every line would help nobody.
     .configureHelp({ subcommandTerm: termOf })
@@ -118,6 +118,13 @@ function createShell(program: Command, { environment, stdin, stdout, stderr }: S
       }),
     print: (value, text) => stdout.write(`${wantsJson ? toJson(value) : text}\n`),
   };
+}
+
+/** People type passwords where none belong, as in `--password=…`, and what is said on standard error may be kept. */
+function withoutValues(text: string): string {
+  return text
+    .replace(/(--?[\w-]+)=[^]*'/, "$1=…'")
+    .replace(/(argument|value) '[^]*' is invalid/, '$1 is invalid');
 }
 
 /** `--json` is understood wherever it stands: before the noun, before the verb and after it. */

@@ -5,7 +5,7 @@ import { endSession } from '../domain/endings.js';
 import { listSessions } from '../domain/sessions.js';
 import { isUuid } from '../domain/tokens.js';
 import { findUser } from '../domain/users.js';
-import { examples, Refusal, toLine, toTable } from './output.js';
+import { examples, Refusal, toId, toLine, toTable } from './output.js';
 import type { Shell } from './program.js';
 
 export function defineSessions(program: Command, shell: Shell): void {
@@ -46,7 +46,7 @@ function defineEnd(sessions: Command, { withDatabase, print }: Shell): void {
       await withDatabase(async (database) => {
         const ending = { reason: 'session_ended', actor: 'operator' } as const;
         if (!isUuid(id) || !(await endSession(database, { sid: id, sub: null }, ending, null)).isKnown) {
-          throw new Refusal(`there is no session ${toLine(id)}`);
+          throw new Refusal(`there is no session ${toId(id)}`);
         }
         print({ id }, `the session ${id} has ended`);
       });

@@ -6,8 +6,6 @@ import { leaveSeat, takeSeat, type Role, type Seat } from './embedded-seat.js';
 export interface EmbeddedDatabase {
   /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
   url: string;
-  /** Whether nothing was ever migrated into it: the first start. */
-  isEmpty: boolean;
   /** Steps out and stops PostgreSQL if nobody else is inside. Close your own connections first. */
   leave(): Promise<void>;
 }
@@ -22,11 +20,10 @@ const LONGEST_BACKOFF_MS = 2_000;
 export async function enterEmbedded(dataDir: string, role: Role): Promise<EmbeddedDatabase> {
   const place = await openDataDirectory(dataDir);
   const seat = await takeSeat(place, role);
-  const isEmpty = await isNeverMigrated(seat);
   const url = `postgresql://gatehouse:${place.password}@127.0.0.1:${seat.port}/gatehouse`;
   const leave = role === 'service' ? keepSeat(place, seat) : () => leaveSeat(place, seat);
   let left: Promise<void> | undefined;
-  return { url, isEmpty, leave: () => (left ??= leave()) };
+  return { url, leave: () => (left ??= leave()) };
 }
 
 /** Takes the seat again whenever its connection ends, until the returned function leaves it. */
@@ -61,11 +58,4 @@ function keepSeat(place: DataDirectory, first: Seat): () => Promise<void> {
     await recovery;
     if (seat !== undefined) await leaveSeat(place, seat);
   };
-}
-
-async function isNeverMigrated({ client }: Seat): Promise<boolean> {
-  const { rows } = await client.query<{ isEmpty: boolean }>(
-    `SELECT to_regclass('public._prisma_migrations') IS NULL AS "isEmpty"`,
-  );
-  return rows[0]?.isEmpty === true;
 }

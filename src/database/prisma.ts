@@ -7,10 +7,24 @@ import { PrismaClient } from './generated/client.js';
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
 export const STATEMENT_DEADLINE_MS = 2000;
 
-/** PostgreSQL gives up on a statement somewhat earlier than we do, so that it seldom commits what nobody awaits. */
+/**
+ * PostgreSQL gives up on a statement somewhat earlier than we do, so that it seldom commits what nobody awaits. A commit
+ * that has begun is beyond this: one that waits for a synchronous standby may still come after our 503.
+ */
 const SERVER_DEADLINE_MS = 1900;
 
-/** The database did not answer, or not as a healthy primary does: whatever was asked is unknown. */
+/**
+ * How long a connection is kept for an answer that its caller no longer awaits. A commit that waits for a standby is deaf to
+ * everything, also to our leaving: whoever opens another connection at each deadline soon has used up the server's.
+ */
+const CONNECTION_PATIENCE_MS = 10_000;
+
+const STANDBY = 'connected to a standby, which may not know the latest revocations';
+
+/**
+ * The database did not answer, or not as a healthy primary does: whatever was asked is unknown. Its message is ours and
+ * may be logged; that of its cause may not.
+ */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
@@ -30,15 +44,19 @@ export interface Database {
  *
  * @param url a `postgresql://` connection string
  * @param options.connections how many connections the pool holds at most
+ * @param options.readsOnly nothing is ever committed here, so that a late answer's connection can be given up at once
  * @throws {DatabaseUnavailable} from `query`, when no trustworthy answer came within {@link STATEMENT_DEADLINE_MS}
  */
-export function openDatabase(url: string, options: { connections?: number } = {}): Database {
+export function openDatabase(
+  url: string,
+  options: { connections?: number; readsOnly?: boolean } = {},
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'gatehouse',
     max: options.connections ?? 10,
     connectionTimeoutMillis: STATEMENT_DEADLINE_MS,
-    query_timeout: STATEMENT_DEADLINE_MS,
+    query_timeout: options.readsOnly === true ? STATEMENT_DEADLINE_MS : CONNECTION_PATIENCE_MS,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
     verify: verifyConnection,
@@ -76,7 +94,7 @@ function verifyConnection(client: pg.PoolClient, done: (error?: Error) => void):
     )
     .then(({ rows }) => {
       if (rows[0]?.standby === false) done();
-      else done(new Error('connected to a standby, which may not know the latest revocations'));
+      else done(new Error(STANDBY));
     }, done);
 }
 
@@ -105,14 +123,31 @@ function isOurMistake(error: unknown): boolean {
   return /^(22|23|42)/.test(sqlState(error) ?? '');
 }
 
+interface DriverFailure {
+  meta?: { driverAdapterError?: { cause?: { originalCode?: string; kind?: string } }; code?: string };
+}
+
 /** The SQLSTATE that PostgreSQL gave, dug out of Prisma's wrapping; undefined when there was none. */
 export function sqlState(error: unknown): string | undefined {
-  const meta = (
-    error as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } }; code?: string } }
-  ).meta;
+  const { meta } = error as DriverFailure;
   return meta?.driverAdapterError?.cause?.originalCode ?? meta?.code;
 }
 
+/** What the pool says in words that hold no value. */
+const POOL_MESSAGES = new Set([
+  'timeout exceeded when trying to connect',
+  'Query read timeout',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'Cannot use a pool after calling end on the pool',
+  STANDBY,
+]);
+
+/** The names that Prisma and PostgreSQL give it. Their sentences quote parameters, and are kept out of logs by that. */
 function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const { message, code, meta } = error as DriverFailure & Partial<NodeJS.ErrnoException>;
+  if (message !== undefined && POOL_MESSAGES.has(message)) return message;
+  const names = [meta?.driverAdapterError?.cause?.kind, sqlState(error) ?? code];
+  const known = names.filter((name) => name !== undefined && /^\w{1,60}$/.test(name));
+  return known.length > 0 ? known.join(', ') : 'it failed in a way that nobody foresaw';
 }

@@ -1,7 +1,7 @@
 /** Resource servers: who they are, and what they may ask. */
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 
-import type { Database } from '../database/prisma.js';
+import { DatabaseUnavailable, type Database } from '../database/prisma.js';
 
 export const PERMISSIONS = ['introspect', 'revoke'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
@@ -19,7 +19,7 @@ export interface ClientCredentials {
 
 /** The clients of one version, in memory. */
 export interface ClientList {
-  version: number;
+  version: string;
   /** The client, or null for an unknown id as for a wrong secret. */
   authenticate: (credentials: ClientCredentials) => Client | null;
 }
@@ -46,20 +46,23 @@ const NOBODY = hashSecret(makeSecret());
 export async function loadClients(database: Database): Promise<ClientList> {
   // One statement, so that the version is that of this very list.
   const rows = await database.query<{
-    version: number;
+    version: string;
     id: string | null;
     secretHash: Uint8Array;
     permissions: Permission[];
   }>`
     SELECT service.clients_version AS version, clients.id, secret_hash AS "secretHash", permissions
     FROM service LEFT JOIN clients ON true`;
+  const [first] = rows;
+  if (first === undefined)
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
   const known = new Map(
     rows.flatMap(({ id, secretHash, permissions }) =>
       id === null ? [] : [[id, { secretHash, permissions }]],
     ),
   );
   return {
-    version: rows[0]?.version ?? -1,
+    version: first.version,
     authenticate: ({ id, secret }) => {
       const client = known.get(id);
       const matches = timingSafeEqual(hashSecret(secret), client?.secretHash ?? NOBODY);
@@ -83,7 +86,7 @@ export async function addClient(
       ON CONFLICT (id) DO NOTHING
       RETURNING id
     ), noted AS (
-      UPDATE service SET clients_version = clients_version + 1 WHERE EXISTS (SELECT FROM added)
+      UPDATE service SET clients_version = gen_random_uuid() WHERE EXISTS (SELECT FROM added)
     )
     SELECT id FROM added`;
   return rows.length === 0 ? null : { id, secret, permissions };
@@ -94,7 +97,7 @@ export async function removeClient(database: Database, id: string): Promise<bool
   // Settles a request in flight: its liveness statement brings a version, which this raises in the same commit.
   const rows = await database.query`
     WITH removed AS (DELETE FROM clients WHERE id = ${id} RETURNING id),
-    noted AS (UPDATE service SET clients_version = clients_version + 1 WHERE EXISTS (SELECT FROM removed))
+    noted AS (UPDATE service SET clients_version = gen_random_uuid() WHERE EXISTS (SELECT FROM removed))
     SELECT id FROM removed`;
   return rows.length > 0;
 }

@@ -28,7 +28,7 @@ export async function endSession(
   database: Database,
   { sid, sub }: { sid: string; sub: string | null },
   { reason, actor }: Ending,
-  keysVersion: number | null,
+  keysVersion: string | null,
 ): Promise<{ isKnown: boolean; seen: Versions }> {
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
   // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
@@ -40,7 +40,7 @@ export async function endSession(
       FROM clock, service
       WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
         AND sessions.ended_at IS NULL
-        AND (${keysVersion}::int4 IS NULL OR service.keys_version = ${keysVersion}::int4)
+        AND (${keysVersion}::uuid IS NULL OR service.keys_version = ${keysVersion}::uuid)
       RETURNING sessions.id, user_id, expires_at, now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
@@ -85,7 +85,6 @@ export async function endAllSessions(
       UPDATE sessions SET epoch = sessions.epoch + 1
       FROM caller
       WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
-      RETURNING sessions.id
     ), doomed AS (
       SELECT sessions.id, sessions.expires_at
       FROM sessions, caller, clock

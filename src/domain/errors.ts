@@ -48,3 +48,8 @@ export class AuthError extends Error {
     this.issues = options.issues;
   }
 }
+
+/** A cause in our own constant words, which may be logged; the message of any other error is withheld. */
+export class Reason extends Error {
+  override name = 'Reason';
+}

@@ -21,6 +21,8 @@ export interface Gatehouse {
 
 export interface GatehouseOptions {
   database: Database;
+  /** Connections for liveness alone, which no login or commit can hold; the same as `database` where that is no matter. */
+  reader?: Database;
   hasher: PasswordHasher;
   createCodec: CreateTokenCodec;
   rules: TokenRules & SessionRules;
@@ -48,7 +50,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
     clients: () => loadClients(database),
   });
   if (!memory.recall().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
-  const liveness = createLiveness(database, memory);
+  const liveness = createLiveness(options.reader ?? database, memory);
   return {
     database,
     rules,

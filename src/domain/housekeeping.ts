@@ -1,8 +1,8 @@
 /** Forgets, now and then, what can no longer matter; off the request path, by one replica at a time. */
 import type { Database } from '../database/prisma.js';
+import { pruneAttempts } from './attempts.js';
 import { pruneKeys } from './key-lifecycle.js';
 import { prune } from './revocations.js';
-import { pruneAttempts } from './throttle.js';
 
 const INTERVAL_MS = 60_000;
 
@@ -23,7 +23,11 @@ export function startHousekeeping(
   async function tidy(): Promise<void> {
     try {
       const rows = await prune(database, { waitTurn: false, signal: stopping.signal });
-      onDone({ rows, attempts: await pruneAttempts(database), keys: await pruneKeys(database) });
+      onDone({
+        rows,
+        attempts: await pruneAttempts(database, stopping.signal),
+        keys: await pruneKeys(database),
+      });
     } catch (error) {
       onError(error);
     }

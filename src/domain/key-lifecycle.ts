@@ -3,7 +3,11 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
 import type { Database } from '../database/prisma.js';
 import { JWKS_MAX_AGE_SECONDS, loadKeys, type JwtAlgorithm, type StoredKey } from './keys.js';
+import { PRUNE_LOCK } from './revocations.js';
 import { seal, unseal } from './sealing.js';
+
+/** What `service.keys_version` is until the first key is made. */
+const NO_KEYS = '00000000-0000-0000-0000-000000000000';
 
 type NewKey = Pick<StoredKey, 'kid' | 'algorithm' | 'publicKey' | 'encryptedPrivateKey'>;
 
@@ -29,11 +33,13 @@ export async function createFirstKey(
   algorithm: JwtAlgorithm,
   secret: string,
 ): Promise<void> {
+  const { version } = await loadKeys(database);
+  if (version !== NO_KEYS) return;
   const key = makeKey(algorithm, secret);
   // Settles several replicas that start at once: the update of the one row of `service` lets the first pass
-  // and shows the others that the version is no longer 0.
+  // and shows the others that the version has changed.
   await database.query`
-    WITH first AS (UPDATE service SET keys_version = 1 WHERE keys_version = 0 RETURNING id)
+    WITH first AS (UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${NO_KEYS}::uuid RETURNING id)
     INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
     SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, clock_timestamp(), clock_timestamp()
     FROM first`;
@@ -55,7 +61,7 @@ export async function rotateKeys(
   // Settles two rotations at once: only the one that finds the version it has read goes on.
   const [row] = await database.query<{ signsAt: number }>`
     WITH turn AS (
-      UPDATE service SET keys_version = keys_version + 1 WHERE keys_version = ${version}
+      UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid
       RETURNING clock_timestamp() AS now
     )
     INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
@@ -87,7 +93,7 @@ export async function retireKey(
       WHERE kid = ${kid} AND retired_at IS NULL
       RETURNING kid, retired_at AS now
     ), raised AS (
-      UPDATE service SET epoch = epoch + 1, keys_version = keys_version + 1
+      UPDATE service SET epoch = epoch + 1, keys_version = gen_random_uuid()
       FROM dead
       RETURNING service.epoch - 1 AS ended, dead.now
     ), noted AS (
@@ -103,12 +109,12 @@ export async function retireKey(
   return rows[0] ?? null;
 }
 
-/** The kids of living keys that none of the secrets opens. */
-export async function findUnreadableKeys(database: Database, secrets: readonly string[]): Promise<string[]> {
+/** Whether the secrets open a living key: then replicas know them too, and a key sealed with the first is of use. */
+export async function opensSomeKey(database: Database, secrets: readonly string[]): Promise<boolean> {
   const { keys } = await loadKeys(database);
-  return keys
-    .filter((key) => key.retiredAt === null && unseal(key.encryptedPrivateKey, secrets, key.kid) === null)
-    .map(({ kid }) => kid);
+  return keys.some(
+    (key) => key.retiredAt === null && unseal(key.encryptedPrivateKey, secrets, key.kid) !== null,
+  );
 }
 
 /**
@@ -123,19 +129,19 @@ export async function reencryptKeys(
 ): Promise<{ reencrypted: number } | { unreadable: string[] }> {
   const { version, keys } = await loadKeys(database);
   const living = keys.filter((key) => key.retiredAt === null);
-  const opened = living.map(({ kid, encryptedPrivateKey }) => ({
-    kid,
-    plain: unseal(encryptedPrivateKey, [secret, previous], kid),
-  }));
-  const unreadable = opened.filter(({ plain }) => plain === null).map(({ kid }) => kid);
+  const unreadable: string[] = [];
+  const sealed = living.map(({ kid, encryptedPrivateKey }) => {
+    const plain = unseal(encryptedPrivateKey, [secret, previous], kid);
+    if (plain === null) unreadable.push(kid);
+    return plain === null ? '' : Buffer.from(seal(plain, secret, kid)).toString('hex');
+  });
   if (unreadable.length > 0) return { unreadable };
-  // Raising version 0 would tell every later start that the first key is made.
+  // Another version would tell every later start that the first key is made.
   if (living.length === 0) return { reencrypted: 0 };
-  const sealed = opened.map(({ kid, plain }) => Buffer.from(seal(plain ?? '', secret, kid)).toString('hex'));
   // Settles a rotation at the same time: a key made since it was read stays as it is, and so does all else.
   const rows = await database.query<{ kid: string }>`
     WITH turn AS (
-      UPDATE service SET keys_version = keys_version + 1 WHERE keys_version = ${version} RETURNING id
+      UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid RETURNING id
     )
     UPDATE signing_keys SET encrypted_private_key = decode(fresh.sealed, 'hex')
     FROM turn, unnest(${living.map(({ kid }) => kid)}::text[], ${sealed}::text[]) AS fresh (kid, sealed)
@@ -156,8 +162,9 @@ export async function pruneKeys(database: Database): Promise<number> {
   // which is in whole seconds: what is issued in the rest of the second in which the younger begins, the older signs.
   // The version tells every replica to forget too.
   const rows = await database.query`
-    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
-    outlived AS (
+    WITH clock AS MATERIALIZED (
+      SELECT clock_timestamp() AS now WHERE pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint)
+    ), outlived AS (
       SELECT old.kid FROM signing_keys old, clock
       WHERE EXISTS (
         SELECT FROM signing_keys young
@@ -171,7 +178,7 @@ export async function pruneKeys(database: Database): Promise<number> {
     ), gone AS (
       DELETE FROM signing_keys USING outlived WHERE signing_keys.kid = outlived.kid RETURNING signing_keys.kid
     ), noted AS (
-      UPDATE service SET keys_version = keys_version + 1 WHERE EXISTS (SELECT FROM gone)
+      UPDATE service SET keys_version = gen_random_uuid() WHERE EXISTS (SELECT FROM gone)
     )
     SELECT kid FROM gone`;
   return rows.length;

@@ -1,5 +1,5 @@
 /** Signing keys as the database has them, and which of them signs when. */
-import type { Database } from '../database/prisma.js';
+import { DatabaseUnavailable, type Database } from '../database/prisma.js';
 
 export const JWT_ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -26,10 +26,10 @@ export type ListedKey = Omit<StoredKey, 'encryptedPrivateKey' | 'publicKey'> & {
 /** All keys, oldest first, with the version of the ring that they make up and the primary's clock. */
 export async function loadKeys(
   database: Database,
-): Promise<{ version: number; now: number; keys: StoredKey[] }> {
+): Promise<{ version: string; now: number; keys: StoredKey[] }> {
   // One statement, so that the version is that of these very keys.
   const rows = await database.query<
-    { version: number; now: number } & { [K in keyof StoredKey]: StoredKey[K] | null }
+    { version: string; now: number } & { [K in keyof StoredKey]: StoredKey[K] | null }
   >`
     SELECT service.keys_version AS version,
            extract(epoch FROM clock_timestamp())::float8 AS now,
@@ -41,7 +41,7 @@ export async function loadKeys(
     ORDER BY signs_at, kid`;
   const [first] = rows;
   if (first === undefined)
-    throw new Error('the table "service" has lost its row: restore the database from a backup');
+    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
   return {
     version: first.version,
     now: first.now,

@@ -1,7 +1,7 @@
 /** Which of these tokens are alive: many questions, one statement, one clock. */
 import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database } from '../database/prisma.js';
 import type { Client, ClientCredentials } from './clients.js';
-import { AuthError } from './errors.js';
+import { AuthError, Reason } from './errors.js';
 import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
 import type { ReadToken } from './ring.js';
 import { parseJti } from './tokens.js';
@@ -69,7 +69,7 @@ export function createLiveness(database: Database, memory: ReplicaMemory): Liven
         if (isCurrent(recalled, seen)) return { token, stands, now, client, memory: recalled };
         await memory.catchUp(seen);
       }
-      throw new AuthError('temporarily_unavailable', { cause: new Error('keys or clients keep changing') });
+      throw new AuthError('temporarily_unavailable', { cause: new Reason('keys or clients keep changing') });
     },
   };
 }

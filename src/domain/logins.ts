@@ -1,6 +1,6 @@
 /** In with a password, on with a refresh token, out with either token. */
 import type { Database } from '../database/prisma.js';
-import { AuthError } from './errors.js';
+import { AuthError, Reason } from './errors.js';
 import type { Liveness } from './liveness.js';
 import type { ReplicaMemory, Versions } from './memory.js';
 import type { PasswordHasher } from './passwords.js';
@@ -30,7 +30,8 @@ export interface Logins {
    * The successor of a refresh token; the same again for a parallel call, a lost answer or a retry.
    *
    * @throws {AuthError} invalid_token, refresh_superseded, refresh_reused (the session has been ended)
-   * @throws {DatabaseUnavailable} nothing is spent: the same token works when the database is back
+   * @throws {DatabaseUnavailable} the same token works when the database is back, as long as the replay window if it was
+   * rotated after all
    */
   refresh: (refreshToken: string) => Promise<TokenPair>;
   /**
@@ -79,7 +80,7 @@ export function createLogins(options: {
     if (memory.recall().ring.isReadable) return;
     await liveness.judge(null); // The keys may have been encrypted anew since they were loaded.
     if (memory.recall().ring.isReadable) return;
-    const cause = new Error('AUTH_SECRET does not open the signing keys');
+    const cause = new Reason('AUTH_SECRET does not open the signing keys');
     throw new AuthError('temporarily_unavailable', { cause });
   }
 
@@ -94,7 +95,7 @@ export function createLogins(options: {
   async function withToken<T, K extends keyof ClaimsOf>(
     text: string,
     kind: K,
-    decide: (claims: ClaimsOf[K], keysVersion: number) => Promise<{ value: T } | { outdated: Versions }>,
+    decide: (claims: ClaimsOf[K], keysVersion: string) => Promise<{ value: T } | { outdated: Versions }>,
   ): Promise<T> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       // A token that cannot be read may be signed by a key that is newer than what we remember.
@@ -106,19 +107,20 @@ export function createLogins(options: {
       if ('value' in decision) return decision.value;
       await memory.catchUp(decision.outdated);
     }
-    throw new AuthError('temporarily_unavailable', { cause: new Error('keys keep changing') });
+    throw new AuthError('temporarily_unavailable', { cause: new Reason('keys keep changing') });
   }
 
   return {
     login: async ({ username, password }, device) => {
       await assertSigns();
-      const giveBack = await throttle.takeAttempt(username, device.ip);
+      const attempt = await throttle.takeAttempt(username, device.ip);
       const opened = await prove(username, password, device).catch(async (error: unknown) => {
         // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
-        if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await giveBack();
+        if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
         throw error;
       });
-      await giveBack();
+      // The password was right and the session is open: what cannot be written down now must not turn it away.
+      await attempt.succeed().catch(() => undefined);
       const { keysVersion, clientsVersion, ...session } = opened;
       if (memory.recall().ring.version !== keysVersion) await memory.catchUp({ keysVersion, clientsVersion });
       return pairOf(session);

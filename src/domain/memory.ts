@@ -9,8 +9,8 @@ export interface Memory {
 }
 
 export interface Versions {
-  keysVersion: number;
-  clientsVersion: number;
+  keysVersion: string;
+  clientsVersion: string;
 }
 
 export interface ReplicaMemory {

@@ -2,15 +2,11 @@
 
 import { randomInt } from 'node:crypto';
 import type { Match, ZxcvbnFactory, ZxcvbnResult } from '@zxcvbn-ts/core';
-import { preparePassword } from './passwords.js';
+import { MAX_TYPED_UNITS, preparePassword } from './passwords.js';
 
 /** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */
 const MIN_CHARACTERS = 15;
 const MAX_CHARACTERS = 256;
-
-// No character decomposes into more UTF-16 units: this refuses nothing acceptable, and what is hostile before it is
-// normalized.
-const MAX_TYPED_UNITS = 8 * MAX_CHARACTERS;
 
 // Of zxcvbn's 0 to 4: "safely unguessable", more than 10^8 guesses, where the stored hash is a slow one.
 const MIN_SCORE = 3;
@@ -30,6 +26,7 @@ export async function refusePassword(
   typed: string,
   { username }: { username: string },
 ): Promise<string | null> {
+  // No character decomposes into more UTF-16 units: this refuses nothing acceptable.
   if (typed.length > MAX_TYPED_UNITS) return `is longer than ${MAX_CHARACTERS} characters`;
   const password = preparePassword(typed);
   const characters = Array.from(password).length;

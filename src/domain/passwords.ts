@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { hash, parseOptions, verify, type ParsedHashOptions } from '@node-rs/argon2';
-import { AuthError } from './errors.js';
+import { AuthError, Reason } from './errors.js';
 
 export interface Argon2Parameters {
   memoryKib: number;
@@ -13,6 +13,9 @@ export interface Argon2Parameters {
 
 /** The first choice of the OWASP Password Storage Cheat Sheet for argon2id. */
 export const CURRENT_PARAMETERS: Argon2Parameters = { memoryKib: 19_456, passes: 2, lanes: 1 };
+
+/** In UTF-16 units: any spelling of any password that may be set is shorter. */
+export const MAX_TYPED_UNITS = 8 * 256;
 
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
@@ -49,6 +52,8 @@ export interface HashingLoad {
  * typed on two keyboards is one password. Rejects nothing: at login, what could never have been set does not match.
  */
 export function preparePassword(typed: string): string {
+  // Composing takes time that grows with the square of a run of marks: 16 KiB of them would hold everybody else up.
+  if (typed.length > MAX_TYPED_UNITS) return typed;
   // A lone surrogate would be encoded like U+FFFD, which a password may contain; a noncharacter matches nothing.
   return typed
     .replace(/\p{Zs}/gu, ' ')
@@ -171,5 +176,5 @@ function createPlaces({ maxConcurrent, maxQueued, maxWaitMs }: Required<Omit<Has
 }
 
 function busy(why: string): AuthError {
-  return new AuthError('temporarily_unavailable', { cause: new Error(why), retryAfterSeconds: 1 });
+  return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });
 }

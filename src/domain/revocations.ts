@@ -6,7 +6,7 @@ import { parseJti, type AccessClaims } from './tokens.js';
 const PRUNE_BATCH = 1000;
 
 /** Advisory lock of whoever prunes; any number will do that nobody else uses. */
-const PRUNE_LOCK = 0x6761_7465;
+export const PRUNE_LOCK = 0x6761_7465;
 
 export interface ListedRevocation {
   kind: 'token' | 'session' | 'user';
@@ -52,22 +52,23 @@ export async function pruneBatch(
 ): Promise<{ rows: number; isLast: boolean }> {
   // Settles two replicas that prune at once (the advisory lock, held until commit, lets one do it) and rows that a
   // request is writing (SKIP LOCKED passes them by). Sessions stay six minutes beyond their end like their
-  // revocations: the longest grace is five.
+  // revocations: the longest grace is five. They go first: should the clock of a promoted primary then be behind, a
+  // session without its revocation must not be left.
   const [row] = await database.query<{ revocations: number; sessions: number }>`
     WITH turn AS MATERIALIZED (
       SELECT CASE WHEN ${options.waitTurn}::boolean THEN pg_advisory_xact_lock(${PRUNE_LOCK}::bigint)::text IS NOT NULL
              ELSE pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint) END AS mine
     ), clock AS MATERIALIZED (
       SELECT clock_timestamp() AS now FROM turn WHERE mine
-    ), forgotten AS (
-      DELETE FROM revocations WHERE id IN (
-        SELECT id FROM revocations WHERE kept_until <= (SELECT now FROM clock)
-        ORDER BY kept_until LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
-      ) RETURNING id
     ), closed AS (
       DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
-        ORDER BY expires_at LIMIT ${PRUNE_BATCH}::int4 - (SELECT count(*) FROM forgotten) FOR UPDATE SKIP LOCKED
+        ORDER BY expires_at LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
+      ) RETURNING id
+    ), forgotten AS (
+      DELETE FROM revocations WHERE id IN (
+        SELECT id FROM revocations WHERE kept_until <= (SELECT now FROM clock)
+        ORDER BY kept_until LIMIT ${PRUNE_BATCH}::int4 - (SELECT count(*) FROM closed) FOR UPDATE SKIP LOCKED
       ) RETURNING id
     )
     SELECT (SELECT count(*) FROM forgotten)::int4 AS revocations, (SELECT count(*) FROM closed)::int4 AS sessions`;

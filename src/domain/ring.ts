@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../database/prisma.js';
-import { AuthError } from './errors.js';
+import { AuthError, Reason } from './errors.js';
 import { loadKeys, signingKey, type JwtAlgorithm, type StoredKey } from './keys.js';
 import { unseal } from './sealing.js';
 import {
@@ -49,7 +49,7 @@ export interface PublicJwk {
 }
 
 export interface KeyRing {
-  version: number;
+  version: string;
   /** Whether AUTH_SECRET opens every key that may sign; if not, this replica can read but not sign. */
   isReadable: boolean;
   /** Public keys, RFC 7517. */
@@ -113,7 +113,7 @@ function signerAt(keys: RingKey[], time: number): RingKey {
   );
   const key = keys.find((candidate) => candidate.stored === stored);
   if (key === undefined)
-    throw new AuthError('temporarily_unavailable', { cause: new Error('no signing key') });
+    throw new AuthError('temporarily_unavailable', { cause: new Reason('no signing key') });
   return key;
 }
 

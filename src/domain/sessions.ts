@@ -79,7 +79,7 @@ export async function openSession(
 export async function rotateSession(
   database: Database,
   claims: RefreshClaims,
-  keysVersion: number,
+  keysVersion: string,
   rules: SessionRules,
 ): Promise<Rotation> {
   const { generation } = parseJti(claims.jti);
@@ -115,7 +115,7 @@ export async function rotateSession(
         AND sessions.ended_at IS NULL AND sessions.expires_at > now
         AND users.id = sessions.user_id AND users.disabled_at IS NULL
         AND sessions.epoch >= users.epoch + service.epoch
-        AND service.keys_version = ${keysVersion}::int4
+        AND service.keys_version = ${keysVersion}::uuid
         AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
       RETURNING sessions.*, users.username, users.scope, clock.now
     ), noted AS (

@@ -138,22 +138,30 @@ export function parseJti(jti: string): { lineage: string; generation: number } {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const JTI = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.(?:0|[1-9][0-9]{0,8})$/;
+/** RFC 6749 section 3.3. It is copied into a header, which takes fewer characters than JSON. */
+const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/;
+/** The last second that both JavaScript's Date and PostgreSQL know. */
+const MAX_DATE = 8_640_000_000_000;
 
 export function isUuid(text: string): boolean {
   return UUID.test(text);
 }
+
+const REFRESH_MEMBERS = ['iss', 'sub', 'aud', 'sid', 'jti', 'iat', 'exp', 'auth_time', 'session_exp'];
+const ACCESS_MEMBERS = [...REFRESH_MEMBERS, 'client_id', 'username', 'scope'];
 
 type Claims = Record<string, unknown>;
 
 /** Whether a payload whose signature holds is an access token's, each claim of its type and for this audience. */
 export function isAccessClaims(payload: unknown, rules: TokenRules): payload is AccessClaims {
   return (
-    isClaims(payload) &&
+    isClaims(payload, ACCESS_MEMBERS) &&
     payload['iss'] === rules.issuer &&
     payload['aud'] === rules.audience &&
     typeof payload['client_id'] === 'string' &&
     typeof payload['username'] === 'string' &&
-    (payload['scope'] === undefined || typeof payload['scope'] === 'string') &&
+    payload['username'].isWellFormed() &&
+    (payload['scope'] === undefined || matches(payload['scope'], SCOPE)) &&
     hasSessionClaims(payload)
   );
 }
@@ -161,7 +169,7 @@ export function isAccessClaims(payload: unknown, rules: TokenRules): payload is 
 /** Whether a payload whose signature holds is a refresh token's. */
 export function isRefreshClaims(payload: unknown, rules: TokenRules): payload is RefreshClaims {
   return (
-    isClaims(payload) &&
+    isClaims(payload, REFRESH_MEMBERS) &&
     payload['iss'] === rules.issuer &&
     payload['aud'] === rules.issuer &&
     hasSessionClaims(payload) &&
@@ -169,20 +177,24 @@ export function isRefreshClaims(payload: unknown, rules: TokenRules): payload is
   );
 }
 
-function isClaims(payload: unknown): payload is Claims {
-  return typeof payload === 'object' && payload !== null && !Array.isArray(payload);
+/** An object with no other members: with `nbf`, or whatever else means something elsewhere, it is not what we issue. */
+function isClaims(payload: unknown, members: readonly string[]): payload is Claims {
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return false;
+  return Object.keys(payload).every((name) => members.includes(name));
+}
+
+function matches(value: unknown, pattern: RegExp): value is string {
+  return typeof value === 'string' && pattern.test(value);
 }
 
 function hasSessionClaims(payload: Claims): boolean {
   const { sub, sid, jti, iat, exp, auth_time, session_exp } = payload;
-  if (typeof sub !== 'string' || !UUID.test(sub)) return false;
-  if (typeof sid !== 'string' || !UUID.test(sid)) return false;
-  if (typeof jti !== 'string' || !JTI.test(jti)) return false;
+  if (!matches(sub, UUID) || !matches(sid, UUID) || !matches(jti, JTI)) return false;
   if (!isDate(iat) || !isDate(exp) || !isDate(auth_time) || !isDate(session_exp)) return false;
   // `auth_time` may lie after `iat`: a promoted primary's clock can be behind the one that opened the session.
   return iat < exp && exp <= session_exp && auth_time < session_exp;
 }
 
 function isDate(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_DATE;
 }

@@ -47,7 +47,9 @@ export async function authenticate(
     throw new AuthError('invalid_credentials');
   }
   if (!(await hasher.verify(user.passwordHash, password))) throw new AuthError('invalid_credentials');
-  if (hasher.needsRehash(user.passwordHash)) await rehash(database, hasher, user, password);
+  // The password was right: that there is no room to hash it anew, or no database, must not turn it away.
+  if (hasher.needsRehash(user.passwordHash))
+    await rehash(database, hasher, user, password).catch(() => undefined);
   return { id: user.id, epoch: user.epoch };
 }
 

@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
 }
 
-interface Meaning {
+export interface Meaning {
   status: number;
   title: string;
   detail: string;
@@ -90,6 +90,9 @@ export const MEANINGS = {
 /** Names of unknown members are repeated to whoever sent them, but not without bound. */
 const ISSUE_CHARACTERS = 200;
 
+/** Nor are all mistakes of a hostile request listed: it could hold thousands. */
+const MAX_ISSUES = 20;
+
 /** How long to wait before asking again, where the error itself does not say. */
 const RETRY_AFTER_SECONDS = 1;
 
@@ -111,14 +114,13 @@ export function toAuthError(error: unknown): AuthError {
   if (error instanceof AuthError) return error;
   if (error instanceof DatabaseUnavailable) return new AuthError('temporarily_unavailable', { cause: error });
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const issues = error.validation.map(({ instancePath, message }) => ({
+    const issues = error.validation.slice(0, MAX_ISSUES).map(({ instancePath, message }) => ({
       path: `${error.validationContext ?? ''}${instancePath === '/' ? '' : instancePath}`,
       message: (message ?? 'is invalid').slice(0, ISSUE_CHARACTERS),
     }));
     return new AuthError('invalid_request', { issues });
   }
-  const { statusCode = 500, code } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_HANDLER_TIMEOUT') return new AuthError('temporarily_unavailable', { cause: error });
+  const { statusCode = 500 } = error as Partial<FastifyError>;
   if (statusCode === 503) return new AuthError('temporarily_unavailable', { cause: error });
   if (statusCode >= 400 && statusCode < 500)
     return new AuthError(CODES_OF_STATUS[statusCode] ?? 'invalid_request', { cause: error });

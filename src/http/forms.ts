@@ -1,19 +1,66 @@
 /** Bodies: JSON for people's programs, forms for OAuth's endpoints, and nothing else. */
+import { isUtf8 } from 'node:buffer';
 import formbody from '@fastify/formbody';
 import type { FastifyInstance } from 'fastify';
 
-/** JSON as Fastify reads it (`__proto__` refused), but an empty body is no body: some clients name a type all the same. */
+import { AuthError } from '../domain/errors.js';
+
+/**
+ * JSON as Fastify reads it (`__proto__` refused), but in UTF-8 to the letter and with no member twice: another reader
+ * of the same bytes might take the other one (RFC 8259 sections 8.1 and 4). An empty body is no body: some clients name
+ * a type all the same.
+ */
 export function takeJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
-    if (body === '') done(null, undefined);
-    else void parse(request, body, done);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
+    if (bytes.length === 0) {
+      done(null, undefined);
+      return;
+    }
+    // Read leniently, every sequence that is not UTF-8 would be the same character: two passwords, one meaning.
+    if (!isUtf8(bytes)) {
+      done(refused('is not UTF-8'));
+      return;
+    }
+    const text = bytes.toString();
+    void parse(request, text, (error, value) => {
+      if (error !== null) done(error);
+      else if (repeatsMember(text, value)) done(refused('repeats a member'));
+      else done(null, value);
+    });
   });
+}
+
+function refused(message: string): AuthError {
+  return new AuthError('invalid_request', { issues: [{ path: 'body', message }] });
+}
+
+/**
+ * Whether an object in this JSON text, which has been parsed as `value`, names a member twice: then more members are
+ * written than are left. Outside of strings, a colon stands once per member and nowhere else.
+ */
+function repeatsMember(text: string, value: unknown): boolean {
+  const written = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
+  let left = 0;
+  // A loop, not a recursion: 16 KiB can nest deeper than the stack. What is pushed meanwhile is visited too.
+  const values = [value];
+  for (const each of values) {
+    if (typeof each !== 'object' || each === null) continue;
+    const inner: unknown[] = Object.values(each);
+    if (!Array.isArray(each)) left += inner.length;
+    for (const one of inner) values.push(one);
+  }
+  return written !== left;
 }
 
 /** Forms only, in the enclosing scope. */
 export async function takeForms(app: FastifyInstance): Promise<void> {
   app.removeAllContentTypeParsers();
   await app.register(formbody);
+  // zod passes over a member of this name, and so over its repetition.
+  app.addHook('preValidation', (request, _reply, next) => {
+    const form = request.body as Record<string, unknown> | undefined;
+    next(Array.isArray(form?.['__proto__']) ? refused('an unknown parameter is repeated') : undefined);
+  });
 }

@@ -1,5 +1,6 @@
 /** Tells a known URL with a wrong method (405, with Allow) from an unknown one (404). */
 import fastifyPlugin from 'fastify-plugin';
+import type { FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
 
@@ -17,7 +18,7 @@ export const methodNotAllowed = fastifyPlugin(
 
     // As with other methods, before a body could be refused. The URL `*` is where preflights of any URL end up.
     app.addHook('onRequest', (request, _reply, next) => {
-      const isUnknown = request.is404 || request.routeOptions.url === '*';
+      const isUnknown = request.is404 || request.routeOptions.url === '*' || isDisguised(request);
       next(isUnknown ? new AuthError('not_found') : undefined);
     });
 
@@ -47,6 +48,17 @@ export const methodNotAllowed = fastifyPlugin(
   },
   { name: 'method-not-allowed' },
 );
+
+/**
+ * Whether the router found one of our URLs in another spelling: `%6Cogin`, a fragment, a path in the query of an absolute
+ * URL. None of ours needs any, and a proxy in front that has a rule about the URL may read such a one differently.
+ */
+function isDisguised({ raw, routeOptions: { url = '' } }: FastifyRequest): boolean {
+  // Below `/session/` a gateway hands on whatever it was asked for.
+  if (url.endsWith('*')) return false;
+  const path = raw.url?.replace(/^https?:\/\/[^/?#]*/, '').replace(/\?[^]*$/, '') ?? '';
+  return !/^\/[\w.~/-]*$/.test(path);
+}
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -20,7 +20,7 @@ const REASONS = {
   404: 'No such session of the caller: `not_found`.',
   413: 'The body is larger than 16 KiB: `too_large`.',
   415: 'Another content type than the one shown: `unsupported_media_type`.',
-  429: 'Too many attempts: `too_many_requests`, with `Retry-After`.',
+  429: 'Too many attempts, or too many requests: `too_many_requests`, with `Retry-After`.',
   503: 'The database, or room to hash, is not to be had: `temporarily_unavailable`, with `Retry-After`.',
 } as const;
 
@@ -38,6 +38,9 @@ function describeErrors(contentType: string, schema: z.ZodType, statuses: (keyof
   );
 }
 
+const jwkSet = z.looseObject({
+  keys: z.array(z.looseObject({ kid: z.string(), kty: z.string(), alg: z.string() })),
+});
 const nothing = z.null().describe('No content.');
 const form = { consumes: ['application/x-www-form-urlencoded'] };
 const behindUsersDoor = { security: [{ accessToken: [] }] };
@@ -56,7 +59,7 @@ export const describe = {
     description:
       'Rotates the refresh token. The token before the current one gives the same successor again for a while ' +
       '(a lost answer, a second tab); later its return is taken for theft and ends the session.',
-    response: { 200: tokenPair, ...problems(400, 401, 413, 415, 503) },
+    response: { 200: tokenPair, ...problems(400, 401, 413, 415, 429, 503) },
   },
   logout: {
     tags: ['people'],
@@ -65,14 +68,14 @@ export const describe = {
       'Ends the session of the access token in `Authorization`, or of the refresh token in the body. Expired tokens and ' +
       'sessions that have ended are fine.',
     security: [{ accessToken: [] }, {}],
-    response: { 204: nothing, ...problems(400, 401, 413, 415, 503) },
+    response: { 204: nothing, ...problems(400, 401, 413, 415, 429, 503) },
   },
   logoutAll: {
     tags: ['people'],
     summary: 'Log out everywhere',
     description: 'Ends every session of the user, or every other one with `except_current`.',
     ...behindUsersDoor,
-    response: { 200: sessionsEnded, ...problems(400, 401, 413, 415, 503) },
+    response: { 200: sessionsEnded, ...problems(400, 401, 413, 415, 429, 503) },
   },
   session: {
     tags: ['people', 'gateways'],
@@ -90,14 +93,14 @@ export const describe = {
     description:
       'Where the user is logged in, latest used first, at most 1,000. Carries `Refreshed-API-Token` like `/session`.',
     ...behindUsersDoor,
-    response: { 200: sessionList, ...problems(401, 503) },
+    response: { 200: sessionList, ...problems(401, 429, 503) },
   },
   endSession: {
     tags: ['people'],
     summary: 'End one session',
     description: 'Also when it had ended.',
     ...behindUsersDoor,
-    response: { 204: nothing, ...problems(401, 404, 503) },
+    response: { 204: nothing, ...problems(401, 404, 429, 503) },
   },
   introspect: {
     tags: ['resource servers'],
@@ -107,7 +110,7 @@ export const describe = {
       'Relay `Refreshed-API-Token`, when there is one, to your own caller.',
     ...form,
     ...behindClientsDoor,
-    response: { 200: introspection, ...oauthErrors(400, 401, 403, 413, 415, 503) },
+    response: { 200: introspection, ...oauthErrors(400, 401, 403, 413, 415, 429, 503) },
   },
   revoke: {
     tags: ['resource servers'],
@@ -116,24 +119,22 @@ export const describe = {
       'RFC 7009. A refresh token ends its session; an access token ends alone, with what it was and will be reissued as.',
     ...form,
     ...behindClientsDoor,
-    response: { 200: nothing, ...oauthErrors(400, 401, 403, 413, 415, 503) },
+    response: { 200: nothing, ...oauthErrors(400, 401, 403, 413, 415, 429, 503) },
   },
   jwks: {
     tags: ['discovery'],
     summary: 'Public keys',
     description: 'RFC 7517. Who checks signatures alone learns of a logout only at `exp`.',
     response: {
-      200: z.looseObject({
-        keys: z.array(z.looseObject({ kid: z.string(), kty: z.string(), alg: z.string() })),
-      }),
-      ...problems(503),
+      200: { description: 'The keys.', content: { 'application/jwk-set+json': { schema: jwkSet } } },
+      ...problems(429, 503),
     },
   },
   metadata: {
     tags: ['discovery'],
     summary: 'Metadata',
     description: 'RFC 8414.',
-    response: { 200: z.looseObject({ issuer: z.string() }) },
+    response: { 200: z.looseObject({ issuer: z.string() }), ...problems(429) },
   },
   health: {
     tags: ['operation'],

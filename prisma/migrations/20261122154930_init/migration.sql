@@ -72,8 +72,8 @@ CREATE TABLE "clients" (
 CREATE TABLE "service" (
     "id" BOOLEAN NOT NULL DEFAULT true,
     "epoch" INTEGER NOT NULL DEFAULT 0,
-    "keys_version" INTEGER NOT NULL DEFAULT 0,
-    "clients_version" INTEGER NOT NULL DEFAULT 0,
+    "keys_version" UUID NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
+    "clients_version" UUID NOT NULL DEFAULT gen_random_uuid(),
 
     CONSTRAINT "service_pkey" PRIMARY KEY ("id")
 );

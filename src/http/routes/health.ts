@@ -1,7 +1,7 @@
 /** /health: does the process live? /ready: can it answer truthfully? */
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
-import { AuthError } from '../../domain/errors.js';
+import { AuthError, Reason } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { describe } from '../openapi.js';
 
@@ -26,5 +26,5 @@ export const healthRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse; isLe
 };
 
 function unready(detail: string): AuthError {
-  return new AuthError('temporarily_unavailable', { detail, cause: new Error(detail) });
+  return new AuthError('temporarily_unavailable', { detail, cause: new Reason(detail) });
 }

@@ -1,9 +1,8 @@
 /** POST /login: a password becomes a session. */
-import { isIP } from 'node:net';
-import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
+import { addressOf } from '../address.js';
 import { sendPair } from '../pair.js';
 import { loginBody } from '../schemas.js';
 import { describe } from '../openapi.js';
@@ -21,9 +20,3 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
   });
   done();
 };
-
-/** Whose address it is. A trusted proxy may forward what is none: then the proxy's own is all that we know. */
-function addressOf({ ip, socket }: FastifyRequest): string {
-  const candidates = [ip, socket.remoteAddress ?? ''].map((text) => text.replace(/%.*$/, '')); // no zone (RFC 4007)
-  return candidates.find((text) => isIP(text) !== 0) ?? '::';
-}

@@ -1,0 +1,41 @@
+/** Under which names a guess at a password is counted, none of which shows whose password or from where. */
+import { createHash } from 'node:crypto';
+
+import { networkOf } from './networks.js';
+import { canonicalUsername } from './usernames.js';
+
+/** How many networks an account's user is remembered from. */
+const SLOTS = 16;
+
+export interface Guess {
+  account: string;
+  network: string;
+  /** The two together. */
+  pair: string;
+  /** Rows that hold networks which the account's user logged in from. */
+  slots: string[];
+  /**
+   * What one of them holds for this network: 31 bits, all that `points` has room for. Another network has the same
+   * once in two thousand million times, and then has its guesses counted elsewhere, no more.
+   */
+  fingerprint: number;
+}
+
+/** Hashes, since names are guessed at, and some people type their password in the wrong field. */
+export function identifyGuess(typedUsername: string, ip: string): Guess {
+  const name = canonicalUsername(typedUsername) ?? typedUsername;
+  const network = networkOf(ip);
+  const account = hashOf(name);
+  const pair = hashOf(name, network);
+  return {
+    account,
+    network: hashOf(network),
+    pair,
+    slots: Array.from({ length: SLOTS }, (_, slot) => `familiar:${account}:${slot}`),
+    fingerprint: Buffer.from(pair, 'base64url').readUInt32BE() >>> 1,
+  };
+}
+
+function hashOf(...parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+}
