@@ -1,10 +1,12 @@
 // The configuration: contract section 6, row by row, and every mistake at once.
+import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ConfigError, readConfig } from '../src/config.js';
+import { DURATIONS, VARIABLES } from '../src/variables.js';
 
 const DAY = 86_400;
 const SECRET = 'kX9-a-secret-of-more-than-32-bytes-for-tests';
@@ -121,8 +123,8 @@ describe('takes', () => {
     ['DOCS', 'on', { docs: true }],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
     ['LOG_LEVEL', 'trace', { logLevel: 'trace' }],
-    ['AUTH_SECRET', 'abcdefgh'.repeat(4), { authSecret: 'abcdefgh'.repeat(4) }],
-    ['AUTH_SECRET', 'ÄÖÜäöüßé'.repeat(2), { authSecret: 'ÄÖÜäöüßé'.repeat(2) }],
+    ['AUTH_SECRET', 'correct horse battery staple clip', { authSecret: 'correct horse battery staple clip' }],
+    ['AUTH_SECRET', 'ÄßÖéÜöäüèÄñçÖåéÜ', { authSecret: 'ÄßÖéÜöäüèÄñçÖåéÜ' }],
     ['AUTH_SECRET_PREVIOUS', SECRET, { authSecretPrevious: SECRET }],
   ])('%s=%s', (name, value, expected) => {
     expect(readConfig({ [name]: value })).toMatchObject(expected);
@@ -137,7 +139,18 @@ describe('takes', () => {
 });
 
 const NO_DURATION = [
+  '',
+  ' ',
   '10',
+  '-1',
+  '-1s',
+  'Infinity',
+  'Infinitys',
+  'infinite',
+  'never',
+  'NaN',
+  '1e999s',
+  '9999999999d',
   '10 m',
   '-10m',
   '+10m',
@@ -151,6 +164,31 @@ const NO_DURATION = [
   '1h30m',
   '1e3s',
 ];
+function keyPair(type: 'rsa' | 'ed25519' | 'ec'): { privateKey: KeyObject; publicKey: KeyObject } {
+  if (type === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 2048 });
+  if (type === 'ec') return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return generateKeyPairSync('ed25519');
+}
+
+const PAIRS = (['rsa', 'ed25519', 'ec'] as const).map((type) => ({ type, ...keyPair(type) }));
+
+const KEYS: [string, string][] = PAIRS.flatMap(({ type, privateKey, publicKey }): [string, string][] => [
+  [`${type}, private, PEM`, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
+  [`${type}, public, PEM`, publicKey.export({ type: 'spki', format: 'pem' }).toString()],
+  [`${type}, private, JWK`, JSON.stringify(privateKey.export({ format: 'jwk' }))],
+  [`${type}, public, JWKS`, JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }, null, 2)],
+]);
+
+KEYS.push(
+  ['a token', 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLXNvLW1hbnktYnl0ZXM'],
+  ['ed25519, public, OpenSSH', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq0m3J8x1Yb7u alice@example.com'],
+);
+
+const DER_KEYS: [string, Buffer][] = PAIRS.flatMap(({ type, privateKey, publicKey }): [string, Buffer][] => [
+  [`${type}, private`, privateKey.export({ type: 'pkcs8', format: 'der' })],
+  [`${type}, public`, publicKey.export({ type: 'spki', format: 'der' })],
+]);
+
 const NO_WHOLE_NUMBER = ['-1', '1.5', '1e3', '0x10', ' 80', 'ten', '١', '99999999999'];
 
 describe('refuses', () => {
@@ -162,9 +200,18 @@ describe('refuses', () => {
     ],
     [
       'AUTH_SECRET',
-      ['-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==', `{"kty":"oct","k":"${SECRET}"}`],
+      ['abcdefgh'.repeat(4), '01'.repeat(32), 'abcdefghijklmnopqrstuvwxyz0123456789', 'ÄÖ'.repeat(9)],
     ],
-    ['AUTH_SECRET_PREVIOUS', ['short', 'a'.repeat(64)]],
+    [
+      'AUTH_SECRET',
+      [
+        '$(openssl rand -base64 48) and a bit more',
+        'please-change-me-before-you-go-live-1',
+        'your-256-bit-super-long-secret-here!',
+        'replace_this_with_something_of_your_own',
+      ],
+    ],
+    ['AUTH_SECRET_PREVIOUS', ['short', 'a'.repeat(64), `{"kty":"oct","k":"${SECRET}"}`]],
     ['PORT', [...NO_WHOLE_NUMBER, '0', '65536']],
     [
       'ISSUER',
@@ -205,6 +252,65 @@ describe('refuses', () => {
       const problems = problemsOf({ ...environment, [name]: value });
       expect(namesOf(problems), JSON.stringify(value)).toContain(name);
     }
+  });
+
+  it.each(KEYS)('a key for a secret: %s', (_what, key) => {
+    for (const AUTH_SECRET of [
+      key,
+      ` ${key}\n`,
+      key.replaceAll('\n', '\\n'),
+      Buffer.from(key).toString('base64'),
+    ]) {
+      const problems = problemsOf({ AUTH_SECRET });
+      expect(problems, AUTH_SECRET).toEqual([
+        expect.stringMatching(/^AUTH_SECRET is or holds a PEM, DER or JWK key/),
+      ]);
+    }
+  });
+
+  it.each(DER_KEYS)('the base64 of a key for a secret: %s', (_what, key) => {
+    for (const encoding of ['base64', 'base64url'] as const) {
+      const AUTH_SECRET_FILE = file('der', key.toString(encoding));
+      expect(problemsOf({ AUTH_SECRET_FILE })).toEqual([
+        expect.stringMatching(/^AUTH_SECRET_FILE is or holds a PEM/),
+      ]);
+    }
+  });
+
+  it('no random secret', () => {
+    const encodings = ['base64', 'base64url', 'hex'] as const;
+    for (let round = 0; round < 2000; round += 1) {
+      for (const encoding of encodings) {
+        const AUTH_SECRET = randomBytes(32).toString(encoding);
+        expect(problemsOf({ AUTH_SECRET }), AUTH_SECRET).toEqual([]);
+      }
+    }
+  });
+
+  it('a secret that is the one before as well', () => {
+    const equal = { AUTH_SECRET: SECRET, AUTH_SECRET_PREVIOUS: SECRET };
+    expect(problemsOf(equal)).toEqual([
+      expect.stringMatching(/^AUTH_SECRET_PREVIOUS equals AUTH_SECRET: set /),
+    ]);
+    const inFile = { AUTH_SECRET_FILE: file('same', `${SECRET}\n`), AUTH_SECRET_PREVIOUS: SECRET };
+    expect(namesOf(problemsOf(inFile))).toEqual(['AUTH_SECRET_PREVIOUS']);
+  });
+
+  it('a duration that is set but empty, though other empty values count as absent', () => {
+    for (const name of DURATIONS) {
+      expect(problemsOf({ [name]: '' })).toEqual([
+        expect.stringMatching(`^${name} must be a duration .*not be set`),
+      ]);
+      expect(problemsOf({ [name]: undefined })).toEqual([]);
+    }
+    expect([...DURATIONS].sort()).toEqual(
+      VARIABLES.filter((name) => /_TTL$|_GRACE$|_WINDOW$/.test(name)).sort(),
+    );
+  });
+
+  it('a replay window in which the return of a stolen refresh token would never be noticed', () => {
+    const short = { ACCESS_TOKEN_TTL: '1m', REFRESH_TOKEN_TTL: '1m', REFRESH_REPLAY_WINDOW: '2m' };
+    expect(namesOf(problemsOf(short))).toEqual(['REFRESH_REPLAY_WINDOW']);
   });
 
   it('a database elsewhere without a secret', () => {
@@ -301,8 +407,13 @@ describe('AUTH_SECRET_FILE', () => {
       DATABASE_URL: URL_WITHOUT_PASSWORD,
       AUTH_SECRET_FILE: join(directory, 'absent'),
     });
-    expect(absent).toEqual(['AUTH_SECRET_FILE cannot be read (ENOENT)']);
-    expect(problemsOf({ AUTH_SECRET_FILE: directory })).toEqual(['AUTH_SECRET_FILE cannot be read (EISDIR)']);
+    expect(absent).toEqual([
+      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(ENOENT\): set it to a file/),
+    ]);
+    expect(absent.join()).not.toContain(directory);
+    expect(problemsOf({ AUTH_SECRET_FILE: directory })).toEqual([
+      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(EISDIR\)/),
+    ]);
   });
 });
 
@@ -340,9 +451,9 @@ describe('DATABASE_PASSWORD_FILE', () => {
 
   it('is named when it is empty or cannot be read', () => {
     const empty = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: file('password', '\n') });
-    expect(empty).toEqual(['DATABASE_PASSWORD_FILE is empty']);
+    expect(empty).toEqual(['DATABASE_PASSWORD_FILE is empty: put the password into the file']);
     const absent = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: join(directory, 'absent') });
-    expect(absent).toEqual(['DATABASE_PASSWORD_FILE cannot be read (ENOENT)']);
+    expect(absent).toEqual([expect.stringMatching(/^DATABASE_PASSWORD_FILE cannot be read \(ENOENT\)/)]);
   });
 
   it('is refused rather than lost for a URL that has no host to carry a password', () => {
@@ -369,6 +480,34 @@ describe('warns', () => {
     'http://[::1]:3000',
   ])('of nothing when ISSUER is %s', (ISSUER) => {
     expect(readConfig({ ISSUER }).warnings).toEqual([]);
+  });
+
+  it.each([
+    ['ACCESS_TOKEN_TLL', 'ACCESS_TOKEN_TTL'],
+    ['ACCESS_TOKN_TTL', 'ACCESS_TOKEN_TTL'],
+    ['ACCESS_TOKEN_TTLS', 'ACCESS_TOKEN_TTL'],
+    ['ACCESS_TOKEN_TTT', 'ACCESS_TOKEN_TTL'],
+    ['access_token_ttl', 'ACCESS_TOKEN_TTL'],
+    ['AUTH_SECRETS', 'AUTH_SECRET'],
+    ['UTH_SECRET', 'AUTH_SECRET'],
+    ['DATABASE_URI', 'DATABASE_URL'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+    ['TRUST_PROXIES', null],
+    ['CORS_ORIGIN', 'CORS_ORIGINS'],
+    ['ISSUERS', 'ISSUER'],
+    ['POST', null],
+    ['HOSTS', null],
+    ['PATH', null],
+    ['PGDATABASE', null],
+    ['GATEHOUSE_PORT', null],
+  ])('of the misspelt %s, which may be meant as %s', (name, meant) => {
+    const value = 'hunter2-hunter2';
+    const { warnings } = readConfig({ [name]: value });
+    expect(warnings).toEqual(meant === null ? [] : [`${name} is not read; if you meant ${meant}, rename it`]);
+  });
+
+  it('of no variable that looks like one of ours while ours is set too', () => {
+    expect(readConfig({ LOGLEVEL: 'debug', LOG_LEVEL: 'info' }).warnings).toEqual([]);
   });
 });
 

@@ -250,7 +250,7 @@ describe('what is remembered', () => {
         const rows = await watched.database.query<Row>(text, ...values);
         if (!text.join('').includes('AS standing')) return rows;
         versions += 1;
-        return rows.map((row) => ({ ...row, clientsVersion: -versions }));
+        return rows.map((row) => ({ ...row, clientsVersion: `v${versions}` }));
       },
     };
     const replica = await createGatehouse({

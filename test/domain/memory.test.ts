@@ -12,11 +12,11 @@ async function createPrimary(): Promise<{
   memory: ReplicaMemory;
   hold: () => () => void;
 }> {
-  const versions = { keysVersion: 1, clientsVersion: 1 };
+  const versions = { keysVersion: 'v1', clientsVersion: 'v1' };
   const loads: string[] = [];
   let gate = Promise.resolve();
   /** What was true when the statement ran; the answer comes when the gate opens. */
-  async function load<T>(name: string, read: () => number): Promise<T> {
+  async function load<T>(name: string, read: () => string): Promise<T> {
     loads.push(name);
     const version = read();
     await gate;
@@ -43,27 +43,27 @@ describe('catching up', () => {
   it('loads what differs and leaves the rest', async () => {
     const { versions, loads, memory } = await createPrimary();
     const before = memory.recall();
-    versions.keysVersion = 2;
+    versions.keysVersion = 'v2';
     await memory.catchUp({ ...versions });
     expect(loads).toEqual(['ring']);
-    expect(memory.recall().ring.version).toBe(2);
+    expect(memory.recall().ring.version).toBe('v2');
     expect(memory.recall().clients).toBe(before.clients);
-    expect(before.ring.version).toBe(1);
+    expect(before.ring.version).toBe('v1');
   });
 
   it('loads once for all who are behind at the same time', async () => {
     const { versions, loads, memory } = await createPrimary();
-    versions.clientsVersion = 2;
+    versions.clientsVersion = 'v2';
     await Promise.all(Array.from({ length: 50 }, () => memory.catchUp({ ...versions })));
     expect(loads).toEqual(['clients']);
   });
 
   it('does not take a load that began too early for its own', async () => {
     const { versions, memory, hold } = await createPrimary();
-    versions.keysVersion = 2;
+    versions.keysVersion = 'v2';
     const answer = hold();
     const early = memory.catchUp({ ...versions });
-    versions.keysVersion = 3;
+    versions.keysVersion = 'v3';
     const seen = { ...versions };
     const late = memory.catchUp(seen);
     answer();
@@ -73,10 +73,10 @@ describe('catching up', () => {
 
   it('does not take a load of clients for one of keys', async () => {
     const { versions, memory, hold } = await createPrimary();
-    versions.clientsVersion = 2;
+    versions.clientsVersion = 'v2';
     const answer = hold();
     const clients = memory.catchUp({ ...versions });
-    versions.keysVersion = 2;
+    versions.keysVersion = 'v2';
     const seen = { ...versions };
     const keys = memory.catchUp(seen);
     answer();
@@ -86,22 +86,22 @@ describe('catching up', () => {
 
   it('goes back with a primary that was restored from a backup', async () => {
     const { versions, memory } = await createPrimary();
-    versions.keysVersion = 5;
+    versions.keysVersion = 'v5';
     await memory.catchUp({ ...versions });
-    versions.keysVersion = 4;
+    versions.keysVersion = 'v4';
     await memory.catchUp({ ...versions });
-    expect(memory.recall().ring.version).toBe(4);
+    expect(memory.recall().ring.version).toBe('v4');
   });
 });
 
 it('tries again after a load that failed, and tells those who waited for it', async () => {
   let isDown = false;
   const memory = await createMemory({
-    ring: () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve({ version: 1 } as KeyRing)),
-    clients: () => Promise.resolve({ version: 1 } as ClientList),
+    ring: () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve({ version: 'v1' } as KeyRing)),
+    clients: () => Promise.resolve({ version: 'v1' } as ClientList),
   });
   isDown = true;
-  const seen = { keysVersion: 2, clientsVersion: 1 };
+  const seen = { keysVersion: 'v2', clientsVersion: 'v1' };
   const both = await Promise.allSettled([memory.catchUp(seen), memory.catchUp(seen)]);
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   isDown = false;

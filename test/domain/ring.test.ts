@@ -525,7 +525,7 @@ describe('the key that signs', () => {
     await house.test.clock.freeze(NOW + 300);
     const replacement = await retireKey(house.database, first.kid, 'RS256', SECRET);
     const ring = await house.ring();
-    expect(ring.version).toBeGreaterThan(before.version);
+    expect(ring.version).not.toBe(before.version);
     expect(ring.isReadable).toBe(true);
     expect(ring.read(old)).toBeNull();
     expect(kidOf(signedAt(ring, NOW + 300))).toBe(replacement?.kid);

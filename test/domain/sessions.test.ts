@@ -245,7 +245,7 @@ describe('with a key that was rotated in between', () => {
     await twins.house.database.admin.query(
       'UPDATE signing_keys SET signs_at = clock_timestamp() WHERE signs_at > clock_timestamp()',
     );
-    await twins.house.database.admin.query('UPDATE service SET keys_version = keys_version + 1');
+    await twins.house.database.admin.query('UPDATE service SET keys_version = gen_random_uuid()');
 
     for (const replica of [twins.one, twins.two]) {
       const again = (await refresh(replica, parent?.refresh_token ?? '')).json<TokenPair>();

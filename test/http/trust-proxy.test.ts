@@ -1,7 +1,19 @@
-// TRUST_PROXY: whose address a session remembers, depending on who forwards it.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+// TRUST_PROXY: whose address is remembered, limited and logged, depending on who forwards it.
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bearer, openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
+import { LOGIN_LIMITS } from '../../src/domain/throttle.js';
+import { loggerOptions } from '../../src/http/log.js';
+import { RATES } from '../../src/http/rates.js';
+import {
+  bearer,
+  claimsOf,
+  openHouse,
+  type House,
+  type Replica,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
 
 let house: House;
 let user: TestUser;
@@ -54,4 +66,85 @@ it.each([
   ['a trusted proxy forwards a zone', ['10.0.0.0/8'], '10.0.0.1', 'fe80::1%eth0', 'fe80::1'],
 ])('when %s', async (_when, trustProxy, peer, forwarded, expected) => {
   expect(await addressOf(trustProxy, peer, forwarded)).toBe(expected);
+});
+
+/** Everything that could make a careless service believe that a request came from elsewhere, to elsewhere. */
+function lies(turn: number): Record<string, string> {
+  const address = `203.0.${turn >> 8}.${turn & 255}`;
+  return {
+    'x-forwarded-for': address,
+    'x-real-ip': address,
+    'x-client-ip': address,
+    'cf-connecting-ip': address,
+    'true-client-ip': address,
+    forwarded: `for=${address};host=evil.test;proto=https`,
+    'x-forwarded-host': 'evil.test',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-port': '444',
+    'x-forwarded-prefix': '/evil',
+  };
+}
+
+describe('an untrusted peer that forwards', () => {
+  const peer = '192.0.2.77';
+  const lines: string[] = [];
+  let replica: Replica;
+
+  beforeAll(async () => {
+    const logger = pino(loggerOptions('trace'), { write: (line) => lines.push(line) });
+    replica = await house.replica({ config: { trustProxy: ['10.0.0.0/8'] }, logger });
+  });
+
+  it('spends its own attempts, whatever addresses it names', async () => {
+    const payload = { username: 'nobody-forwarded', password: 'any' };
+    const statuses: number[] = [];
+    for (let turn = 0; turn < LOGIN_LIMITS.pairMinute.points + 3; turn += 1) {
+      const request = {
+        method: 'POST',
+        url: '/login',
+        remoteAddress: peer,
+        headers: lies(turn),
+        payload,
+      } as const;
+      statuses.push((await replica.app.inject(request)).statusCode);
+    }
+    const refused = statuses.filter((status) => status === 429);
+    expect(refused).toHaveLength(3);
+  });
+
+  it('spends its own requests, whatever addresses it names', async () => {
+    const url = '/.well-known/oauth-authorization-server';
+    const statuses = new Map<number, number>();
+    for (let turn = 0; turn < RATES.network.max; turn += 1) {
+      const { statusCode } = await replica.app.inject({ url, remoteAddress: peer, headers: lies(turn) });
+      statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1);
+    }
+    // The logins above were requests too.
+    expect(statuses.get(429)).toBe(LOGIN_LIMITS.pairMinute.points + 3);
+  }, 60_000);
+
+  it('changes neither the issuer nor an address that we give', async () => {
+    const headers = lies(1);
+    const { body } = await replica.app.inject({ url: '/.well-known/oauth-authorization-server', headers });
+    const plain = await replica.app.inject({ url: '/.well-known/oauth-authorization-server' });
+    expect(body).toBe(plain.body);
+    const { username, password } = user;
+    const response = await replica.app.inject({
+      method: 'POST',
+      url: '/login',
+      headers,
+      payload: { username, password },
+    });
+    expect(claimsOf(response.json<TokenPair>().access_token).iss).toBe('http://gatehouse.test');
+    expect(JSON.stringify(response.headers)).not.toContain('evil');
+    expect(response.headers).not.toHaveProperty('strict-transport-security');
+  });
+
+  it('leaves no trace of what it forwards in the log', () => {
+    const answered = lines.map((line) => JSON.parse(line) as { msg: string; ip?: string });
+    const addresses = answered.filter(({ msg }) => msg === 'answered').map(({ ip }) => ip);
+    expect(addresses.length).toBeGreaterThan(RATES.network.max);
+    expect([...new Set(addresses)].sort()).toEqual(['127.0.0.1', peer]);
+    expect(lines.join('')).not.toMatch(/203\.0\.|evil/);
+  });
 });

@@ -1,0 +1,303 @@
+// One hostile request holds the service's event loop for at most 20 ms, whatever is largest, deepest or longest in it.
+import { once } from 'node:events';
+import { request as openRequest, type IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { runs } from '../support/hostile.js';
+import {
+  basic,
+  bearer,
+  openHouse,
+  type House,
+  type TestClient,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
+import { ask, createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
+import { FORM_TYPE, JSON_TYPE } from './requests/targets.js';
+
+const BOUND_MS = 20;
+const BODY_BYTES = 16 * 1024;
+/** Headers and URL together stay below what Node takes. */
+const HEADER_BYTES = 15_000;
+
+/** A machine that does other things too can hold any process up; a request that is too much is so every time. */
+const TRIES = runs(10, 30);
+
+interface Hostile {
+  method?: string;
+  path?: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+}
+
+const workshop = createWorkshop();
+let house: House;
+let service: Service;
+let monitor: Monitor;
+let user: TestUser;
+let client: TestClient;
+let pair: TokenPair;
+
+beforeAll(async () => {
+  house = await openHouse();
+  user = await house.user();
+  client = await house.client();
+  const port = await findFreePort();
+  const environment = {
+    ...environmentFor(house.database.url),
+    TRUST_PROXY: '127.0.0.0/8',
+    LOG_LEVEL: 'info',
+  };
+  service = await workshop.start({ ...environment, ...monitorEnvironment(port) });
+  monitor = watchLoop(port);
+  pair = (
+    await ask(service, 'POST', '/login', { body: { username: user.username, password: user.password } })
+  ).json();
+});
+afterAll(async () => {
+  monitor.close();
+  await workshop.clear();
+  await house.close();
+});
+
+let sent = 0;
+
+/** Comes from a network of its own, where it does not say otherwise. Answered or cut off, it has been dealt with. */
+async function send({ method = 'POST', path = '/login', headers = {}, body }: Hostile): Promise<number> {
+  sent += 1;
+  const own = { 'x-forwarded-for': `10.0.${sent >> 8}.${sent & 255}`, ...headers };
+  const outgoing = openRequest({ host: '127.0.0.1', port: service.port, method, path, headers: own });
+  outgoing.on('error', () => undefined);
+  outgoing.end(body);
+  try {
+    const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+    incoming.resume();
+    await once(incoming, 'end');
+    return incoming.statusCode ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** The shortest of several tries, unless one is short enough. */
+async function holdOf(work: () => Promise<unknown>, enoughMs = BOUND_MS): Promise<number> {
+  let shortest = Infinity;
+  for (let tried = 0; tried < TRIES && shortest > enoughMs; tried += 1) {
+    await house.database.admin.query('DELETE FROM login_attempts');
+    shortest = Math.min(shortest, await monitor.during(work));
+  }
+  return shortest;
+}
+
+function fill(unit: string, bytes: number): string {
+  return unit.repeat(Math.floor(bytes / Buffer.byteLength(unit)));
+}
+
+const json = (body: string): Hostile => ({ headers: { 'content-type': JSON_TYPE }, body });
+const login = (username: string, password: string) => json(JSON.stringify({ username, password }));
+const bodyOf = (open: string, unit: string, close: string) =>
+  json(open + fill(unit, BODY_BYTES - open.length - close.length) + close);
+
+/** Marks in the order that takes longest to put right. */
+const MARKS = (bytes: number) => `a${fill('\u0300', bytes / 2)}${fill('\u0327', bytes / 2)}`;
+const ROOM = BODY_BYTES - 60;
+
+const BODIES: Record<string, Hostile> = {
+  'arrays in arrays': json('['.repeat(BODY_BYTES / 2) + ']'.repeat(BODY_BYTES / 2)),
+  'objects in objects': json(`${'{"a":'.repeat(2730)}1${'}'.repeat(2730)}`),
+  'arrays that are left open': json('['.repeat(BODY_BYTES)),
+  'an array of many': bodyOf('[0', ',0', ']'),
+  'an array of many objects': bodyOf('[{}', ',{}', ']'),
+  'many unknown members': json(
+    JSON.stringify(Object.fromEntries(Array.from({ length: 1800 }, (_none, at) => [at.toString(36), 0]))),
+  ),
+  'one member, many times': bodyOf('{"a":0', ',"a":0', '}'),
+  'many escapes': bodyOf('{"username":"', '\\u0000', '","password":""}'),
+  'many quotes': bodyOf('{"a":"', '\\"', '"}'),
+  'a string that is left open': bodyOf('{"a":"', '\\"', ''),
+  'prototypes in prototypes': json(`${'{"__proto__":'.repeat(1100)}1${'}'.repeat(1100)}`),
+  'a long number': bodyOf('{"a":', '9', '}'),
+  'a body of 1 MB': json('['.repeat(1024 * 1024)),
+  'a body of 1 MB in chunks': {
+    ...json('['.repeat(1024 * 1024)),
+    headers: { 'content-type': JSON_TYPE, 'transfer-encoding': 'chunked' },
+  },
+  'a name of many letters': login('x'.repeat(ROOM), ''),
+  'a name of many marks': login(MARKS(ROOM), ''),
+  'as many marks as a name may be typed with': login(MARKS(4060), ''),
+  'a name of joiners': login('\u0628\u200c'.repeat(126) + '\u0628', ''),
+  'a name of middle dots': login('\u30fb'.repeat(253) + '\u3042', ''),
+  'a name in two directions': login('\u05d01'.repeat(127), ''),
+  'a name of ligatures': login('\ufdfa'.repeat(2032), ''),
+  'a password of many letters': login('a', 'x'.repeat(ROOM)),
+  'a password of many marks': login('a', MARKS(ROOM)),
+  'as many marks as a password may be typed with': login('a', MARKS(4090)),
+  'a password of ligatures': login('a', fill('\ufb2c', ROOM)),
+  'a password of Hangul letters': login('a', fill('\u1112\u1161\u11ab', ROOM)),
+  'a password of spaces': login('a', fill('\u3000', ROOM)),
+  'a password of lone surrogates': bodyOf('{"username":"a","password":"', '\\ud800', '"}'),
+};
+
+const refresh = (token: string): Hostile => ({
+  ...json(JSON.stringify({ refresh_token: token })),
+  path: '/refresh',
+});
+const form = (body: string, path = '/introspect'): Hostile => ({
+  path,
+  headers: { 'content-type': FORM_TYPE },
+  body,
+});
+const get = (path: string, headers: Record<string, string> = {}): Hostile => ({
+  method: 'GET',
+  path,
+  headers,
+});
+const segments = (count: number) => '.'.repeat(count - 1);
+const headed = (header: object, payload = '{}') =>
+  [JSON.stringify(header), payload, 'x'.repeat(64)]
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.');
+
+const FORMS: Record<string, Hostile> = {
+  'many parameters': form(
+    Array.from({ length: 4000 }, (_none, at) => at.toString(36))
+      .join('&')
+      .slice(0, BODY_BYTES),
+  ),
+  'one parameter, many times': form(fill('a&', BODY_BYTES)),
+  'the token, many times': form(fill('token=a&', BODY_BYTES)),
+  'many parameters twice': form(
+    fill('', 0) + Array.from({ length: 4600 }, (_none, at) => (at >> 1).toString(36)).join('&'),
+  ),
+  'many equals signs': form('token'.padEnd(BODY_BYTES, '=')),
+  'many percent signs': form('token='.padEnd(BODY_BYTES, '%')),
+  'many escapes': form(`token=${fill('%F0%9F%92%A9', BODY_BYTES - 6)}`),
+  'many broken escapes': form(`token=${fill('%F0%9F', BODY_BYTES - 6)}`),
+  'many pluses': form('token='.padEnd(BODY_BYTES, '+')),
+  'a long token': form('token='.padEnd(BODY_BYTES, 'A')),
+  '10,000 segments': form(`token=${segments(10_000)}`),
+  'a long token at /revoke': form('token='.padEnd(BODY_BYTES, 'A'), '/revoke'),
+};
+
+const TOKENS: Record<string, Hostile> = {
+  '/refresh with a long token': refresh('A'.repeat(ROOM)),
+  '/refresh with 10,000 segments': refresh(segments(10_000)),
+  '/refresh with a deep payload': refresh(headed({ alg: 'EdDSA', typ: 'rt+jwt' }, '['.repeat(10_000))),
+  '/session with a long token': get('/session', bearer('A'.repeat(HEADER_BYTES))),
+  '/session with 10,000 segments': get('/session', bearer(segments(10_000))),
+  '/session with equals signs': get('/session', bearer(`A${'='.repeat(HEADER_BYTES)}!`)),
+  '/session with spaces': get('/session', { authorization: `Bearer${' '.repeat(HEADER_BYTES)}!` }),
+  '/session with a long kid': get(
+    '/session',
+    bearer(headed({ alg: 'EdDSA', typ: 'at+jwt', kid: 'k'.repeat(10_000) })),
+  ),
+  '/session with a deep header': get(
+    '/session',
+    bearer(Buffer.from('['.repeat(11_000)).toString('base64url') + '.W1tb.W1tb'),
+  ),
+  'Basic that is long': {
+    ...form('token=a'),
+    headers: { 'content-type': FORM_TYPE, ...basic({ id: 'a', secret: 'x'.repeat(10_000) }) },
+  },
+  'Basic of escapes': {
+    ...form('token=a'),
+    headers: { 'content-type': FORM_TYPE, ...basic({ id: 'a', secret: fill('%F0%9F%92%A9', 10_000) }) },
+  },
+};
+
+const long = (name: string, value: string) => get('/session', { [name]: value });
+const HEADERS: Record<string, Hostile> = {
+  'many headers': get(
+    '/session',
+    Object.fromEntries(Array.from({ length: 1900 }, (_none, at) => [`x${at.toString(36)}`, ''])),
+  ),
+  'many proxies': long('x-forwarded-for', fill('1.2.3.4,', HEADER_BYTES)),
+  'many proxies that are trusted': long('x-forwarded-for', fill('127.0.0.1,', HEADER_BYTES)),
+  'many proxies that are none': long('x-forwarded-for', ','.repeat(HEADER_BYTES)),
+  'a long origin': long('origin', 'a'.repeat(HEADER_BYTES)),
+  'a long type': {
+    ...json('{}'),
+    headers: { 'content-type': `${JSON_TYPE};${fill('a="\\"";', HEADER_BYTES)}` },
+  },
+  'a type of semicolons': {
+    ...json('{}'),
+    headers: { 'content-type': JSON_TYPE.padEnd(HEADER_BYTES, '; ') },
+  },
+  'a type of spaces': {
+    ...json('{}'),
+    headers: { 'content-type': `${JSON_TYPE};${' '.repeat(HEADER_BYTES)}x` },
+  },
+  'a type of open quotes': {
+    ...json('{}'),
+    headers: { 'content-type': `${JSON_TYPE};${fill('a="\\', HEADER_BYTES)}` },
+  },
+  'a long cookie': long('cookie', fill('a=b;', HEADER_BYTES)),
+  'a long user agent': {
+    ...login('a', 'b'),
+    headers: { 'content-type': JSON_TYPE, 'user-agent': 'x'.repeat(HEADER_BYTES) },
+  },
+  'a long expectation': long('accept-encoding', fill('gzip;q=0.1,', HEADER_BYTES)),
+  'a long preflight': {
+    method: 'OPTIONS',
+    path: '/session',
+    headers: {
+      origin: 'a',
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': fill('a,', HEADER_BYTES),
+    },
+  },
+};
+
+const URLS: Record<string, Hostile> = {
+  'of slashes': get('/'.repeat(HEADER_BYTES)),
+  'of escapes': get(`/session/${fill('%41', HEADER_BYTES)}`),
+  'of broken escapes': get(`/session/${fill('%F0', HEADER_BYTES)}`),
+  'of percent signs': get(`/${'%'.repeat(HEADER_BYTES)}`),
+  'below /session': get(`/session/${fill('a/', HEADER_BYTES)}`),
+  'below /sessions': { ...get(`/sessions/${'a'.repeat(HEADER_BYTES)}`), method: 'DELETE' },
+  'below /docs': get(`/docs/static/${fill('../', HEADER_BYTES)}`),
+  'with many parameters': get(`/session?${fill('a&', HEADER_BYTES)}`),
+  'with question marks': get(`/session${'?'.repeat(HEADER_BYTES)}`),
+  'with a long authority': get(`http://${'a?'.repeat(HEADER_BYTES / 2)}`),
+  'of the document': get('/openapi.json'),
+  'of the page': get('/docs'),
+};
+
+describe('the watch', () => {
+  it(`sees a loop that is held for ${BLOCK_MS} ms`, async () => {
+    expect(await holdOf(() => monitor.block(), 0)).toBeGreaterThanOrEqual(BLOCK_MS);
+  });
+
+  it('sees that an idle one is not', async () => {
+    expect(await holdOf(() => Promise.resolve())).toBeLessThanOrEqual(BOUND_MS);
+  });
+});
+
+describe.each([
+  ['a body', BODIES],
+  ['a form', FORMS],
+  ['a token', TOKENS],
+  ['a header', HEADERS],
+  ['a URL', URLS],
+])('%s', (_what, requests) => {
+  it.each(Object.keys(requests))(`does not hold the loop for more than ${BOUND_MS} ms: %s`, async (name) => {
+    const request = requests[name] ?? {};
+    const key = request.body === undefined || request.path === '/login' ? {} : basic(client);
+    const hostile = { ...request, headers: { ...key, ...request.headers } };
+    const statuses: number[] = [];
+    const hold = await holdOf(async () => {
+      statuses.push(await send(hostile));
+    });
+    expect(hold).toBeLessThanOrEqual(BOUND_MS);
+    // Turned away for what came before, it would not have done its work.
+    expect(statuses).not.toContain(429);
+    expect(statuses.filter((status) => status >= 500)).toEqual([]);
+  });
+});
+
+it('the service has lived through all of it', async () => {
+  expect(await send(get('/session', bearer(pair.access_token)))).toBe(200);
+  expect(service.process.exitCode).toBeNull();
+});

@@ -1,0 +1,128 @@
+// Every endpoint of the contract, with a request that it would take: what hostile requests are made from.
+import { expect } from 'vitest';
+
+import { oauthErrorOf, problemOf } from '../../support/answers.js';
+import { keyFor, type Door, type Ground } from './ground.js';
+
+export const JSON_TYPE = 'application/json';
+export const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+export interface Target {
+  method: 'GET' | 'POST' | 'DELETE';
+  path: string;
+  door: Door;
+  takes: typeof JSON_TYPE | typeof FORM_TYPE | 'nothing';
+  /** Members that are taken, and would change or tell something. */
+  members: (ground: Ground) => Record<string, string | boolean>;
+  isBodyOptional?: boolean;
+  allow: string;
+}
+
+const NO_MEMBERS = () => ({});
+const reading = { method: 'GET', takes: 'nothing', members: NO_MEMBERS, allow: 'GET, HEAD' } as const;
+const json = { method: 'POST', takes: JSON_TYPE, allow: 'POST' } as const;
+const form = { method: 'POST', takes: FORM_TYPE, allow: 'POST', door: 'client' } as const;
+
+/** Nobody's session, so that even a request that is let through ends none. */
+export const NO_SESSION = '00000000-0000-7000-8000-000000000000';
+
+export const TARGETS: Target[] = [
+  {
+    ...json,
+    path: '/login',
+    door: 'nobody',
+    members: ({ user: { username, password } }) => ({ username, password }),
+  },
+  {
+    ...json,
+    path: '/refresh',
+    door: 'nobody',
+    members: ({ pair }) => ({ refresh_token: pair.refresh_token }),
+  },
+  {
+    ...json,
+    path: '/logout',
+    door: 'nobody',
+    members: ({ pair }) => ({ refresh_token: pair.refresh_token }),
+    isBodyOptional: true,
+  },
+  {
+    ...json,
+    path: '/logout-all',
+    door: 'user',
+    members: () => ({ except_current: true }),
+    isBodyOptional: true,
+  },
+  // An access token: to revoke it is what a hostile form must not manage.
+  { ...form, path: '/introspect', members: ({ pair }) => ({ token: pair.access_token }) },
+  { ...form, path: '/revoke', members: ({ pair }) => ({ token: pair.access_token }) },
+  { ...reading, path: '/sessions', door: 'user' },
+  { ...reading, path: `/sessions/${NO_SESSION}`, method: 'DELETE', door: 'user', allow: 'DELETE' },
+  { ...reading, path: '/.well-known/jwks.json', door: 'nobody' },
+  { ...reading, path: '/.well-known/oauth-authorization-server', door: 'nobody' },
+  { ...reading, path: '/health', door: 'nobody' },
+  { ...reading, path: '/ready', door: 'nobody' },
+  { ...reading, path: '/openapi.json', door: 'nobody' },
+  { ...reading, path: '/docs', door: 'nobody' },
+];
+
+export const JSON_TARGETS = TARGETS.filter(({ takes }) => takes === JSON_TYPE);
+export const FORM_TARGETS = TARGETS.filter(({ takes }) => takes === FORM_TYPE);
+export const BODY_TARGETS = [...JSON_TARGETS, ...FORM_TARGETS];
+
+/** A body that the endpoint takes; undefined where it takes none. */
+export function validBody(target: Target, ground: Ground): string | undefined {
+  const members = target.members(ground);
+  if (target.takes === 'nothing') return undefined;
+  if (target.takes === JSON_TYPE) return JSON.stringify(members);
+  return new URLSearchParams(members as Record<string, string>).toString();
+}
+
+/** A key that fits, and the type that is taken. */
+export function headersOf(target: Target, ground: Ground): [string, string][] {
+  const key = keyFor(target.door, ground);
+  return target.takes === 'nothing' ? key : [...key, ['Content-Type', target.takes]];
+}
+
+/** One hostile request and the refusal that the contract has for it. */
+export interface Cell {
+  name: string;
+  status: number;
+  error: string;
+  method?: string;
+  path?: string;
+  headers?: [string, string][];
+  body?: string | Buffer | undefined;
+}
+
+/** In characters: thousands of mistakes are no reason for a long answer. */
+const LONGEST_REFUSAL = 4096;
+
+/** Sends every cell, and expects each to be refused as it says and the database to be as it was. */
+export async function expectRefused(ground: Ground, target: Target, cells: Cell[]): Promise<void> {
+  const before = await ground.state();
+  expect(cells.length).toBeGreaterThan(0);
+  for (const { name, status, error, method = target.method, path = target.path, headers, body } of cells) {
+    const answer = await ground.send({
+      method,
+      path,
+      headers: headers ?? headersOf(target, ground),
+      body,
+    });
+    const what = `${method} ${path}: ${name}`;
+    expect([what, answer.statusCode, answer.body]).toEqual([what, status, expect.anything()]);
+    expect([what, answer.body.length < LONGEST_REFUSAL]).toEqual([what, true]);
+    if (method === 'HEAD') continue;
+    const isOauth = target.takes === FORM_TYPE && path.replace(/\?.*/, '') === target.path;
+    expect([what, (isOauth ? oauthErrorOf : problemOf)(answer)]).toMatchObject([what, { status, error }]);
+  }
+  expect(await ground.state()).toBe(before);
+}
+
+export function malformed(name: string, body: string | Buffer): Cell {
+  return { name, body, status: 400, error: 'invalid_request' };
+}
+
+export function tooLarge(name: string, body: string | Buffer): Cell {
+  return { name, body, status: 413, error: 'too_large' };
+}

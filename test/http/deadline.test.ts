@@ -1,0 +1,51 @@
+// How long a request may take, and whose fault it is.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AddressInfo } from 'node:net';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { buildApp } from '../../src/app.js';
+import { DEFAULTS, openHouse, type House } from '../support/house.js';
+
+let house: House;
+
+beforeAll(async () => {
+  house = await openHouse();
+});
+afterAll(() => house.close());
+
+async function buildWithHangingRoute() {
+  const { gatehouse } = await house.replica();
+  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+  app.get('/hang', () => new Promise(() => undefined));
+  return app;
+}
+
+it('answers 503 in the place of work that does not end', async () => {
+  const app = await buildWithHangingRoute();
+  const started = performance.now();
+  const response = await app.inject('/hang');
+  expect(response.statusCode).toBe(503);
+  expect(response.json()).toMatchObject({ error: 'temporarily_unavailable' });
+  expect(response.headers['retry-after']).toBe('1');
+  expect(performance.now() - started).toBeLessThan(2500);
+  await app.close();
+});
+
+it('does not call a slow client’s request its own failure', async () => {
+  const { app } = await house.replica();
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const body = JSON.stringify({ username: 'nobody-at-all', password: 'whatever it may be' });
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write(
+    `POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 6)}`,
+  );
+  const answer = once(socket, 'data') as Promise<[Buffer]>;
+  await sleep(3000);
+  socket.write(body.slice(6));
+  const [[head]] = await Promise.all([answer]);
+  expect(head.toString()).toMatch(/^HTTP\/1\.1 401 /);
+  socket.destroy();
+});
