@@ -2,6 +2,7 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../database/prisma.js';
+import type { Ending } from './endings.js';
 import { AuthError } from './errors.js';
 import type { PasswordHasher } from './passwords.js';
 import { canonicalUsername } from './usernames.js';
@@ -98,20 +99,12 @@ export async function listUsers(database: Database): Promise<ListedUser[]> {
  * @returns false when there is no such user; a user who is disabled already counts as done
  */
 export async function disableUser(database: Database, username: string): Promise<boolean> {
-  // Settles logins and refreshes in flight: they hold the epoch that this raises.
-  const rows = await database.query`
-    WITH changed AS (
-      UPDATE users SET disabled_at = coalesce(disabled_at, clock_timestamp()), epoch = epoch + 1
-      WHERE username = ${canonicalUsername(username) ?? NOBODY}
-      RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
-    ), noted AS (
-      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, ended, 'user_disabled', 'operator', now,
-             greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + interval '6 minutes'
-      FROM changed
-    )
-    SELECT id FROM changed`;
-  return rows.length > 0;
+  return await changeAndEndAll(
+    database,
+    username,
+    { isDisabling: true, passwordHash: null },
+    'user_disabled',
+  );
 }
 
 /** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
@@ -127,15 +120,28 @@ export async function changePassword(
   username: string,
   passwordHash: string,
 ): Promise<boolean> {
-  // Settles a login in flight with the old password: it holds the epoch that this raises.
+  return await changeAndEndAll(database, username, { isDisabling: false, passwordHash }, 'password_changed');
+}
+
+async function changeAndEndAll(
+  database: Database,
+  username: string,
+  change: { isDisabling: boolean; passwordHash: string | null },
+  reason: Ending['reason'],
+): Promise<boolean> {
+  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises.
   const rows = await database.query`
     WITH changed AS (
-      UPDATE users SET password_hash = ${passwordHash}, epoch = epoch + 1
+      UPDATE users SET
+        epoch = epoch + 1,
+        password_hash = coalesce(${change.passwordHash}::text, password_hash),
+        disabled_at = CASE WHEN ${change.isDisabling}::boolean
+          THEN coalesce(disabled_at, clock_timestamp()) ELSE disabled_at END
       WHERE username = ${canonicalUsername(username) ?? NOBODY}
       RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, ended, 'password_changed', 'operator', now,
+      SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, 'operator', now,
              greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + interval '6 minutes'
       FROM changed
     )
