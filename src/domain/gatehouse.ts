@@ -21,7 +21,7 @@ export interface Gatehouse {
 
 export interface GatehouseOptions {
   database: Database;
-  /** Connections for liveness alone, which no login or commit can hold; the same as `database` where that is no matter. */
+  /** Connections for liveness, keys and clients alone, which no login or commit can hold; the same as `database` where that is no matter. */
   reader?: Database;
   hasher: PasswordHasher;
   createCodec: CreateTokenCodec;
@@ -45,12 +45,13 @@ export class WrongSecret extends Error {
 export async function createGatehouse(options: GatehouseOptions): Promise<Gatehouse> {
   const { database, hasher, createCodec, rules, jwtAlgorithm, secrets } = options;
   await createFirstKey(database, jwtAlgorithm, secrets[0]);
+  const reader = options.reader ?? database;
   const memory = await createMemory({
-    ring: () => loadRing(database, secrets, rules, createCodec),
-    clients: () => loadClients(database),
+    ring: () => loadRing(reader, secrets, rules, createCodec),
+    clients: () => loadClients(reader),
   });
   if (!memory.recall().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
-  const liveness = createLiveness(options.reader ?? database, memory);
+  const liveness = createLiveness(reader, memory);
   return {
     database,
     rules,
