@@ -54,7 +54,7 @@ afterAll(async () => {
 /** A deferred trigger runs when the statement is over and its timeout with it, but before the commit is done. */
 async function stallCommits(): Promise<void> {
   await house.database.admin.query(`
-    CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(6); RETURN NULL; END $$;
+    CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(8); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER stall AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION stall()`);
 }
@@ -76,14 +76,17 @@ it('answers 503 to writes, the truth to reads, and opens no connection beyond it
   const before = await countConnections();
   await stallCommits();
 
-  const started = performance.now();
-  const stalled = [1, 2, 3, 4].flatMap(() => sessions.map((pair) => refresh(replica, pair.refresh_token)));
-  for (let turn = 0; turn < 10; turn += 1) {
-    const answer = await introspect(replica, client, spectator.access_token);
-    expect(answer.json()).toMatchObject({ active: true });
+  // Twice, so that whatever gave up its connection the first time opens another.
+  for (let wave = 0; wave < 2; wave += 1) {
+    const started = performance.now();
+    const stalled = [1, 2, 3, 4].flatMap(() => sessions.map((pair) => refresh(replica, pair.refresh_token)));
+    for (let turn = 0; turn < 10; turn += 1) {
+      const answer = await introspect(replica, client, spectator.access_token);
+      expect(answer.json()).toMatchObject({ active: true });
+    }
+    for (const { statusCode } of await Promise.all(stalled)) expect(statusCode).toBe(503);
+    expect(performance.now() - started).toBeLessThan(5000);
   }
-  for (const { statusCode } of await Promise.all(stalled)) expect(statusCode).toBe(503);
-  expect(performance.now() - started).toBeLessThan(5000);
   expect((await introspect(replica, client, spectator.access_token)).json()).toMatchObject({ active: true });
   expect(await countConnections()).toBeLessThanOrEqual(Math.max(before, WRITERS + READERS) + 2);
 });
