@@ -1,7 +1,8 @@
 /** Resource servers: who they are, and what they may ask. */
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 
-import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Database } from '../database/prisma.js';
+import { firstRow } from './service-row.js';
 
 export const PERMISSIONS = ['introspect', 'revoke'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
@@ -53,9 +54,7 @@ export async function loadClients(database: Database): Promise<ClientList> {
   }>`
     SELECT service.clients_version AS version, clients.id, secret_hash AS "secretHash", permissions
     FROM service LEFT JOIN clients ON true`;
-  const [first] = rows;
-  if (first === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const first = firstRow(rows);
   const known = new Map(
     rows.flatMap(({ id, secretHash, permissions }) =>
       id === null ? [] : [[id, { secretHash, permissions }]],

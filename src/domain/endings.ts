@@ -1,7 +1,8 @@
 /** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
-import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Database } from '../database/prisma.js';
 import type { Versions } from './memory.js';
 import type { AccessClaims } from './tokens.js';
+import { firstRow } from './service-row.js';
 
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {
@@ -32,7 +33,7 @@ export async function endSession(
 ): Promise<{ isKnown: boolean; seen: Versions }> {
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
   // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
-  const [row] = await database.query<Versions & { isKnown: boolean }>`
+  const rows = await database.query<Versions & { isKnown: boolean }>`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), ended AS (
@@ -53,9 +54,7 @@ export async function endSession(
            ) AS "isKnown",
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM service`;
-  if (row === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
-  const { isKnown, ...seen } = row;
+  const { isKnown, ...seen } = firstRow(rows);
   return { isKnown, seen };
 }
 

@@ -1,5 +1,6 @@
 /** Signing keys as the database has them, and which of them signs when. */
-import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Database } from '../database/prisma.js';
+import { firstRow } from './service-row.js';
 
 export const JWT_ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -39,9 +40,7 @@ export async function loadKeys(
            extract(epoch FROM retired_at)::float8 AS "retiredAt"
     FROM service LEFT JOIN signing_keys ON true
     ORDER BY signs_at, kid`;
-  const [first] = rows;
-  if (first === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
+  const first = firstRow(rows);
   return {
     version: first.version,
     now: first.now,

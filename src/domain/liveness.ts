@@ -5,6 +5,7 @@ import { AuthError, Reason } from './errors.js';
 import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
 import type { ReadToken } from './ring.js';
 import { parseJti } from './tokens.js';
+import { firstRow } from './service-row.js';
 
 /** Whose session, which session, which lineage. */
 interface Question {
@@ -49,7 +50,7 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** Questions in one statement, and statements under way at once. More of either no longer helps, see bench/README.md. */
+/** Questions in one statement, and statements under way at once. Chosen, not measured yet. */
 const MAX_QUESTIONS = 512;
 const MAX_STATEMENTS = 4;
 
@@ -142,7 +143,7 @@ async function askPrimary(
   // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
   // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
   // its rows are found; a row that is missing, for whatever reason, can only end it.
-  const [row] = await database.query<Versions & { now: number; standing: number[] }>`
+  const rows = await database.query<Versions & { now: number; standing: number[] }>`
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
            service.keys_version AS "keysVersion",
            service.clients_version AS "clientsVersion",
@@ -160,9 +161,7 @@ async function askPrimary(
              WHERE NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (asked.sid, asked.lineage))
            ) AS standing
     FROM service`;
-  if (row === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
-  const { standing, ...common } = row;
+  const { standing, ...common } = firstRow(rows);
   const places = new Set(standing);
   return (place) => ({ ...common, stands: places.has(place) });
 }

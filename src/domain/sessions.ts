@@ -1,7 +1,8 @@
 /** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
-import { DatabaseUnavailable, type Database } from '../database/prisma.js';
+import type { Database } from '../database/prisma.js';
 import type { Versions } from './memory.js';
 import { parseJti, type RefreshClaims, type Session } from './tokens.js';
+import { firstRow } from './service-row.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -89,7 +90,7 @@ export async function rotateSession(
   // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set.
   // `sessions.epoch >=` rather than `=`: while this waits, logout-all may stamp the session that it keeps with
   // an epoch later than the one in our snapshot. No session is ever stamped with an epoch that is not in force.
-  const [row] = await database.query<
+  const rows = await database.query<
     Versions & { [K in keyof Session]: Session[K] | null } & { ended: boolean }
   >`
     WITH clock AS MATERIALIZED (
@@ -133,9 +134,7 @@ export async function rotateSession(
            decided.ended_at IS NOT NULL AS ended,
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM service LEFT JOIN decided ON true`;
-  if (row === undefined)
-    throw new DatabaseUnavailable('the table "service" has lost its row: restore it from a backup');
-  const { ended, keysVersion: inForce, clientsVersion, ...session } = row;
+  const { ended, keysVersion: inForce, clientsVersion, ...session } = firstRow(rows);
   if (inForce !== keysVersion) return { verdict: 'outdated', seen: { keysVersion: inForce, clientsVersion } };
   if (!isFound(session)) return { verdict: 'dead' };
   if (ended) return { verdict: 'reused' };
