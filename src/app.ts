@@ -52,6 +52,8 @@ export async function buildApp({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
+    // A child for each request costs as much as all our hooks together, and most requests write no line.
+    childLoggerFactory: (parent) => parent,
     serverFactory: (handler) =>
       createLimitedServer(handler, {
         headers,
@@ -75,10 +77,12 @@ export async function buildApp({
   for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
   installErrors(app);
   takeJson(app);
-  logRequests(app);
+  logRequests(app, logger);
   await app.register(answerDeadline);
+  const always = { ...headers, 'cache-control': 'no-store' };
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers({ ...headers, 'cache-control': 'no-store', 'x-request-id': request.id });
+    reply.headers(always);
+    reply.header('x-request-id', request.id);
     done();
   });
   refuseAmbiguity(app);
@@ -88,7 +92,7 @@ export async function buildApp({
     done(null, payload);
   });
 
-  await app.register(crossOrigin, { origins: config.corsOrigins });
+  if (config.corsOrigins.length > 0) await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
 

@@ -14,6 +14,8 @@ export interface Config {
   dataDir: string;
   host: string;
   port: number;
+  /** How many processes serve; 1: this one. */
+  workers: number;
   issuer: string;
   audience: string;
   jwtAlgorithm: JwtAlgorithm;
@@ -78,6 +80,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     dataDir: values.DATA_DIR,
     host: values.HOST,
     port: values.PORT,
+    workers: values.WORKERS,
     issuer: issuerUrl,
     audience: values.AUDIENCE,
     jwtAlgorithm: values.JWT_ALGORITHM,

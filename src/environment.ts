@@ -10,6 +10,11 @@ import { StartError } from './database/start-error.js';
 import { describeFailure, writeFailure } from './domain/failures.js';
 import { WrongSecret } from './domain/gatehouse.js';
 
+/** What another process of ours failed of, explained by itself. */
+export class Explained extends Error {
+  override name = 'Explained';
+}
+
 /** Takes up `.env` of the working directory; what is set already wins. */
 export function loadDotEnv(): void {
   if (existsSync('.env')) loadEnvFile('.env');
@@ -31,6 +36,7 @@ export function explainFailure(error: unknown): string {
       ...error.problems.map((problem) => `  ${problem}`),
     ].join('\n');
   }
+  if (error instanceof Explained) return error.message;
   if (error instanceof StartError) return `gatehouse: ${error.message}`;
   if (error instanceof WrongSecret) {
     return (
@@ -43,9 +49,11 @@ export function explainFailure(error: unknown): string {
   if (error === null || typeof error !== 'object')
     return `gatehouse: ${writeFailure(describeFailure(error))}`;
   const { code, syscall, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (syscall === 'listen' && code === 'EADDRINUSE')
+  // To a worker its primary says `bind`.
+  const isListening = syscall === 'listen' || syscall === 'bind';
+  if (isListening && code === 'EADDRINUSE')
     return `gatehouse: port ${port ?? ''} is taken: stop what listens there, or set PORT`;
-  if (syscall === 'listen' && code === 'EACCES')
+  if (isListening && code === 'EACCES')
     return `gatehouse: port ${port ?? ''} is not ours to take: set PORT above 1023`;
   if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo')
     return `gatehouse: HOST is not an address of this machine (${code ?? ''}): set it to one, such as 127.0.0.1 or 0.0.0.0`;

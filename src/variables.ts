@@ -77,6 +77,7 @@ export const environmentSchema = z.object({
   DATA_DIR: z.string().default('./data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),
+  WORKERS: wholeNumber(1, 64).default(1),
   ISSUER: issuer.optional(),
   AUDIENCE: z.string().max(256, 'must be at most 256 characters').default('gatehouse'),
   JWT_ALGORITHM: z.enum(JWT_ALGORITHMS, `must be one of ${JWT_ALGORITHMS.join(', ')}`).default('EdDSA'),

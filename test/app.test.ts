@@ -84,7 +84,11 @@ async function findRoutes(): Promise<string[]> {
   };
   subscribe('fastify.initialization', collect);
   const { gatehouse } = replica;
-  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+  const app = await buildApp({
+    gatehouse,
+    config: { ...DEFAULTS, corsOrigins: ['https://app.example.com'] },
+    logger: pino({ level: 'silent' }),
+  });
   await app.ready();
   unsubscribe('fastify.initialization', collect);
   const routes = await Promise.all(

@@ -6,7 +6,11 @@ import { describe, expect, it } from 'vitest';
 
 /** Whom each room of src/ may import, besides itself: down only, main -> app -> http -> domain -> database. */
 const MAY_IMPORT: Record<string, string[]> = {
-  main: ['app', 'http', 'domain', 'database', 'config', 'environment', 'demo'],
+  main: ['workers', 'replica', 'http', 'domain', 'database', 'config', 'environment', 'demo'],
+  // The processes that serve when there are several: seen from the first, and each from within.
+  workers: ['replica', 'environment', 'database'],
+  worker: ['workers', 'replica', 'http', 'environment'],
+  replica: ['app', 'http', 'domain', 'database', 'config'],
   cli: ['domain', 'database', 'config', 'environment', 'demo'],
   app: ['http', 'domain', 'config'],
   http: ['domain', 'database'],

@@ -35,6 +35,9 @@ export interface Shell {
   print: (value: unknown, text: string) => void;
 }
 
+/** An operator waits longer than a caller, and may ask about millions of rows. */
+const DEADLINE_MS = 30_000;
+
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
@@ -109,7 +112,7 @@ function createShell(program: Command, { environment, stdin, stdout, stderr }: S
     withUrl: (work) => visit(config(), { mayCreate: true, mayBeOutdated: true, tell }, work),
     withDatabase: (work, options = {}) =>
       visit(config(), { ...options, tell }, async (url) => {
-        const database = openDatabase(url, { connections: 1 });
+        const database = openDatabase(url, { connections: 1, deadlineMs: DEADLINE_MS });
         try {
           return await work(database);
         } finally {

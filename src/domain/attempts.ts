@@ -1,4 +1,4 @@
-/** What `login_attempts` remembers, beside what rate-limiter-flexible writes there: looking, giving back, forgetting. */
+/** What `login_attempts` remembers: taking points, giving them back, and forgetting; each decided in one SQL statement. */
 import type { Database } from '../database/prisma.js';
 import type { Guess } from './guesses.js';
 
@@ -8,11 +8,15 @@ const BATCH = 1000;
 /** How long a network is remembered after the last login from it: as long as a session lasts. */
 const FAMILIAR_MS = 90 * 86_400_000;
 
-/** A row whose end has not come. */
-export interface Count {
+/** A row to take a point from. */
+export interface Budget {
   key: string;
+  /** Points that may be taken within one window. */
   points: number;
-  msLeft: number;
+  /** How long a window lasts that begins now. */
+  durationMs: number;
+  /** Whether it is for networks that the account's user logged in from, for all others, or (null) for both. */
+  isForFamiliar: boolean | null;
 }
 
 /** One point of one row, and when that row's window ends. */
@@ -21,43 +25,92 @@ export interface Taken {
   untilMs: number;
 }
 
-export async function findCounts(database: Database, keys: string[]): Promise<Map<string, Count>> {
-  const counts = await database.query<Count>`
-    SELECT key, points, (expire - ${Date.now()}::float8)::float8 AS "msLeft" FROM login_attempts
-    WHERE key = ANY(${keys}::text[]) AND expire > ${Date.now()}::float8`;
-  return new Map(counts.map((count) => [count.key, count]));
+/** The points that were taken, and when the last of the full windows ends; null when none was full. */
+export interface Taking {
+  taken: Taken[];
+  fullUntilMs: number | null;
 }
 
-/** Gives points back, unless their window has ended: those of the next one are others'. Rows without points go. */
-export async function giveBack(database: Database, taken: Taken[]): Promise<void> {
-  const keys = taken.map(({ key }) => key);
-  // Settles logins that give back to the same rows: all of them lock in the order of keys, so none waits in a circle.
+/**
+ * Takes a point from each budget that is for this network; from none when one of them has none left.
+ *
+ * Others may take the last point between our look and our turn: then `taken` and `fullUntilMs` are both given, what was
+ * taken is one too many, and the caller gives it back.
+ */
+export async function takePoints(
+  database: Database,
+  budgets: Budget[],
+  { slots, fingerprint }: Pick<Guess, 'slots' | 'fingerprint'>,
+): Promise<Taking> {
+  const now = Date.now();
+  // Settles guesses at once: each adds its point when its turn at the row has come, and is told the sum, so that no two
+  // of them get the same last point. All lock in the order of keys, so none waits in a circle.
+  const rows = await database.query<Taken & { isTaken: boolean; isFull: boolean }>`
+    WITH budgets AS MATERIALIZED (
+      SELECT key, most, ends FROM unnest(
+        ${budgets.map(({ key }) => key)}::text[],
+        ${budgets.map(({ points }) => points)}::int4[],
+        ${budgets.map(({ durationMs }) => now + durationMs)}::float8[],
+        ${budgets.map(({ isForFamiliar }) => isForFamiliar)}::boolean[]
+      ) AS budget (key, most, ends, is_for_familiar)
+      WHERE is_for_familiar IS NULL OR is_for_familiar = EXISTS (
+        SELECT FROM login_attempts
+        WHERE key = ANY(${slots}::text[]) AND points = ${fingerprint}::int4 AND expire > ${now}::float8::bigint
+      )
+    ), full_ones AS MATERIALIZED (
+      SELECT kept.key, kept.expire FROM budgets JOIN login_attempts AS kept USING (key)
+      WHERE points >= most AND expire > ${now}::float8::bigint
+    ), taken AS (
+      INSERT INTO login_attempts AS kept (key, points, expire)
+      SELECT key, 1, ends::bigint FROM budgets WHERE NOT EXISTS (SELECT FROM full_ones) ORDER BY key
+      ON CONFLICT (key) DO UPDATE SET
+        points = CASE WHEN kept.expire <= ${now}::float8::bigint THEN 1 ELSE kept.points + 1 END,
+        expire = CASE WHEN kept.expire <= ${now}::float8::bigint THEN excluded.expire ELSE kept.expire END
+      RETURNING key, points, expire
+    )
+    SELECT key, expire::float8 AS "untilMs", true AS "isTaken", points > most AS "isFull" FROM taken JOIN budgets USING (key)
+    UNION ALL
+    SELECT key, expire::float8, false, true FROM full_ones`;
+  const full = rows.filter(({ isFull }) => isFull);
+  return {
+    taken: rows.filter(({ isTaken }) => isTaken).map(({ key, untilMs }) => ({ key, untilMs })),
+    fullUntilMs: full.length === 0 ? null : Math.max(...full.map(({ untilMs }) => untilMs)),
+  };
+}
+
+/**
+ * Gives points back, unless their window has ended: those of the next one are others'. Rows without points go: names
+ * that need not exist leave none behind.
+ *
+ * @param familiar the network of a login that succeeded, which is remembered; of more than there are slots the one not
+ * used for longest goes
+ */
+export async function giveBack(
+  database: Database,
+  taken: Taken[],
+  familiar: Pick<Guess, 'slots' | 'fingerprint'> = { slots: [], fingerprint: 0 },
+): Promise<void> {
+  // Settles logins that give back to the same rows: all of them lock in the order of keys and take a slot last, so none
+  // waits in a circle. Two at once may choose one slot: then one network is remembered, and the other at its next login.
   await database.query`
-    UPDATE login_attempts SET points = points - 1 WHERE key IN (
-      SELECT key FROM login_attempts
-      JOIN unnest(${keys}::text[], ${taken.map(({ untilMs }) => untilMs)}::float8[]) AS taken (key, until) USING (key)
+    WITH held AS MATERIALIZED (
+      SELECT key, points FROM login_attempts
+      JOIN unnest(
+        ${taken.map(({ key }) => key)}::text[], ${taken.map(({ untilMs }) => untilMs)}::float8[]
+      ) AS taken (key, until) USING (key)
       WHERE points > 0 AND expire <= until
       ORDER BY key FOR UPDATE OF login_attempts
-    )`;
-  // Names that need not exist leave no rows behind when nothing was hashed. A row that is taken from again is passed by.
-  await database.query`
-    DELETE FROM login_attempts WHERE points <= 0 AND key IN (
-      SELECT key FROM login_attempts WHERE key = ANY(${keys}::text[]) AND points <= 0 FOR UPDATE SKIP LOCKED
-    )`;
-}
-
-/** Remembers the network of a login that succeeded; of more than there are slots the one not used for longest goes. */
-export async function rememberNetwork(
-  database: Database,
-  { slots, fingerprint }: Pick<Guess, 'slots' | 'fingerprint'>,
-): Promise<void> {
-  const now = Date.now();
-  // Two logins at once may choose one slot: then one network is remembered, and the other at its next login.
-  await database.query`
+    ), lowered AS (
+      UPDATE login_attempts SET points = held.points - 1 FROM held
+      WHERE login_attempts.key = held.key AND held.points > 1
+    ), gone AS (
+      DELETE FROM login_attempts USING held WHERE login_attempts.key = held.key AND held.points = 1
+    )
     INSERT INTO login_attempts (key, points, expire)
-    SELECT slot.key, ${fingerprint}::int4, ${now + FAMILIAR_MS}::float8::bigint
-    FROM unnest(${slots}::text[]) AS slot (key) LEFT JOIN login_attempts AS kept USING (key)
-    ORDER BY kept.points IS NOT DISTINCT FROM ${fingerprint}::int4 DESC, kept.expire ASC NULLS FIRST
+    SELECT slot.key, ${familiar.fingerprint}::int4, ${Date.now() + FAMILIAR_MS}::float8::bigint
+    FROM (SELECT count(*) FROM held) AS first, unnest(${familiar.slots}::text[]) AS slot (key)
+    LEFT JOIN login_attempts AS kept USING (key)
+    ORDER BY kept.points IS NOT DISTINCT FROM ${familiar.fingerprint}::int4 DESC, kept.expire ASC NULLS FIRST
     LIMIT 1
     ON CONFLICT (key) DO UPDATE SET points = excluded.points, expire = excluded.expire`;
 }

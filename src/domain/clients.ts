@@ -1,5 +1,5 @@
 /** Resource servers: who they are, and what they may ask. */
-import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
+import { hash, randomInt, timingSafeEqual } from 'node:crypto';
 
 import type { Database } from '../database/prisma.js';
 import { firstRow } from './service-row.js';
@@ -38,7 +38,7 @@ function makeSecret(): string {
 }
 
 function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(createHash('sha256').update(secret).digest());
+  return new Uint8Array(hash('sha256', secret, 'buffer'));
 }
 
 /** What an unknown client's secret is compared with, so that it takes as long as a wrong one. */

@@ -99,7 +99,12 @@ export async function retireKey(
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', NULL, ended, 'key_retired', 'operator', now,
-             greatest(now, (SELECT max(expires_at) FROM sessions)) + interval '6 minutes'
+             greatest(now, (
+               SELECT max(expires_at) FROM sessions
+               WHERE date_bin('10 minutes', expires_at, 'epoch') = (
+                 SELECT max(date_bin('10 minutes', expires_at, 'epoch')) FROM sessions
+               )
+             )) + interval '6 minutes'
       FROM raised
     )
     INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)

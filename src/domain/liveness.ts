@@ -1,9 +1,9 @@
 /** Which of these tokens are alive: many questions, one statement, one clock. */
-import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database } from '../database/prisma.js';
+import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database, type Query } from '../database/prisma.js';
 import type { Client, ClientCredentials } from './clients.js';
 import { AuthError, Reason } from './errors.js';
 import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
-import type { ReadToken } from './ring.js';
+import type { ReadToken } from './reader.js';
 import { parseJti } from './tokens.js';
 import { firstRow } from './service-row.js';
 
@@ -58,7 +58,7 @@ const MAX_STATEMENTS = 4;
 const MAX_ATTEMPTS = 5;
 
 export function createLiveness(database: Database, memory: ReplicaMemory): Liveness {
-  const ask = createQuestions(database);
+  const ask = createQuestions(database.prepared('liveness'));
 
   return {
     judge: async (text, credentials) => {
@@ -84,7 +84,7 @@ function questionOf({ claims }: ReadToken): Question {
  * has been sent: its answer could be older than the request. While as many statements are under way as may be,
  * questions wait for the next one, so batches grow with the load and a lone request waits for nobody.
  */
-function createQuestions(database: Database): (question: Question | null) => Promise<Answer> {
+function createQuestions(query: Query): (question: Question | null) => Promise<Answer> {
   let waiting: Waiting[] = [];
   let underWay = 0;
   let isScheduled = false;
@@ -119,7 +119,7 @@ function createQuestions(database: Database): (question: Question | null) => Pro
   async function send(batch: Waiting[]): Promise<void> {
     try {
       const answers = await askPrimary(
-        database,
+        query,
         batch.map(({ question }) => question),
       );
       batch.forEach(({ resolve }, place) => resolve(answers(place)));
@@ -135,33 +135,37 @@ function createQuestions(database: Database): (question: Question | null) => Pro
     });
 }
 
-async function askPrimary(
-  database: Database,
-  questions: (Question | null)[],
-): Promise<(place: number) => Answer> {
-  const asked = questions.flatMap((question, place) => (question === null ? [] : [{ ...question, place }]));
+async function askPrimary(query: Query, questions: (Question | null)[]): Promise<(place: number) => Answer> {
+  const asked: Question[] = [];
+  const ordinals = questions.map((question) => (question === null ? 0 : asked.push(question)));
   // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
   // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
   // its rows are found; a row that is missing, for whatever reason, can only end it.
-  const rows = await database.query<Versions & { now: number; standing: number[] }>`
+  // `IS TRUE` changes nothing but the plan: without it, sessions may be looked up by user, of whom one may have thousands.
+  const rows = await query<Versions & { now: number; standing: number[] }>`
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
            service.keys_version AS "keysVersion",
            service.clients_version AS "clientsVersion",
            ARRAY(
-             SELECT asked.place
+             SELECT asked.ordinal::int4
              FROM unnest(
-               ${asked.map(({ sub }) => sub)}::uuid[],
-               ${asked.map(({ sid }) => sid)}::uuid[],
-               ${asked.map(({ lineage }) => lineage)}::uuid[],
-               ${asked.map(({ place }) => place)}::int4[]
-             ) AS asked (sub, sid, lineage, place)
-             JOIN sessions ON sessions.id = asked.sid AND sessions.user_id = asked.sub AND sessions.ended_at IS NULL
+               ${arrayText(asked.map(({ sub }) => sub))}::uuid[],
+               ${arrayText(asked.map(({ sid }) => sid))}::uuid[],
+               ${arrayText(asked.map(({ lineage }) => lineage))}::uuid[]
+             ) WITH ORDINALITY AS asked (sub, sid, lineage, ordinal)
+             JOIN sessions ON sessions.id = asked.sid AND sessions.ended_at IS NULL
+                          AND (sessions.user_id = asked.sub) IS TRUE
              JOIN users ON users.id = sessions.user_id AND users.disabled_at IS NULL
                        AND users.epoch + service.epoch = sessions.epoch
              WHERE NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (asked.sid, asked.lineage))
            ) AS standing
     FROM service`;
   const { standing, ...common } = firstRow(rows);
-  const places = new Set(standing);
-  return (place) => ({ ...common, stands: places.has(place) });
+  const standingOrdinals = new Set(standing);
+  return (place) => ({ ...common, stands: standingOrdinals.has(ordinals[place] ?? 0) });
+}
+
+/** An array as PostgreSQL writes it, of UUIDs that need no quoting: the driver's own way looks at every character. */
+function arrayText(uuids: string[]): string {
+  return `{${uuids.join()}}`;
 }

@@ -4,8 +4,9 @@ import { AuthError, Reason } from './errors.js';
 import type { Liveness } from './liveness.js';
 import type { ReplicaMemory, Versions } from './memory.js';
 import type { PasswordHasher } from './passwords.js';
-import type { ClaimsOf } from './ring.js';
+import type { ClaimsOf } from './reader.js';
 import { endSession } from './endings.js';
+import { networkOf } from './networks.js';
 import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
 import { mintAccess, mintRefresh, type Session, type TokenRules } from './tokens.js';
 import type { Throttle } from './throttle.js';
@@ -91,6 +92,24 @@ export function createLogins(options: {
     return opened;
   }
 
+  async function logIn(
+    { username, password }: { username: string; password: string },
+    device: Device,
+  ): Promise<TokenPair> {
+    await assertSigns();
+    const attempt = await throttle.takeAttempt(username, device.ip);
+    const opened = await prove(username, password, device).catch(async (error: unknown) => {
+      // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
+      if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
+      throw error;
+    });
+    // The password was right and the session is open: what cannot be written down now must not turn it away.
+    await attempt.succeed().catch(() => undefined);
+    const { keysVersion, clientsVersion, ...session } = opened;
+    if (memory.recall().ring.version !== keysVersion) await memory.catchUp({ keysVersion, clientsVersion });
+    return pairOf(session);
+  }
+
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
   async function withToken<T, K extends keyof ClaimsOf>(
     text: string,
@@ -111,20 +130,7 @@ export function createLogins(options: {
   }
 
   return {
-    login: async ({ username, password }, device) => {
-      await assertSigns();
-      const attempt = await throttle.takeAttempt(username, device.ip);
-      const opened = await prove(username, password, device).catch(async (error: unknown) => {
-        // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
-        if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
-        throw error;
-      });
-      // The password was right and the session is open: what cannot be written down now must not turn it away.
-      await attempt.succeed().catch(() => undefined);
-      const { keysVersion, clientsVersion, ...session } = opened;
-      if (memory.recall().ring.version !== keysVersion) await memory.catchUp({ keysVersion, clientsVersion });
-      return pairOf(session);
-    },
+    login: (credentials, device) => hasher.admit(networkOf(device.ip), () => logIn(credentials, device)),
 
     refresh: async (refreshToken) => {
       const rotation = await withToken(refreshToken, 'refresh', async (claims, keysVersion) => {

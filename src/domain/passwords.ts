@@ -2,8 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { hash, parseOptions, verify, type ParsedHashOptions } from '@node-rs/argon2';
-import { AuthError, Reason } from './errors.js';
+import { parseOptions, type ParsedHashOptions } from '@node-rs/argon2';
+
+import { createArgon2 } from './argon2.js';
+import { countSeats, createPlaces, createSeats, type HashingLoad } from './places.js';
 
 export interface Argon2Parameters {
   memoryKib: number;
@@ -20,17 +22,26 @@ export const MAX_TYPED_UNITS = 8 * 256;
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
 
+/** What a slow core gets through, until the first hashes have told. */
+const ASSUMED_KIB_PER_MS = 2000;
+
 export interface HasherOptions {
-  /** Hashes at once. Keep it below UV_THREADPOOL_SIZE (4 unless set): DNS and files share those threads. */
+  /** Hashes at once, each on a thread of its own. */
   maxConcurrent?: number;
-  /** Callers that may wait for their turn; the next one is refused. */
-  maxQueued?: number;
-  /** How long one of them waits before it is refused. */
+  /** How long a caller waits for its turn at most. Of logins only so many are let in that a quarter of it should be enough. */
   maxWaitMs?: number;
   parameters?: Argon2Parameters;
 }
 
 export interface PasswordHasher {
+  /**
+   * Does the work of a login that will verify one password, or refuses at once: before anything is asked, looked up or
+   * counted, so that a storm costs others next to nothing, and whoever is let in also gets a turn.
+   *
+   * @param network whose login it is; none is let in that has taken more than it leaves to others
+   * @throws {AuthError} temporarily_unavailable: too many are in already
+   */
+  admit: <Result>(network: string, work: () => Promise<Result>) => Promise<Result>;
   /** A new PHC string, of the current parameters and a random salt. */
   hash: (password: string) => Promise<string>;
   /** Whether the password is the one behind a stored PHC string, by that string's own parameters. */
@@ -42,9 +53,9 @@ export interface PasswordHasher {
   load: () => HashingLoad;
 }
 
-export interface HashingLoad {
-  running: number;
-  waiting: number;
+/** One core is left to the event loop and to PostgreSQL where there is more than one. */
+export function defaultConcurrency(): number {
+  return Math.max(1, Math.min(3, availableParallelism() - 1));
 }
 
 /**
@@ -62,16 +73,17 @@ export function preparePassword(typed: string): string {
 }
 
 /**
- * Hashes with argon2id on libuv's threads. Every verb that hashes takes a place first, prepares its password itself,
+ * Hashes with argon2id. Every verb that hashes takes a place first, prepares its password itself,
  * and throws `temporarily_unavailable` when no place is to be had in time.
  */
 export function createPasswordHasher({
-  maxConcurrent = Math.min(3, availableParallelism()),
-  maxQueued = 100,
+  maxConcurrent = defaultConcurrency(),
   maxWaitMs = 2000,
   parameters = CURRENT_PARAMETERS,
 }: HasherOptions = {}): PasswordHasher {
-  const places = createPlaces({ maxConcurrent, maxQueued, maxWaitMs });
+  const places = createPlaces(maxConcurrent, maxWaitMs);
+  const argon2 = createArgon2((parameters.memoryKib * parameters.passes) / ASSUMED_KIB_PER_MS);
+  const seats = createSeats(() => countSeats(maxConcurrent, maxWaitMs, argon2.hashMs()));
   const decoy = createDecoy(parameters);
   const options = {
     memoryCost: parameters.memoryKib,
@@ -84,18 +96,19 @@ export function createPasswordHasher({
   // remains: a hash older than today's parameters costs what it cost then, until the user's next login rehashes it.
   function verifyAgainst(phc: string, password: string): Promise<boolean> {
     const readable = findParameters(phc) === null ? decoy : phc;
-    return places.run(() => verify(readable, preparePassword(password)));
+    return places.run(() => argon2.verify(readable, preparePassword(password)));
   }
 
   return {
-    hash: (password) => places.run(() => hash(preparePassword(password), options)),
+    admit: seats.admit,
+    hash: (password) => places.run(() => argon2.hash(preparePassword(password), options)),
     verify: verifyAgainst,
     burn: async (password) => {
       await verifyAgainst(decoy, password);
       return false;
     },
     needsRehash: (phc) => isWeaker(phc, parameters),
-    load: places.load,
+    load: () => ({ ...places.load(), admitted: seats.taken() }),
   };
 }
 
@@ -126,55 +139,4 @@ function findParameters(phc: string): ParsedHashOptions | null {
   } catch {
     return null;
   }
-}
-
-/** A fixed number of places, first come, first served; a place is free again when its work is really done. */
-function createPlaces({ maxConcurrent, maxQueued, maxWaitMs }: Required<Omit<HasherOptions, 'parameters'>>) {
-  const waiting = new Set<() => void>();
-  let running = 0;
-
-  function enter(): Promise<void> {
-    if (running < maxConcurrent) {
-      running += 1;
-      return Promise.resolve();
-    }
-    if (waiting.size >= maxQueued) return Promise.reject(busy('the queue for hashing is full'));
-    return new Promise((resolve, reject) => {
-      const giveUp = setTimeout(() => {
-        waiting.delete(admit);
-        reject(busy('no place for hashing came free in time'));
-      }, maxWaitMs);
-      function admit(): void {
-        clearTimeout(giveUp);
-        resolve();
-      }
-      waiting.add(admit);
-    });
-  }
-
-  // The place is handed to the next in line without being counted free in between: a newcomer cannot overtake.
-  function leave(): void {
-    const [next] = waiting;
-    if (next === undefined) {
-      running -= 1;
-      return;
-    }
-    waiting.delete(next);
-    next();
-  }
-
-  async function run<Result>(work: () => Promise<Result>): Promise<Result> {
-    await enter();
-    try {
-      return await work();
-    } finally {
-      leave();
-    }
-  }
-
-  return { run, load: (): HashingLoad => ({ running, waiting: waiting.size }) };
-}
-
-function busy(why: string): AuthError {
-  return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });
 }

@@ -1,43 +1,17 @@
 /** The key ring in memory: reads tokens that any living key signed, signs with the key of the time. */
 import { createPublicKey } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../database/prisma.js';
 import { AuthError, Reason } from './errors.js';
 import { loadKeys, signingKey, type JwtAlgorithm, type StoredKey } from './keys.js';
 import { unseal } from './sealing.js';
-import {
-  isAccessClaims,
-  isRefreshClaims,
-  type AccessClaims,
-  type RefreshClaims,
-  type TokenRules,
-} from './tokens.js';
-
-/** One key and one kind of token, as a JWT library handles it. */
-export interface TokenCodec {
-  /** First segment of every token that this codec signs: the only header that it reads, to the letter. */
-  header: string;
-  /** @throws when the key has no private half */
-  sign: (claims: object) => string;
-  /** The payload of a token whose signature holds; null otherwise. Judges neither claims nor time. */
-  verify: (token: string) => unknown;
-}
+import { createReader, type ReadToken, type TokenCodec } from './reader.js';
+import type { AccessClaims, RefreshClaims, TokenRules } from './tokens.js';
 
 export type CreateTokenCodec = (
   key: { kid: string; algorithm: JwtAlgorithm; publicKey: string; privateKey: string | null },
   typ: 'at+jwt' | 'rt+jwt',
 ) => Promise<TokenCodec>;
-
-/** A token of ours: its signature, type, issuer and audience hold. Whether it is alive is another question. */
-export type ReadToken = {
-  [K in keyof ClaimsOf]: Readonly<{ kind: K; claims: Readonly<ClaimsOf[K]> }>;
-}[keyof ClaimsOf];
-
-export interface ClaimsOf {
-  access: AccessClaims;
-  refresh: RefreshClaims;
-}
 
 /** RFC 7517; besides these, what the key type brings (`crv`, `x`, `y`, `n`, `e`). */
 export interface PublicJwk {
@@ -59,13 +33,6 @@ export interface KeyRing {
   signAccess: (claims: AccessClaims) => string;
   signRefresh: (claims: RefreshClaims) => string;
 }
-
-/** Longer than any token we sign: names, scopes and audiences are bounded. */
-const MAX_TOKEN_CHARACTERS = 8192;
-
-/** Bounds of the memory of verified claims: tokens, and bytes as estimated (text, claims, overhead). */
-const MAX_REMEMBERED_TOKENS = 20_000;
-const MAX_REMEMBERED_BYTES = 48 * 1024 * 1024;
 
 interface RingKey {
   stored: StoredKey;
@@ -128,62 +95,4 @@ function sign(codec: TokenCodec, claims: object): string {
 function publicJwk({ kid, algorithm, publicKey }: StoredKey): PublicJwk {
   const { kty = '', ...parameters } = createPublicKey(publicKey).export({ format: 'jwk' });
   return { kty, ...parameters, kid, alg: algorithm, use: 'sig' };
-}
-
-/**
- * The header of a token is compared as text with the few headers that we write: an unknown key, another algorithm
- * or type, `crit`, `jwk`, `jku` and whatever else a header can hold all end at one look-up in a map.
- */
-function createReader(keys: RingKey[], rules: TokenRules): (token: string) => ReadToken | null {
-  const codecs = new Map<string, { kind: keyof ClaimsOf; codec: TokenCodec }>();
-  for (const { access, refresh } of keys) {
-    codecs.set(access.header, { kind: 'access', codec: access });
-    codecs.set(refresh.header, { kind: 'refresh', codec: refresh });
-  }
-  // Verified claims may be kept, a verdict may not. The key is the token's exact text, so no spelling of it can
-  // borrow the result of another.
-  const remembered = new LRUCache<string, ReadToken>({
-    max: MAX_REMEMBERED_TOKENS,
-    maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: (_, text) => 2 * text.length + 512,
-  });
-
-  return (token) => {
-    const known = remembered.get(token);
-    if (known !== undefined) return known;
-    if (token.length > MAX_TOKEN_CHARACTERS) return null;
-    const found = codecs.get(token.slice(0, token.indexOf('.')));
-    if (found === undefined) return null;
-    const read = readWith(found.kind, found.codec, token, rules);
-    if (read !== null) remembered.set(token, read);
-    return read;
-  };
-}
-
-function readWith(
-  kind: ReadToken['kind'],
-  codec: TokenCodec,
-  token: string,
-  rules: TokenRules,
-): ReadToken | null {
-  const payload = codec.verify(token);
-  if (payload === null || !isCanonical(token, payload)) return null;
-  if (kind === 'access') {
-    return isAccessClaims(payload, rules) ? Object.freeze({ kind, claims: Object.freeze(payload) }) : null;
-  }
-  return isRefreshClaims(payload, rules) ? Object.freeze({ kind, claims: Object.freeze(payload) }) : null;
-}
-
-/**
- * Whether the text is the one spelling that we would have written: base64url has spare bits, JSON has duplicate
- * members and white space, UTF-8 has invalid bytes. One token, one text; only an ES256 signature (r, s) has a twin,
- * (r, n - s), so all the same nothing may hang on the text.
- */
-function isCanonical(token: string, payload: unknown): boolean {
-  const [, body, signature, ...rest] = token.split('.');
-  if (body === undefined || signature === undefined || rest.length > 0) return false;
-  return (
-    Buffer.from(JSON.stringify(payload)).toString('base64url') === body &&
-    Buffer.from(signature, 'base64url').toString('base64url') === signature
-  );
 }

@@ -83,5 +83,6 @@ function readBasic(authorization: string): ClientCredentials {
 }
 
 function decodeFormComponent(text: string): string {
+  if (!/[+%]/.test(text)) return text;
   return decodeURIComponent(text.replaceAll('+', ' '));
 }

@@ -130,7 +130,10 @@ export function toAuthError(error: unknown): AuthError {
 export function sendError(error: AuthError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, title, detail } = MEANINGS[error.code];
   if (status >= 500) {
-    request.log[status === 500 ? 'error' : 'warn']({ err: error.cause ?? error }, error.code);
+    request.log[status === 500 ? 'error' : 'warn'](
+      { reqId: request.id, err: error.cause ?? error },
+      error.code,
+    );
     // The door may have put it there before the answer failed.
     reply.removeHeader(REFRESHED_TOKEN_HEADER);
   }

@@ -1,6 +1,6 @@
 /** One line per request, and nothing secret in any line. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { LoggerOptions } from 'pino';
+import type { Logger, LoggerOptions } from 'pino';
 
 import { describeFailure } from '../domain/failures.js';
 import { addressOf } from './address.js';
@@ -20,14 +20,18 @@ const SECRETS = [
   'secret',
 ];
 
-/** No line of ours holds headers or bodies; should one ever do, these members of it are cut out. */
-export function loggerOptions(level: string): LoggerOptions {
+/**
+ * No line of ours holds headers or bodies; should one ever do, these members of it are cut out.
+ *
+ * @param workers how many processes write to the same log; of several each line names its own
+ */
+export function loggerOptions(level: string, workers = 1): LoggerOptions {
   const paths = SECRETS.flatMap((name) =>
     ['', '*.', '*.*.'].map((prefix) => `${prefix}["${name}"]`.replace('.[', '[')),
   );
   return {
     level,
-    base: null,
+    base: workers > 1 ? { pid: process.pid } : null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths, censor: '[redacted]' },
@@ -66,21 +70,26 @@ function cutQuotation(message: unknown): unknown {
 /** Asked all day by programs: a good answer is worth a line only to those who look for it. */
 const ROUTINE = new Set(['/introspect', '/session', '/session/*', '/health', '/ready']);
 
-export function logRequests(app: FastifyInstance): void {
+export function logRequests(app: FastifyInstance, logger: Logger): void {
+  const tellsRoutine = logger.isLevelEnabled('debug');
   app.addHook('onResponse', (request, reply, done) => {
-    logAnswer(request, reply);
+    if (tellsRoutine || !isRoutine(request, reply)) logAnswer(request, reply);
     done();
   });
+}
+
+function isRoutine({ routeOptions: { url = '' } }: FastifyRequest, { statusCode }: FastifyReply): boolean {
+  return statusCode < 400 && ROUTINE.has(url);
 }
 
 /** The line of one request; call it only for what no hook sees. */
 export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
   const { log, method, routeOptions } = request;
   const { url = 'unknown' } = routeOptions;
-  const isRoutine = reply.statusCode < 400 && ROUTINE.has(url);
-  log[isRoutine ? 'debug' : 'info'](
+  log[isRoutine(request, reply) ? 'debug' : 'info'](
     // Of `ip` only an address: a trusted proxy may hand on anything that was sent as X-Forwarded-For.
     {
+      reqId: request.id,
       method,
       url,
       status: reply.statusCode,

@@ -55,7 +55,7 @@ export const methodNotAllowed = fastifyPlugin(
  */
 function isDisguised({ raw, routeOptions: { url = '' } }: FastifyRequest): boolean {
   // Below `/session/` a gateway hands on whatever it was asked for.
-  if (url.endsWith('*')) return false;
+  if (raw.url === url || url.endsWith('*')) return false;
   const path = raw.url?.replace(/^https?:\/\/[^/?#]*/, '').replace(/\?[^]*$/, '') ?? '';
   return !/^\/[\w.~/-]*$/.test(path);
 }

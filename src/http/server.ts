@@ -34,10 +34,15 @@ export interface ServerOptions {
   headers: Record<string, string>;
   /** Connections are being closed because there are too many; not called for each of them. */
   onDrop: () => void;
+  /** How many there may be: {@link LIMITS} says. */
+  connections?: number;
 }
 
 /** A server whose requests go to `handler`, one at a time per connection. */
-export function createLimitedServer(handler: RequestListener, { headers, onDrop }: ServerOptions): Server {
+export function createLimitedServer(
+  handler: RequestListener,
+  { headers, onDrop, connections = LIMITS.connections }: ServerOptions,
+): Server {
   const turns = createTurns({ lingerMs: LIMITS.answerMs });
   const server = createServer(
     {
@@ -53,8 +58,7 @@ export function createLimitedServer(handler: RequestListener, { headers, onDrop 
   );
   // Node would leave out those beyond, `Authorization` among them, without a word. See `refuseAmbiguity` for how many we take.
   server.maxHeadersCount = 0;
-  server.maxConnections = LIMITS.connections;
-  server.on('drop', atMostEvery(LIMITS.noticeMs, onDrop));
+  limitConnections(server, connections, atMostEvery(LIMITS.noticeMs, onDrop));
   server.on(
     'checkExpectation',
     turns.take((_request, response) => answerExpectation(headers, response)),
@@ -65,6 +69,18 @@ export function createLimitedServer(handler: RequestListener, { headers, onDrop 
   server.on('clientError', answerClientError(headers, turns.refuseNext));
   server.on('listening', () => keepWatch(server, turns.sweep));
   return server;
+}
+
+/** `server.maxConnections` would hand a connection back to the first process of several, which offers it anew without end. */
+function limitConnections(server: Server, most: number, onDrop: () => void): void {
+  let open = 0;
+  server.on('connection', (socket: Socket) => {
+    open += 1;
+    socket.once('close', () => (open -= 1));
+    if (open <= most) return;
+    socket.destroy();
+    onDrop();
+  });
 }
 
 /** Node watches over requests that arrive, until it closes; we over answers that leave, and over the closing. */

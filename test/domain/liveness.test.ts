@@ -55,19 +55,20 @@ function watch(database: Database) {
     intercept: (hook: (statement: number) => Promise<void>) => (after = hook),
     database: {
       ...database,
-      query: async <Row>(text: TemplateStringsArray, ...values: unknown[]): Promise<Row[]> => {
-        if (!text.join('').includes('AS standing')) return await database.query<Row>(text, ...values);
-        const statement = (seen.sent += 1);
-        seen.underWay += 1;
-        seen.mostUnderWay = Math.max(seen.mostUnderWay, seen.underWay);
-        try {
-          const rows = await database.query<Row>(text, ...values);
-          await after(statement);
-          return rows;
-        } finally {
-          seen.underWay -= 1;
-        }
-      },
+      prepared:
+        () =>
+        async <Row>(text: TemplateStringsArray, ...values: unknown[]): Promise<Row[]> => {
+          const statement = (seen.sent += 1);
+          seen.underWay += 1;
+          seen.mostUnderWay = Math.max(seen.mostUnderWay, seen.underWay);
+          try {
+            const rows = await database.prepared('liveness')<Row>(text, ...values);
+            await after(statement);
+            return rows;
+          } finally {
+            seen.underWay -= 1;
+          }
+        },
     },
   };
 }
@@ -246,12 +247,13 @@ describe('what is remembered', () => {
     let versions = 0;
     const restless: Database = {
       ...watched.database,
-      query: async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-        const rows = await watched.database.query<Row>(text, ...values);
-        if (!text.join('').includes('AS standing')) return rows;
-        versions += 1;
-        return rows.map((row) => ({ ...row, clientsVersion: `v${versions}` }));
-      },
+      prepared:
+        () =>
+        async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
+          const rows = await watched.database.prepared()<Row>(text, ...values);
+          versions += 1;
+          return rows.map((row) => ({ ...row, clientsVersion: `v${versions}` }));
+        },
     };
     const replica = await createGatehouse({
       database: restless,

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AuthError } from '../../src/domain/errors.js';
 import { createPasswordHasher, CURRENT_PARAMETERS, preparePassword } from '../../src/domain/passwords.js';
+import { countSeats } from '../../src/domain/places.js';
 
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 const password = 'correct horse battery staple';
@@ -142,9 +143,9 @@ describe('the places for hashing', () => {
       verify('broken', password),
       burn(password),
     ];
-    expect(load()).toEqual({ running: 2, waiting: 3 });
+    expect(load()).toMatchObject({ running: 2, waiting: 3 });
     await Promise.all(calls.map((call) => call.then(() => expect(load().running).toBeLessThanOrEqual(2))));
-    expect(load()).toEqual({ running: 0, waiting: 0 });
+    expect(load()).toMatchObject({ running: 0, waiting: 0 });
   });
 
   it('serves first who came first', async () => {
@@ -152,19 +153,6 @@ describe('the places for hashing', () => {
     const served: number[] = [];
     await Promise.all([0, 1, 2, 3, 4, 5].map((turn) => burn(password).then(() => served.push(turn))));
     expect(served).toEqual([0, 1, 2, 3, 4, 5]);
-  });
-
-  it('refuses at once who finds the queue full, whatever the verb', async () => {
-    const { hash, verify, burn } = createPasswordHasher({
-      maxConcurrent: 1,
-      maxQueued: 1,
-      parameters: CHEAP,
-    });
-    const phc = await hash(password);
-    const served = [burn(password), verify(phc, password)];
-    const refused = [verify(phc, password), verify('broken', password), burn(password), hash(password)];
-    for (const call of refused) await expect(call).rejects.toEqual(busy);
-    expect(await Promise.all(served)).toEqual([false, true]);
   });
 
   it('refuses who has waited too long, and gives the place to who still waits', async () => {
@@ -175,26 +163,83 @@ describe('the places for hashing', () => {
     const refusal = expect(early).rejects.toEqual(busy);
     vi.advanceTimersByTime(1999);
     const late = burn(password);
-    expect(load()).toEqual({ running: 1, waiting: 2 });
+    expect(load()).toMatchObject({ running: 1, waiting: 2 });
     vi.advanceTimersByTime(1);
-    expect(load()).toEqual({ running: 1, waiting: 1 });
+    expect(load()).toMatchObject({ running: 1, waiting: 1 });
     await refusal;
     expect(await running).toBe(false);
     expect(await late).toBe(false);
-    expect(load()).toEqual({ running: 0, waiting: 0 });
-  });
-
-  it('refuses with an AuthError that says when to come back', async () => {
-    const { burn } = createPasswordHasher({ maxConcurrent: 1, maxQueued: 0, parameters: CHEAP });
-    const running = burn(password);
-    await expect(burn(password)).rejects.toBeInstanceOf(AuthError);
-    await running;
+    expect(load()).toMatchObject({ running: 0, waiting: 0 });
   });
 
   it('frees the place of a hash that fails', async () => {
     const impossible = { memoryKib: 1, passes: 1, lanes: 1 };
     const { hash, load } = createPasswordHasher({ maxConcurrent: 1, parameters: impossible });
     await expect(hash(password)).rejects.toThrow();
-    expect(load()).toEqual({ running: 0, waiting: 0 });
+    expect(load()).toMatchObject({ running: 0, waiting: 0 });
+  });
+});
+
+describe('the seats for logins', () => {
+  /** Hashes that take no time to speak of, and a wait that is four times enough for `seats` of those that are assumed at first. */
+  function createSmall(seats: number) {
+    const assumedHashMs = 8 / 2000;
+    const maxWaitMs = 4 * assumedHashMs * (seats - 1 + 0.5);
+    return createPasswordHasher({ maxConcurrent: 1, maxWaitMs, parameters: CHEAP });
+  }
+
+  const endless = () => new Promise<never>(() => undefined);
+
+  it('are as many as can be hashed in a quarter of the wait', async () => {
+    for (const seats of [1, 4, 50]) {
+      const { admit, load } = createSmall(seats);
+      for (let taken = 0; taken < seats; taken += 1) void admit(`network-${taken}`, endless);
+      await expect(admit('another', endless)).rejects.toEqual(busy);
+      expect(load()).toEqual({ running: 0, waiting: 0, admitted: seats });
+    }
+  });
+
+  it('are refused at once, before any work, with an AuthError that says when to come back', async () => {
+    const { admit } = createSmall(1);
+    void admit('one', endless);
+    const work = vi.fn(endless);
+    const refusal = await admit('other', work).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(AuthError);
+    expect(refusal).toEqual(busy);
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it('are free again when the login has ended, however it ended', async () => {
+    const { admit, load } = createSmall(1);
+    expect(await admit('one', () => Promise.resolve('done'))).toBe('done');
+    await expect(admit('one', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+    expect(load().admitted).toBe(0);
+    expect(await admit('other', () => Promise.resolve('done'))).toBe('done');
+  });
+
+  it('are shared with others by a network that floods, alone or not', async () => {
+    const { admit, load } = createSmall(30);
+    const flood = (network: string) =>
+      Promise.allSettled(
+        Array.from({ length: 100 }, () => Promise.race([admit(network, endless), Promise.resolve()])),
+      );
+    await flood('one');
+    expect(load().admitted).toBe(15);
+    await flood('two');
+    expect(load().admitted).toBe(23);
+    await flood('three');
+    expect(load().admitted).toBe(27);
+    for (const network of ['four', 'five', 'six']) void admit(network, endless);
+    expect(load().admitted).toBe(30);
+  });
+
+  it('are none where nothing may be hashed', async () => {
+    await expect(createPasswordHasher({ maxConcurrent: 0 }).admit('one', endless)).rejects.toEqual(busy);
+  });
+
+  it('become fewer the longer hashes take, but never fewer than hash at once', () => {
+    expect(countSeats(2, 1000, 10)).toBe(2 * (1 + 25));
+    expect(countSeats(2, 1000, 100)).toBe(2 * (1 + 2));
+    expect(countSeats(2, 1000, 1000)).toBe(2);
   });
 });

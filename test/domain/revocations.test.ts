@@ -229,6 +229,38 @@ describe('pruning', () => {
     expect(await countRows()).toEqual({ sessions: 0, revocations: 0 });
   });
 
+  it('takes each row at its own second, though the index knows but ten minutes', async () => {
+    const { admin, clock } = twins.house.database;
+    const user = await twins.house.user();
+    // 599 s into ten minutes, so that the row of the next second is in the next ten.
+    const ends = START - (START % 600) + 599;
+    const last = [ends - 599, ends - 1, ends, ends + 1];
+    await admin.query(
+      `INSERT INTO revocations (id, kind, reason, actor, revoked_at, kept_until)
+       SELECT gen_random_uuid(), 'token', 'revoked', 'client:test', to_timestamp(0), to_timestamp(last)
+       FROM unnest($1::float8[]) AS last`,
+      [last],
+    );
+    await admin.query(
+      `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
+       SELECT gen_random_uuid(), $2, 0, at, at, at, at
+       FROM (SELECT to_timestamp(last) - interval '6 minutes' AS at FROM unnest($1::float8[]) AS last) AS times`,
+      [last, user.id],
+    );
+    for (const [seconds, left] of [
+      [-599.001, 4],
+      [-599, 3],
+      [-1, 2],
+      [-0.001, 2],
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      await clock.freeze(ends + seconds);
+      await prune(twins.one.gatehouse.database, { waitTurn: false });
+      expect(await countRows(), `${seconds} s`).toEqual({ sessions: left, revocations: left });
+    }
+  });
+
   it('stops between two batches when it is told to', async () => {
     await fill(1001, 0);
     const { database } = twins.one.gatehouse;

@@ -137,13 +137,25 @@ describe.each(JWT_ALGORITHMS)('a ring with a key for %s', (algorithm) => {
   afterAll(() => house.close());
 
   it('reads what it signs, as what it is', () => {
-    expect(ring.read(access)).toEqual({ kind: 'access', claims: accessClaims });
-    expect(ring.read(refresh)).toEqual({ kind: 'refresh', claims: refreshClaims });
+    expect(ring.read(access)).toEqual({
+      kind: 'access',
+      claims: accessClaims,
+      json: JSON.stringify(accessClaims),
+    });
+    expect(ring.read(refresh)).toEqual({
+      kind: 'refresh',
+      claims: refreshClaims,
+      json: JSON.stringify(refreshClaims),
+    });
   });
 
   it('reads it again, also in another replica, and judges no time', async () => {
     expect(ring.read(access)).toBe(ring.read(access));
-    expect((await house.ring()).read(access)).toEqual({ kind: 'access', claims: accessClaims });
+    expect((await house.ring()).read(access)).toEqual({
+      kind: 'access',
+      claims: accessClaims,
+      json: JSON.stringify(accessClaims),
+    });
     const expired = ring.signAccess({ ...accessClaims, iat: 1, exp: 2, auth_time: 1 });
     expect(ring.read(expired)?.claims.exp).toBe(2);
   });
@@ -192,7 +204,11 @@ describe.each(JWT_ALGORITHMS)('a ring with a key for %s', (algorithm) => {
   it('reads what was signed elsewhere with its key, if it is spelled like its own', () => {
     // The control of all forgeries below: the forger's signatures hold.
     const [header, payload] = split(access);
-    expect(ring.read(forge(header, payload))).toEqual({ kind: 'access', claims: accessClaims });
+    expect(ring.read(forge(header, payload))).toEqual({
+      kind: 'access',
+      claims: accessClaims,
+      json: JSON.stringify(accessClaims),
+    });
   });
 
   describe('refuses a token that is genuine but for', () => {
@@ -440,8 +456,16 @@ describe.each(JWT_ALGORITHMS)('a ring with a key for %s', (algorithm) => {
     const locked = await house.ring({ secrets: ['another-secret-of-more-than-32-bytes-too'] });
     expect(ring.isReadable).toBe(true);
     expect(locked.isReadable).toBe(false);
-    expect(locked.read(access)).toEqual({ kind: 'access', claims: accessClaims });
-    expect(locked.read(refresh)).toEqual({ kind: 'refresh', claims: refreshClaims });
+    expect(locked.read(access)).toEqual({
+      kind: 'access',
+      claims: accessClaims,
+      json: JSON.stringify(accessClaims),
+    });
+    expect(locked.read(refresh)).toEqual({
+      kind: 'refresh',
+      claims: refreshClaims,
+      json: JSON.stringify(refreshClaims),
+    });
     expect(locked.jwks).toEqual(ring.jwks);
     const unavailable = expect.objectContaining({ code: 'temporarily_unavailable' }) as Error;
     expect(() => locked.signAccess(accessClaims)).toThrow(unavailable);
@@ -472,6 +496,7 @@ describe('an ES256 signature', () => {
       expect(ring.read(`${header}.${payload}.${encode(twin)}`)).toEqual({
         kind: 'access',
         claims: accessClaims,
+        json: JSON.stringify(accessClaims),
       });
     } finally {
       await house.close();

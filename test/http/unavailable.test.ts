@@ -145,7 +145,7 @@ describe('without room to hash', () => {
     const database = openDatabase(house.database.url, { connections: 2 });
     const gatehouse = await createGatehouse({
       database,
-      hasher: createPasswordHasher({ maxConcurrent: 0, maxQueued: 0 }),
+      hasher: createPasswordHasher({ maxConcurrent: 0 }),
       createCodec: createTokenCodec,
       rules: DEFAULTS,
       jwtAlgorithm: 'EdDSA',

@@ -13,6 +13,9 @@ import { SECRET } from './house.js';
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SHIFTED_CLOCK = new URL('./shifted-clock.mjs', import.meta.url).href;
 
+/** How many processes serve where a test does not say it: the same tests hold for one and for several. */
+const { GATEHOUSE_TEST_WORKERS: WORKERS = '1' } = process.env;
+
 export interface Exit {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -28,13 +31,19 @@ export interface Service {
   stop: (signal: NodeJS.Signals) => Promise<Exit>;
 }
 
+export interface SpawnOptions {
+  clockShiftMs?: number;
+  /** In a process group of its own, as a terminal has it: a signal to the group reaches all its processes at once. */
+  ownGroup?: boolean;
+}
+
 /** Processes and directories of one test file; clear them in `afterEach` or `afterAll`. */
 export interface Workshop {
   directory: () => Promise<string>;
   /** Starts the service in an empty directory, without waiting for anything. */
-  spawn: (environment: Record<string, string>, options?: { clockShiftMs?: number }) => Promise<Service>;
+  spawn: (environment: Record<string, string>, options?: SpawnOptions) => Promise<Service>;
   /** Starts it and waits until it is ready. */
-  start: (environment: Record<string, string>, options?: { clockShiftMs?: number }) => Promise<Service>;
+  start: (environment: Record<string, string>, options?: SpawnOptions) => Promise<Service>;
   clear: () => Promise<void>;
 }
 
@@ -50,7 +59,7 @@ export function createWorkshop(): Workshop {
 
   async function spawnService(
     environment: Record<string, string>,
-    { clockShiftMs = 0 }: { clockShiftMs?: number } = {},
+    { clockShiftMs = 0, ownGroup = false }: SpawnOptions = {},
   ): Promise<Service> {
     const port = Number(environment['PORT'] ?? (await findFreePort()));
     const child = spawn(
@@ -62,8 +71,10 @@ export function createWorkshop(): Workshop {
           PATH: process.env['PATH'],
           CLOCK_SHIFT_MS: String(clockShiftMs),
           PORT: String(port),
+          WORKERS,
           ...environment,
         },
+        detached: ownGroup,
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );

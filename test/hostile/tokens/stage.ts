@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import type { Config } from '../../../src/config.js';
 import { retireKey, rotateKeys } from '../../../src/domain/key-lifecycle.js';
 import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys.js';
-import type { ClaimsOf } from '../../../src/domain/ring.js';
+import type { ClaimsOf } from '../../../src/domain/reader.js';
 import { unseal } from '../../../src/domain/sealing.js';
 import {
   claimsOf,

@@ -1,0 +1,170 @@
+// POST /introspect against the limit and the peers: tokens seen before, tokens never seen, and one request alone.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { compare, median } from '../contest.js';
+import { requestText } from '../load.js';
+import { onCores, SERVER_CORE } from '../machine.js';
+import { startGatehouse, startServer } from '../servers.js';
+import {
+  addRevocations,
+  addSessions,
+  addUsers,
+  mintTokens,
+  openWorld,
+  pickSessions,
+  settle,
+} from '../world.js';
+
+const CONNECTIONS = 64;
+const TOKENS = 10_000;
+
+/** Of twenty tokens one has never been seen. */
+const SEEN_OF_EACH_NEW = 19;
+
+/** More than any server answers in a second; none of the new ones is sent twice. */
+const MOST_PER_SECOND = 60_000;
+const MOST_COLD_PER_SECOND = 20_000;
+
+export async function introspect({ quick, log }) {
+  const rows = quick ? 100_000 : 1_000_000;
+  const world = await openWorld();
+  const stops = [() => world.close()];
+  try {
+    log(`introspect: making ${rows} sessions and revocations`);
+    await addUsers(world, 10_000);
+    await addSessions(world, rows);
+    await addRevocations(world, rows);
+    await settle(world);
+    const options = { rounds: quick ? 1 : 5, durationMs: quick ? 1500 : 4000, connections: CONNECTIONS };
+    const traffic = await prepareTraffic(world, TOKENS);
+    const servers = await startServers(world, traffic, stops);
+    const jobs = jobsOf(traffic, servers, options);
+
+    log('introspect: tokens mostly seen before');
+    const seen = await compare(pick(jobs, ['limit', 'seen', 'allSeen', 'oidcProvider', 'naive']), options);
+    log('introspect: tokens never seen');
+    const cold = await compare(pick(jobs, ['limit', 'cold']), { ...options, rounds: quick ? 1 : 3 });
+    log('introspect: one request at a time');
+    const alone = await compare(pick(jobs, ['limit', 'allSeen']), { ...options, connections: 1 });
+    const signatures = await measureSignatures(traffic.tokenBytes, quick ? 1 : 3);
+    return { rows, tokens: TOKENS, connections: CONNECTIONS, seen, cold, alone, signatures };
+  } finally {
+    for (const stop of stops.reverse()) await stop();
+  }
+}
+
+/** What is sent: whole requests for tokens that were seen before, and fresh ones in any number. */
+export async function prepareTraffic(world, tokens) {
+  const sessions = await pickSessions(world, tokens);
+  const known = mintTokens(world, sessions, tokens);
+  const toRequest = (token) => introspectText('bench', world.client.secret, token);
+  return {
+    tokenBytes: known[0].lastIndexOf('.'),
+    firstToken: known[0],
+    seen: known.map(toRequest),
+    fresh: (count) => mintTokens(world, sessions, count).map(toRequest),
+  };
+}
+
+export function introspectText(id, secret, token) {
+  return requestText(
+    'POST',
+    '/introspect',
+    {
+      authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    new URLSearchParams({ token }).toString(),
+  );
+}
+
+async function startServers(world, traffic, stops) {
+  const start = async (starting) => {
+    const server = await starting;
+    stops.push(() => server.stop());
+    return server;
+  };
+  const gatehouse = await start(startGatehouse(world));
+  const answer = await ask(gatehouse, world, traffic.firstToken);
+  const limit = await start(startServer('./servers/limit.js', { environment: { ANSWER: answer } }));
+  const naive = await start(
+    startServer('./servers/naive.js', {
+      environment: { DATABASE_URL: world.url, PUBLIC_KEY: world.publicKey },
+    }),
+  );
+  const oidcProvider = await start(startServer('./servers/oidc.js'));
+  return { gatehouse, limit, naive, oidcProvider };
+}
+
+/** The answer that the limit gives too; checks on the way that it is a good one. */
+async function ask({ port }, world, token) {
+  const answer = await fetch(`http://127.0.0.1:${port}/introspect`, {
+    method: 'POST',
+    body: new URLSearchParams({ token, client_id: 'bench', client_secret: world.client.secret }),
+  });
+  const text = await answer.text();
+  if (!text.startsWith('{"active":true'))
+    throw new Error(`a live token was answered ${answer.status} ${text}`);
+  return text;
+}
+
+function jobsOf({ seen, fresh }, { gatehouse, limit, naive, oidcProvider }, { durationMs }) {
+  const most = (perSecond) => Math.ceil((perSecond * durationMs) / 1000);
+  const mixed = () => {
+    const news = fresh(Math.ceil(most(MOST_PER_SECOND) / (SEEN_OF_EACH_NEW + 1)));
+    return news.flatMap((request, at) => [
+      request,
+      ...Array.from({ length: SEEN_OF_EACH_NEW }, (_, n) => seen[(at * SEEN_OF_EACH_NEW + n) % seen.length]),
+    ]);
+  };
+  let peerRequests;
+  return {
+    limit: { server: limit, job: () => ({ requests: seen }) },
+    seen: { server: gatehouse, job: () => ({ requests: mixed(), once: true }) },
+    allSeen: { server: gatehouse, job: () => ({ requests: seen }) },
+    cold: { server: gatehouse, job: () => ({ requests: fresh(most(MOST_COLD_PER_SECOND)), once: true }) },
+    naive: { server: naive, job: () => ({ requests: seen }) },
+    oidcProvider: {
+      server: oidcProvider,
+      job: async () => ({ requests: (peerRequests ??= await requestsOfPeer(oidcProvider)) }),
+    },
+  };
+}
+
+async function requestsOfPeer({ port }) {
+  const tokens = await (await fetch(`http://127.0.0.1:${port}/tokens?count=500`)).json();
+  return tokens.map((token) =>
+    introspectText('bench', 'bench-secret', token).replace('/introspect ', '/token/introspection '),
+  );
+}
+
+function pick(jobs, names) {
+  return Object.fromEntries(names.map((name) => [name, jobs[name]]));
+}
+
+/** On the core of the servers, which have nothing to do meanwhile. */
+async function measureSignatures(bytes, seconds) {
+  const file = fileURLToPath(new URL('../signatures.js', import.meta.url));
+  const [program, ...rest] = onCores(String(SERVER_CORE), [
+    process.execPath,
+    file,
+    String(bytes),
+    String(seconds),
+  ]);
+  const runs = [];
+  for (let run = 0; run < 3; run += 1)
+    runs.push(JSON.parse((await promisify(execFile)(program, rest)).stdout));
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((algorithm) => [
+      algorithm,
+      Object.fromEntries(
+        Object.keys(runs[0][algorithm]).map((figure) => [
+          figure,
+          median(runs.map((run) => run[algorithm][figure])),
+        ]),
+      ),
+    ]),
+  );
+}

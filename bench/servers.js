@@ -1,0 +1,83 @@
+// Starts the servers that are compared, each as a process of its own, and waits until it answers.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { onCores, SERVER_CORE } from './machine.js';
+import { SECRET } from './world.js';
+
+const START_MS = 20_000;
+
+/**
+ * @param options.cores where it may run, as taskset writes it; null for everywhere
+ * @param options.environment besides what makes it start
+ * @param options.nodeOptions such as `--cpu-prof`
+ * @returns {Promise<{port, pids, stop}>} `pids`: all of its processes
+ */
+export async function startServer(
+  file,
+  { cores = String(SERVER_CORE), environment = {}, nodeOptions = [] } = {},
+) {
+  const port = await findFreePort();
+  const [program, ...rest] = onCores(cores, [
+    process.execPath,
+    ...nodeOptions,
+    fileURLToPath(new URL(file, import.meta.url)),
+  ]);
+  const child = spawn(program, rest, {
+    env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port), ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = [];
+  child.stdout.on('data', (bytes) => output.push(bytes));
+  child.stderr.on('data', (bytes) => output.push(bytes));
+  const exited = once(child, 'exit');
+  await untilAnswering(port, child, output);
+  return {
+    port,
+    pids: [child.pid],
+    stop: async () => {
+      child.kill('SIGINT');
+      await exited;
+    },
+  };
+}
+
+/** The service itself, as its users start it. */
+export function startGatehouse(world, { environment = {}, ...options } = {}) {
+  return startServer('../dist/main.js', {
+    ...options,
+    environment: {
+      DATABASE_URL: world.url,
+      AUTH_SECRET: SECRET,
+      ISSUER: world.rules.issuer,
+      // Every request tells an address of its own, so that limits per network do not answer in the place of the service.
+      TRUST_PROXY: '127.0.0.1',
+      LOG_LEVEL: 'info',
+      ...environment,
+    },
+  });
+}
+
+async function untilAnswering(port, child, output) {
+  const giveUpAt = performance.now() + START_MS;
+  for (;;) {
+    if (child.exitCode !== null || performance.now() > giveUpAt)
+      throw new Error(`a server did not start:\n${Buffer.concat(output).toString()}`);
+    const answer = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer !== undefined && answer.status !== 503) return;
+    await sleep(50);
+  }
+}
+
+async function findFreePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

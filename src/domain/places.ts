@@ -1,0 +1,95 @@
+/** Who may log in when many want to at once: seats for logins, taken before any work, and among those places to hash. */
+import { AuthError, Reason } from './errors.js';
+
+export interface HashingLoad {
+  running: number;
+  waiting: number;
+  /** Logins that were let in and have not been answered. */
+  admitted: number;
+}
+
+/** A fixed number of places, first come, first served; a place is free again when its work is really done. */
+export function createPlaces(maxConcurrent: number, maxWaitMs: number) {
+  const waiting = new Set<() => void>();
+  let running = 0;
+
+  function enter(): Promise<void> {
+    if (running < maxConcurrent) {
+      running += 1;
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const giveUp = setTimeout(() => {
+        waiting.delete(admit);
+        reject(busy('no place for hashing came free in time'));
+      }, maxWaitMs);
+      function admit(): void {
+        clearTimeout(giveUp);
+        resolve();
+      }
+      waiting.add(admit);
+    });
+  }
+
+  // The place is handed to the next in line without being counted free in between: a newcomer cannot overtake.
+  function leave(): void {
+    const [next] = waiting;
+    if (next === undefined) {
+      running -= 1;
+      return;
+    }
+    waiting.delete(next);
+    next();
+  }
+
+  async function run<Result>(work: () => Promise<Result>): Promise<Result> {
+    await enter();
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
+  return { run, load: () => ({ running, waiting: waiting.size }) };
+}
+
+/**
+ * As many logins as can all be hashed within a quarter of the wait: those that hash now, and those that come after them.
+ * The rest is for what their statements take, and for a machine that is suddenly slower than a moment ago.
+ */
+export function countSeats(maxConcurrent: number, maxWaitMs: number, hashMs: number): number {
+  return maxConcurrent * (1 + Math.floor(maxWaitMs / 4 / hashMs));
+}
+
+/**
+ * Seats that are taken at once or not at all. A network may hold as many as it leaves free: one alone gets half of
+ * them, two get a third each, and so on, so that a flood from a few networks always leaves seats to the others.
+ */
+export function createSeats(count: () => number) {
+  const held = new Map<string, number>();
+  let taken = 0;
+
+  function take(network: string, seats: 1 | -1): void {
+    taken += seats;
+    const left = (held.get(network) ?? 0) + seats;
+    if (left === 0) held.delete(network);
+    else held.set(network, left);
+  }
+
+  async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+    if ((held.get(network) ?? 0) >= count() - taken) throw busy('more logins than can be hashed in time');
+    take(network, 1);
+    try {
+      return await work();
+    } finally {
+      take(network, -1);
+    }
+  }
+
+  return { admit, taken: () => taken };
+}
+
+function busy(why: string): AuthError {
+  return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });
+}

@@ -1,0 +1,149 @@
+/** One replica of the service: database connections, domain and HTTP server, started in order and stopped in reverse. */
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import type { Logger } from 'pino';
+
+import { buildApp } from './app.js';
+import type { Config } from './config.js';
+import { DatabaseUnavailable, openDatabase } from './database/prisma.js';
+import { createGatehouse } from './domain/gatehouse.js';
+import { startHousekeeping } from './domain/housekeeping.js';
+import { createPasswordHasher } from './domain/passwords.js';
+import { createTokenCodec } from './http/jwt.js';
+
+/** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
+const LEAVING_MS = 1000;
+
+/** As many as liveness has statements under way. */
+const READER_CONNECTIONS = 4;
+
+/** Below the 2.5 s in which every answer comes, together with the statements before and after. */
+const HASHING_WAIT_MS = 1000;
+
+/** libuv has four threads for each process, which DNS and files need too. */
+const MOST_HASHES_AT_ONCE = 3;
+
+/** How long a database that has been migrated a moment ago, but now answers too late, is asked again. */
+const START_PATIENCE_MS = 15_000;
+
+export const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** What exists once, however many processes serve from it. Plain data, which survives the way from one to another. */
+export interface Ground {
+  config: Readonly<Config>;
+  databaseUrl: string;
+  secrets: [string, ...string[]];
+}
+
+/** What answers requests: a replica in this process, or several in processes of their own. */
+export interface Service {
+  /** Resolves to the addresses, once requests are answered there. */
+  serve: (ground: Ground) => Promise<string[]>;
+  /** Finishes what is under way and lets go of everything, whatever has come of `serve`. */
+  leave: (signal: Signal) => Promise<void>;
+}
+
+export type Stop = () => Promise<void>;
+
+export function createReplica(logger: Logger): Service {
+  tuneHeap();
+  const stops: Stop[] = [];
+  let isLeaving = false;
+  return {
+    serve: (ground) => start(ground, logger, () => isLeaving, stops),
+    leave: async (signal) => {
+      isLeaving = true;
+      if (signal === 'SIGTERM') await sleep(LEAVING_MS);
+      await stopAll(stops, logger);
+    },
+  };
+}
+
+/**
+ * V8 notices that many objects of a request outlive a collection, since every request waits for the database, and places
+ * their like among the old ones from then on. There they keep whole requests that are long over until the next full
+ * collection: a quarter of all CPU time went into that (bench/README.md).
+ */
+function tuneHeap(): void {
+  setFlagsFromString('--no-allocation-site-pretenuring');
+}
+
+/** In the reverse order of the start; one that fails keeps none of the others running. */
+export async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
+  for (const stop of stops.reverse()) {
+    await stop().catch((error: unknown) => logger.error({ err: error }, 'did not stop cleanly'));
+  }
+}
+
+/** Starts what a replica is made of, one after the other, and notes in `stops` how each is stopped. */
+async function start(
+  { config, databaseUrl, secrets }: Ground,
+  logger: Logger,
+  isLeaving: () => boolean,
+  stops: Stop[],
+): Promise<string[]> {
+  const database = openDatabase(databaseUrl);
+  const reader = openDatabase(databaseUrl, { connections: READER_CONNECTIONS, readsOnly: true });
+  stops.push(() => database.close());
+  stops.push(() => reader.close());
+  const options = {
+    database,
+    reader,
+    hasher: createPasswordHasher({
+      maxConcurrent: hashesAtOnce(config.workers),
+      maxWaitMs: HASHING_WAIT_MS,
+    }),
+    createCodec: createTokenCodec,
+    rules: config,
+    jwtAlgorithm: config.jwtAlgorithm,
+    secrets,
+  };
+  const gatehouse = await patiently(() => createGatehouse(options));
+  stops.push(
+    startHousekeeping(
+      database,
+      (gone) => logger.debug(gone, 'pruned'),
+      (error) => logger.warn({ err: error }, 'pruning failed, will be tried again'),
+    ),
+  );
+  const app = await buildApp({ gatehouse, config, logger, isLeaving });
+  stops.push(() => app.close());
+  return await listen(app, config, logger);
+}
+
+/** Every process has threads of its own, but all share the CPUs, of which one is left to all else. */
+function hashesAtOnce(workers: number): number {
+  return Math.max(1, Math.min(MOST_HASHES_AT_ONCE, Math.floor((availableParallelism() - 1) / workers)));
+}
+
+/** Several replicas that start on a busy machine may find the deadline of a statement short; nobody waits for us yet. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + START_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || performance.now() > deadline) throw error;
+    }
+    await sleep(200);
+  }
+}
+
+/** Fastify logs each address by itself, in each process; said once for all of them, it is for others to say. */
+async function listen(
+  app: Awaited<ReturnType<typeof buildApp>>,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+  logger: Logger,
+): Promise<string[]> {
+  const addresses: string[] = [];
+  const { level } = logger;
+  logger.level = 'silent';
+  try {
+    await app.listen({ host, port, listenTextResolver: (address) => String(addresses.push(address)) });
+  } finally {
+    logger.level = level;
+  }
+  return addresses;
+}
