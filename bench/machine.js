@@ -1,6 +1,8 @@
 // The machine beneath a measurement: which core runs what, what a process has used of it, and what it is.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
+import { promisify } from 'node:util';
 import pidusage from 'pidusage';
 
 /** Servers under test on the first core; the load generator, PostgreSQL and everything else on the second. */
@@ -36,6 +38,48 @@ export async function usageOf(pids) {
     cpuUs: 1000 * all.reduce((sum, { ctime }) => sum + ctime, 0),
     residentBytes: all.reduce((sum, { memory }) => sum + memory, 0),
   };
+}
+
+/** The processes that this one has started and that still run. */
+export async function childrenOf(pid) {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
+  const all = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return all.filter(([, parent]) => parent === pid).map(([child]) => child);
+}
+
+/** The process that has started all others of a PostgreSQL on this machine; null where there is no /proc to ask about it. */
+export async function findPostmaster(pool) {
+  if (process.platform !== 'linux') return null;
+  const { rows } = await pool.query('SELECT pg_backend_pid() AS pid');
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'ppid=', '-p', String(rows[0].pid)]);
+  return Number(stdout);
+}
+
+/**
+ * CPU time in microseconds that a PostgreSQL has used, those of its processes that have ended included; by the kernel's
+ * ticks of 10 ms. NaN where its first process is not known.
+ */
+export async function cpuUsOfPostgres(postmaster) {
+  if (postmaster === null) return NaN;
+  const [own, ended] = await ticksOf(postmaster);
+  const living = await Promise.all(
+    (await childrenOf(postmaster)).map((pid) => ticksOf(pid).catch(() => [0])),
+  );
+  return 10_000 * living.reduce((sum, [ticks]) => sum + ticks, own + ended);
+}
+
+/** [its own, those of its children that have ended] (proc(5): utime, stime, cutime, cstime). */
+async function ticksOf(pid) {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+  // The second field is a name in parentheses that may hold anything.
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  return [fields[11] + fields[12], fields[13] + fields[14]];
 }
 
 export function describeMachine() {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { onCores, SERVER_CORE } from './machine.js';
+import { childrenOf, findPostmaster, onCores, SERVER_CORE } from './machine.js';
 import { SECRET } from './world.js';
 
 const START_MS = 20_000;
@@ -14,11 +14,12 @@ const START_MS = 20_000;
  * @param options.cores where it may run, as taskset writes it; null for everywhere
  * @param options.environment besides what makes it start
  * @param options.nodeOptions such as `--cpu-prof`
- * @returns {Promise<{port, pids, stop}>} `pids`: all of its processes
+ * @param options.pollMs how often it is asked whether it is ready
+ * @returns {Promise<{port, pids, readyAfterMs, stop}>} `pids`: all of its processes, workers included
  */
 export async function startServer(
   file,
-  { cores = String(SERVER_CORE), environment = {}, nodeOptions = [] } = {},
+  { cores = String(SERVER_CORE), environment = {}, nodeOptions = [], pollMs = 50 } = {},
 ) {
   const port = await findFreePort();
   const [program, ...rest] = onCores(cores, [
@@ -26,6 +27,7 @@ export async function startServer(
     ...nodeOptions,
     fileURLToPath(new URL(file, import.meta.url)),
   ]);
+  const spawnedAt = performance.now();
   const child = spawn(program, rest, {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -34,10 +36,12 @@ export async function startServer(
   child.stdout.on('data', (bytes) => output.push(bytes));
   child.stderr.on('data', (bytes) => output.push(bytes));
   const exited = once(child, 'exit');
-  await untilAnswering(port, child, output);
+  await untilAnswering(port, child, output, pollMs);
+  const readyAfterMs = performance.now() - spawnedAt;
   return {
     port,
-    pids: [child.pid],
+    pids: [child.pid, ...(await workersOf(child, Number(environment.WORKERS ?? 1)))],
+    readyAfterMs,
     stop: async () => {
       child.kill('SIGINT');
       await exited;
@@ -45,9 +49,9 @@ export async function startServer(
   };
 }
 
-/** The service itself, as its users start it. */
-export function startGatehouse(world, { environment = {}, ...options } = {}) {
-  return startServer('../dist/main.js', {
+/** The service itself, as its users start it; it also names the first process of its PostgreSQL. */
+export async function startGatehouse(world, { environment = {}, ...options } = {}) {
+  const server = await startServer('../dist/main.js', {
     ...options,
     environment: {
       DATABASE_URL: world.url,
@@ -59,9 +63,22 @@ export function startGatehouse(world, { environment = {}, ...options } = {}) {
       ...environment,
     },
   });
+  return { ...server, postgresPid: await findPostmaster(world.pool) };
 }
 
-async function untilAnswering(port, child, output) {
+/** The first worker that is ready answers for all of them: waits until there are as many as there should be. */
+async function workersOf(child, count) {
+  if (count === 1) return [];
+  const giveUpAt = performance.now() + START_MS;
+  for (;;) {
+    const workers = await childrenOf(child.pid);
+    if (workers.length === count) return workers;
+    if (performance.now() > giveUpAt) throw new Error(`${workers.length} of ${count} workers started`);
+    await sleep(50);
+  }
+}
+
+async function untilAnswering(port, child, output, pollMs) {
   const giveUpAt = performance.now() + START_MS;
   for (;;) {
     if (child.exitCode !== null || performance.now() > giveUpAt)
@@ -69,7 +86,7 @@ async function untilAnswering(port, child, output) {
     const answer = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer !== undefined && answer.status !== 503) return;
-    await sleep(50);
+    await sleep(pollMs);
   }
 }
 

@@ -74,6 +74,7 @@ export async function buildApp({
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.decorateRequest('carriesToken', false);
+  app.decorateRequest('reason', undefined);
   for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
   installErrors(app);
   takeJson(app);

@@ -15,7 +15,7 @@ import { createTokenCodec } from './http/jwt.js';
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
 const LEAVING_MS = 1000;
 
-/** As many as liveness has statements under way. */
+/** Two for the statements that liveness has under way, and two for keys and clients beside them. */
 const READER_CONNECTIONS = 4;
 
 /** Below the 2.5 s in which every answer comes, together with the statements before and after. */

@@ -70,6 +70,7 @@ export function openDatabase(
   });
   // A connection that breaks while idle leaves the pool by itself; the next query learns what the matter is.
   pool.on('error', () => undefined);
+  const texts = new WeakMap<TemplateStringsArray, string>();
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { onConnectionError: () => undefined }),
     errorFormat: 'minimal',
@@ -81,7 +82,9 @@ export function openDatabase(
     prepared:
       (name) =>
       async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-        const numbered = text.reduce((sql, part, place) => `${sql}$${place}${part}`);
+        let numbered = texts.get(text);
+        if (numbered === undefined)
+          texts.set(text, (numbered = text.reduce((sql, part, place) => `${sql}$${place}${part}`)));
         const { rows } = await withinDeadline(deadlineMs, pool.query({ name, text: numbered, values }));
         return rows as Row[];
       },

@@ -45,7 +45,7 @@ export async function takePoints(
   const now = Date.now();
   // Settles guesses at once: each adds its point when its turn at the row has come, and is told the sum, so that no two
   // of them get the same last point. All lock in the order of keys, so none waits in a circle.
-  const rows = await database.query<Taken & { isTaken: boolean; isFull: boolean }>`
+  const rows = await database.prepared('take_points')<Taken & { isTaken: boolean; isFull: boolean }>`
     WITH budgets AS MATERIALIZED (
       SELECT key, most, ends FROM unnest(
         ${budgets.map(({ key }) => key)}::text[],
@@ -92,7 +92,7 @@ export async function giveBack(
 ): Promise<void> {
   // Settles logins that give back to the same rows: all of them lock in the order of keys and take a slot last, so none
   // waits in a circle. Two at once may choose one slot: then one network is remembered, and the other at its next login.
-  await database.query`
+  await database.prepared('give_back')`
     WITH held AS MATERIALIZED (
       SELECT key, points FROM login_attempts
       JOIN unnest(

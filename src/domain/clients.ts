@@ -12,10 +12,10 @@ export interface Client {
   permissions: Permission[];
 }
 
-/** What a client sends to say who it is (RFC 6749 section 2.3.1), already decoded. */
+/** What a client sends to say who it is (RFC 6749 section 2.3.1), already decoded; never changed once it is made. */
 export interface ClientCredentials {
-  id: string;
-  secret: string;
+  readonly id: string;
+  readonly secret: string;
 }
 
 /** The clients of one version, in memory. */
@@ -60,12 +60,21 @@ export async function loadClients(database: Database): Promise<ClientList> {
       id === null ? [] : [[id, { secretHash, permissions }]],
     ),
   );
+  // What was right stays right as long as this list is in force, which each request's statement confirms.
+  const proved = new WeakMap<ClientCredentials, Client>();
+
+  function check({ id, secret }: ClientCredentials): Client | null {
+    const client = known.get(id);
+    const matches = timingSafeEqual(hashSecret(secret), client?.secretHash ?? NOBODY);
+    return client !== undefined && matches ? { id, permissions: client.permissions } : null;
+  }
+
   return {
     version: first.version,
-    authenticate: ({ id, secret }) => {
-      const client = known.get(id);
-      const matches = timingSafeEqual(hashSecret(secret), client?.secretHash ?? NOBODY);
-      return client !== undefined && matches ? { id, permissions: client.permissions } : null;
+    authenticate: (credentials) => {
+      const client = proved.get(credentials) ?? check(credentials);
+      if (client !== null) proved.set(credentials, client);
+      return client;
     },
   };
 }

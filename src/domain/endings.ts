@@ -33,7 +33,7 @@ export async function endSession(
 ): Promise<{ isKnown: boolean; seen: Versions }> {
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
   // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
-  const rows = await database.query<Versions & { isKnown: boolean }>`
+  const rows = await database.prepared('end_session')<Versions & { isKnown: boolean }>`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), ended AS (

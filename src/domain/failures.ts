@@ -25,7 +25,8 @@ export function describeFailure(error: unknown, depth = DEPTH): Failure {
   if (!(error instanceof Error)) return { type: error === null ? 'null' : typeof error };
   const code = codeOf(error);
   const message = findOwnWords(error);
-  const stack = placesIn(error);
+  // A reason is found by its words, and may be needed a thousand times a second.
+  const stack = error instanceof Reason ? '' : placesIn(error);
   return {
     type: nameOf(error),
     ...(code === undefined ? {} : { code }),

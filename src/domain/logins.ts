@@ -23,6 +23,12 @@ export interface TokenPair {
 
 export interface Logins {
   /**
+   * Whether a login from this address would be let in now, before it has been read.
+   *
+   * @throws {AuthError} temporarily_unavailable
+   */
+  assertFree: (ip: string) => void;
+  /**
    * @throws {AuthError} too_many_requests, invalid_credentials, temporarily_unavailable
    * @throws {DatabaseUnavailable}
    */
@@ -130,6 +136,8 @@ export function createLogins(options: {
   }
 
   return {
+    assertFree: (ip) => hasher.assertFree(networkOf(ip)),
+
     login: (credentials, device) => hasher.admit(networkOf(device.ip), () => logIn(credentials, device)),
 
     refresh: async (refreshToken) => {

@@ -42,6 +42,8 @@ export interface PasswordHasher {
    * @throws {AuthError} temporarily_unavailable: too many are in already
    */
   admit: <Result>(network: string, work: () => Promise<Result>) => Promise<Result>;
+  /** Refuses as `admit` would, and takes nothing: for those who can turn a login away before they have read it. */
+  assertFree: (network: string) => void;
   /** A new PHC string, of the current parameters and a random salt. */
   hash: (password: string) => Promise<string>;
   /** Whether the password is the one behind a stored PHC string, by that string's own parameters. */
@@ -101,6 +103,7 @@ export function createPasswordHasher({
 
   return {
     admit: seats.admit,
+    assertFree: seats.assertFree,
     hash: (password) => places.run(() => argon2.hash(preparePassword(password), options)),
     verify: verifyAgainst,
     burn: async (password) => {

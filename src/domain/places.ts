@@ -77,8 +77,12 @@ export function createSeats(count: () => number) {
     else held.set(network, left);
   }
 
-  async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+  function assertFree(network: string): void {
     if ((held.get(network) ?? 0) >= count() - taken) throw busy('more logins than can be hashed in time');
+  }
+
+  async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+    assertFree(network);
     take(network, 1);
     try {
       return await work();
@@ -87,7 +91,7 @@ export function createSeats(count: () => number) {
     }
   }
 
-  return { admit, taken: () => taken };
+  return { admit, assertFree, taken: () => taken };
 }
 
 function busy(why: string): AuthError {

@@ -28,7 +28,7 @@ export interface ListedRevocation {
 /** Ends an access token with all that it was and will be reissued as; its session lives on. */
 export async function revokeToken(database: Database, claims: AccessClaims, actor: string): Promise<void> {
   // Settles two revocations of one lineage: the second waits for the first one's commit and then has nothing to do.
-  await database.query`
+  await database.prepared('revoke_token')`
     INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
     VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, 'revoked', ${actor},
             clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + interval '6 minutes')

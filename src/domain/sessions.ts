@@ -41,7 +41,7 @@ export async function openSession(
   // an epoch in the statement that ends the sessions. Either this insert sees the raised one and inserts nothing,
   // or it stores the old one, which no liveness statement will ever find equal.
   // The id is a UUIDv7 by the primary's clock, built by hand since PostgreSQL makes its own only from 18 on.
-  const [row] = await database.query<SessionRow>`
+  const [row] = await database.prepared('open_session')<SessionRow>`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), opened AS (
@@ -90,7 +90,7 @@ export async function rotateSession(
   // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set.
   // `sessions.epoch >=` rather than `=`: while this waits, logout-all may stamp the session that it keeps with
   // an epoch later than the one in our snapshot. No session is ever stamped with an epoch that is not in force.
-  const rows = await database.query<
+  const rows = await database.prepared('rotate_session')<
     Versions & { [K in keyof Session]: Session[K] | null } & { ended: boolean }
   >`
     WITH clock AS MATERIALIZED (

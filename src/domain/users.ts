@@ -33,7 +33,7 @@ export async function authenticate(
   typedUsername: string,
   password: string,
 ): Promise<{ id: string; epoch: number }> {
-  const [user] = await database.query<{
+  const [user] = await database.prepared('find_user')<{
     id: string;
     passwordHash: string;
     epoch: number;

@@ -3,10 +3,14 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { DatabaseUnavailable } from '../database/prisma.js';
-import { AuthError, type AuthErrorCode } from '../domain/errors.js';
+import { AuthError, Reason, type AuthErrorCode } from '../domain/errors.js';
 import { REFRESHED_TOKEN_HEADER } from './reissue.js';
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why it cannot be served now, in constant words for the log. */
+    reason: string | undefined;
+  }
   interface FastifyContextConfig {
     /** How errors are written: problem details (RFC 9457) unless told otherwise. */
     errors?: 'oauth';
@@ -130,10 +134,8 @@ export function toAuthError(error: unknown): AuthError {
 export function sendError(error: AuthError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, title, detail } = MEANINGS[error.code];
   if (status >= 500) {
-    request.log[status === 500 ? 'error' : 'warn'](
-      { reqId: request.id, err: error.cause ?? error },
-      error.code,
-    );
+    if (error.cause instanceof Reason) request.reason = error.cause.message;
+    else logFailure(error, request);
     // The door may have put it there before the answer failed.
     reply.removeHeader(REFRESHED_TOKEN_HEADER);
   }
@@ -155,6 +157,12 @@ export function sendError(error: AuthError, request: FastifyRequest, reply: Fast
     error: error.code,
     ...(error.issues === undefined ? {} : { errors: error.issues }),
   });
+}
+
+/** A line besides the request's own, which has room for a reason but not for a failure. */
+function logFailure(error: AuthError, { id, log }: FastifyRequest): void {
+  const level = error.code === 'server_error' ? 'error' : 'warn';
+  log[level]({ reqId: id, err: error.cause ?? error }, error.code);
 }
 
 /** RFC 6749 section 5.2 has one member for what problem details say in two, and admits neither quotes nor other alphabets. */

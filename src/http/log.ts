@@ -86,7 +86,7 @@ function isRoutine({ routeOptions: { url = '' } }: FastifyRequest, { statusCode 
 export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
   const { log, method, routeOptions } = request;
   const { url = 'unknown' } = routeOptions;
-  log[isRoutine(request, reply) ? 'debug' : 'info'](
+  log[levelOf(request, reply)](
     // Of `ip` only an address: a trusted proxy may hand on anything that was sent as X-Forwarded-For.
     {
       reqId: request.id,
@@ -95,7 +95,13 @@ export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       ip: addressOf(request),
+      ...(request.reason === undefined ? {} : { reason: request.reason }),
     },
     'answered',
   );
+}
+
+function levelOf(request: FastifyRequest, reply: FastifyReply): 'debug' | 'info' | 'warn' {
+  if (request.reason !== undefined) return 'warn';
+  return isRoutine(request, reply) ? 'debug' : 'info';
 }

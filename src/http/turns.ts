@@ -84,7 +84,7 @@ export function createTurns({ lingerMs }: { lingerMs: number }): Turns {
         return;
       }
       line.latest = request;
-      response.once('close', () => next(line));
+      response.on('close', () => next(line));
       queue(line, { response, run: () => handler(request, response) });
     },
 

@@ -18,7 +18,7 @@ import { logOut, openTwins, type Twins } from '../support/twins.js';
 
 /** The most questions in a statement, and statements under way: what the code chooses is written down here once more. */
 const MAX_QUESTIONS = 512;
-const MAX_STATEMENTS = 4;
+const MAX_STATEMENTS = 2;
 
 let twins: Twins;
 let real: Database;

@@ -11,6 +11,12 @@ import { describe } from '../openapi.js';
 const USER_AGENT_CHARACTERS = 512;
 
 export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
+  app.addHook('onRequest', (request, _reply, next) => {
+    // In a storm of logins, most are turned away here: it is what keeps the storm away from everybody else.
+    gatehouse.logins.assertFree(addressOf(request));
+    next();
+  });
+
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
     const device = {
       ip: addressOf(request),

@@ -1,0 +1,161 @@
+// What was measured, as Markdown tables: the figures to reach, and every endpoint beside its limit. Pure.
+import { figuresOf } from './figures.js';
+import { count, number, over } from './numbers.js';
+
+/** What stands beside what: [title, [[name, figures]…]], the first of each being what the others are held against. */
+const CONTESTS = [
+  [
+    'introspect',
+    '/introspect, seen before',
+    ({ seen }) => [
+      ['limit', seen.limit],
+      ['Gatehouse, 95 % seen', seen.seen],
+      ['Gatehouse, all seen', seen.allSeen],
+      ['naive', seen.naive],
+      ['oidc-provider', seen.oidcProvider],
+    ],
+  ],
+  [
+    'introspect',
+    '/introspect, never seen',
+    ({ cold }) => [
+      ['limit', cold.limit],
+      ['Gatehouse', cold.cold],
+    ],
+  ],
+  [
+    'introspect',
+    '/introspect, one at a time',
+    ({ alone }) => [
+      ['limit', alone.limit],
+      ['Gatehouse', alone.allSeen],
+    ],
+  ],
+  [
+    'endpoints',
+    '/session',
+    ({ session }) => [
+      ['limit', session.limit],
+      ['Gatehouse', session.gatehouse],
+    ],
+  ],
+  [
+    'endpoints',
+    '/refresh',
+    ({ refresh }) => [
+      ['one UPDATE', refresh.limit],
+      ['Gatehouse', refresh.gatehouse],
+    ],
+  ],
+  [
+    'endpoints',
+    '/logout',
+    ({ logout }) => [
+      ['one UPDATE', logout.limit],
+      ['Gatehouse', logout.gatehouse],
+    ],
+  ],
+  [
+    'login',
+    '/login',
+    ({ argon2, login }) => [
+      ['argon2 alone', argon2],
+      ['Gatehouse', login],
+    ],
+  ],
+  [
+    'workers',
+    '/introspect, load on the same cores',
+    ({ one, two }) => [
+      ['one process', one],
+      ['two processes', two],
+    ],
+  ],
+];
+
+/** Everything that was measured, in Markdown. */
+export function reportText(results) {
+  const figures = figuresOf(results);
+  const endpoints = endpointsOf(results);
+  const parts = [describe(results)];
+  if (results.quick)
+    parts.push(
+      '**A quick run**: smaller and shorter than what the targets are about, and no evidence for them.',
+    );
+  if (figures.length > 0) {
+    const rows = figures.map(({ what, measured, wanted, isReached }) => [
+      what,
+      measured,
+      wanted,
+      isReached === null ? '' : isReached ? 'yes' : '**no**',
+    ]);
+    parts.push(tableText(['Figure', 'Measured >', 'Wanted >', 'Reached'], rows));
+  }
+  if (endpoints.length > 0) {
+    parts.push(
+      'Of the server processes; a ratio is to the first line of the same endpoint. `PG` is the CPU of PostgreSQL.',
+      tableText(
+        [
+          'Endpoint',
+          'Server',
+          'Requests/s >',
+          '× >',
+          'p50 ms >',
+          'p99 ms >',
+          'CPU µs >',
+          '× >',
+          'PG µs >',
+          'MB >',
+          'Errors >',
+        ],
+        endpoints,
+      ),
+    );
+  }
+  for (const [name, message] of Object.entries(results.errors)) parts.push(`\`${name}\` failed: ${message}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function endpointsOf({ scenarios }) {
+  return CONTESTS.filter(([of]) => scenarios[of] !== undefined).flatMap(([of, endpoint, list]) => {
+    const servers = list(scenarios[of]);
+    const [, first] = servers[0];
+    return servers.map(([name, figures], at) => [
+      at === 0 ? endpoint : '',
+      name,
+      count(figures.requestsPerSecond),
+      at === 0 ? '' : number(over(figures, first, 'requestsPerSecond')),
+      number(figures.p50),
+      number(figures.p99),
+      number(figures.cpuUs),
+      at === 0 ? '' : number(over(figures, first, 'cpuUs')),
+      number(figures.postgresCpuUs),
+      number(figures.residentMb),
+      String(figures.errors),
+    ]);
+  });
+}
+
+function describe({ takenAt, machine, versions }) {
+  const parts = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const pinned = machine.pinned
+    ? 'servers on one core, load and PostgreSQL on another'
+    : 'not pinned to cores';
+  return [
+    `${takenAt.slice(0, 10)}, ${machine.cpu}, ${machine.memoryGib} GiB, ${machine.system}; ${pinned}.`,
+    `${parts.join(', ')}.`,
+  ].join('\n');
+}
+
+/** A table as Prettier would write it; a header that ends in ` >` is of a column of numbers. */
+function tableText(headers, rows) {
+  const isRight = headers.map((header) => header.endsWith(' >'));
+  const names = headers.map((header) => header.replace(/ >$/, ''));
+  const widths = names.map((name, at) =>
+    Math.max(3, ...[name, ...rows.map((row) => row[at])].map(({ length }) => length)),
+  );
+  const line = (cells) =>
+    `| ${cells.map((cell, at) => (isRight[at] ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join(' | ')} |`;
+  const rule = widths.map((width, at) => (isRight[at] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)));
+  return [line(names), line(rule), ...rows.map(line)].join('\n');
+}
