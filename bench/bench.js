@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { chartText } from './chart.js';
 import { describeMachine, leaveServerCore } from './machine.js';
 import { reportText } from './report.js';
+import { enterRunDirectory } from './run-directory.js';
 import { endpoints } from './scenarios/endpoints.js';
 import { introspect } from './scenarios/introspect.js';
 import { login } from './scenarios/login.js';
@@ -45,6 +46,7 @@ else await (options.report === true ? showResults(await readResults()) : measure
 
 async function measureAll() {
   leaveServerCore();
+  enterRunDirectory();
   const known = options.only === undefined ? null : await readResults();
   const results = {
     ...(await describeRun()),

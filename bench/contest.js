@@ -1,5 +1,5 @@
 // Measures several servers in one run: in turns, several rounds, and the median of each figure.
-import { usageOf } from './machine.js';
+import { cpuUsOfPostgres, usageOf } from './machine.js';
 import { putLoad } from './load.js';
 
 /**
@@ -22,10 +22,12 @@ export async function compare(contestants, { rounds, durationMs, connections }) 
 }
 
 /** One load on one server. */
-export async function measure({ port, pids }, job) {
+export async function measure({ port, pids, postgresPid = null }, job) {
   const before = await usageOf(pids);
+  const postgresBefore = await cpuUsOfPostgres(postgresPid);
   const { tookMs, failed, dropped, answers } = await putLoad({ port, ...job });
   const after = await usageOf(pids);
+  const postgresAfter = await cpuUsOfPostgres(postgresPid);
   const good = answers[job.status ?? 200] ?? { count: 0, p50: NaN, p99: NaN, max: NaN };
   const count = Object.values(answers).reduce((sum, each) => sum + each.count, 0);
   return {
@@ -34,6 +36,7 @@ export async function measure({ port, pids }, job) {
     p99: good.p99,
     max: good.max,
     cpuUs: (after.cpuUs - before.cpuUs) / count,
+    postgresCpuUs: (postgresAfter - postgresBefore) / count,
     residentMb: after.residentBytes / 2 ** 20,
     errors: count - good.count + failed + dropped,
   };

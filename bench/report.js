@@ -1,5 +1,5 @@
 // What was measured, as Markdown tables: the figures to reach, and every endpoint beside its limit. Pure.
-import { figuresOf } from './figures.js';
+import { figuresOf, readFrom } from './figures.js';
 import { count, number, over } from './numbers.js';
 
 /** What stands beside what: [title, [[name, figures]…]], the first of each being what the others are held against. */
@@ -117,9 +117,9 @@ export function reportText(results) {
 }
 
 function endpointsOf({ scenarios }) {
-  return CONTESTS.filter(([of]) => scenarios[of] !== undefined).flatMap(([of, endpoint, list]) => {
-    const servers = list(scenarios[of]);
-    const [, first] = servers[0];
+  return CONTESTS.flatMap(([of, endpoint, list]) => {
+    const servers = readFrom(scenarios[of], list).filter(([, figures]) => figures !== undefined);
+    const first = servers[0]?.[1];
     return servers.map(([name, figures], at) => [
       at === 0 ? endpoint : '',
       name,

@@ -95,7 +95,8 @@ export async function addSessions(
       `WITH owners AS (SELECT array_agg(id) AS ids FROM (SELECT id FROM users ORDER BY id LIMIT 100000) AS found)
        INSERT INTO ${into} (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
        SELECT ${uuidAt('$1::float8 + n * $2::float8')}, ids[1 + n % cardinality(ids)], 0,
-              opened, opened, now() + interval '14 days', opened + make_interval(days => $5::int), '203.0.113.7',
+              opened, opened, date_trunc('second', now()) + interval '14 days',
+              date_trunc('second', opened) + make_interval(days => $5::int), '203.0.113.7',
               'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
        FROM owners, generate_series($3::int, $4::int) AS n,
             LATERAL (SELECT date_trunc('milliseconds', to_timestamp(($1::float8 + n * $2::float8) / 1000)) AS opened) AS at`,

@@ -134,6 +134,9 @@ function findContradictions(values: Environment, problems: Problems): void {
       'AUTH_SECRET_PREVIOUS equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS away',
     );
   }
+  // The embedded PostgreSQL takes 100 connections, of which each worker opens 14.
+  if (values.WORKERS > 6 && DATABASE_URL === undefined && isSound('DATABASE_URL'))
+    problems.set('WORKERS', 'WORKERS must be at most 6 without DATABASE_URL: set it, or fewer');
   // A resource server that forgets `typ` would take a refresh token for an access token.
   if (
     values.AUDIENCE === (values.ISSUER ?? `http://localhost:${values.PORT}`) &&

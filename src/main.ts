@@ -1,6 +1,6 @@
 /** Starts the service: environment, ground, replicas; and stops it in the reverse order. */
 import { once } from 'node:events';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 
 import { readConfig, type Config } from './config.js';
 import { enterEmbedded } from './database/embedded.js';
@@ -9,7 +9,7 @@ import { openDatabase } from './database/prisma.js';
 import { createDemo } from './demo.js';
 import { createPasswordHasher } from './domain/passwords.js';
 import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './environment.js';
-import { loggerOptions } from './http/log.js';
+import { createLogger } from './http/log.js';
 import { createReplica, SIGNALS, stopAll, type Ground, type Signal, type Stop } from './replica.js';
 import { startWorkers } from './workers.js';
 
@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const told = nextSignal();
   loadDotEnv();
   const config = readConfig(process.env);
-  const logger = pino(loggerOptions(config.logLevel, config.workers));
+  const logger = createLogger(config.logLevel, config.workers);
   for (const warning of config.warnings) logger.warn(warning);
   const service = config.workers === 1 ? createReplica(logger) : startWorkers(config.workers, logger, told);
   let signal: Signal = 'SIGINT';
@@ -52,9 +52,11 @@ type Demo = Awaited<ReturnType<typeof createDemo>>;
 
 async function makeDemo({ config, databaseUrl }: Ground): Promise<Demo> {
   const database = openDatabase(databaseUrl, { connections: 1 });
+  const hasher = createPasswordHasher();
   try {
-    return await createDemo(database, createPasswordHasher(), config);
+    return await createDemo(database, hasher, config);
   } finally {
+    await hasher.close();
     await database.close();
   }
 }

@@ -1,9 +1,8 @@
 /** One of several processes that serve: a replica that takes its orders from the process that started it. */
 import { on } from 'node:events';
-import pino from 'pino';
 
 import { explainCrashes, explainFailure } from './environment.js';
-import { loggerOptions } from './http/log.js';
+import { createLogger } from './http/log.js';
 import { createReplica, SIGNALS, type Ground, type Signal } from './replica.js';
 import type { Report } from './workers.js';
 
@@ -16,7 +15,7 @@ async function work(): Promise<void> {
   report({ isListening: true });
   const ground = await next<Ground>(orders);
   const { logLevel, workers } = ground.config;
-  const replica = createReplica(pino(loggerOptions(logLevel, workers)));
+  const replica = createReplica(createLogger(logLevel, workers));
   let signal: Signal = 'SIGINT';
   try {
     report({ addresses: await replica.serve(ground) });

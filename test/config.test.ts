@@ -89,7 +89,7 @@ describe('takes', () => {
     ['HOST', '::', { host: '::' }],
     ['PORT', '1', { port: 1, issuer: 'http://localhost:1' }],
     ['WORKERS', '1', { workers: 1 }],
-    ['WORKERS', '64', { workers: 64 }],
+    ['WORKERS', '6', { workers: 6 }],
     ['PORT', '65535', { port: 65_535, issuer: 'http://localhost:65535' }],
     ['ISSUER', 'https://login.example.com', { issuer: 'https://login.example.com', warnings: [] }],
     ['ISSUER', 'https://example.com:8443/auth/v1', { issuer: 'https://example.com:8443/auth/v1' }],

@@ -41,8 +41,8 @@ const SAMPLE_MS = 1000;
  * median of a minute; cores: how much of its one core the server used.
  */
 export async function memory({ quick, log }) {
-  const durationMs = quick ? 20_000 : 600_000;
-  const stretchMs = quick ? 4000 : STRETCH_MS;
+  const durationMs = quick ? 10_000 : 600_000;
+  const stretchMs = quick ? 2500 : STRETCH_MS;
   const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
   try {
     const clients = [];

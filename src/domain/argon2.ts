@@ -1,13 +1,15 @@
-/** argon2 on threads that give way to all other work, so that answers about tokens do not wait for cores that hash. */
+/** argon2 in processes that give way to all other work, so that answers about tokens do not wait for cores that hash. */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
 import type { Options } from '@node-rs/argon2';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;
   verify: (phc: string, password: string) => Promise<boolean>;
-  /** How long one takes, from what those before took: milliseconds on a thread of its own, without any wait for us. */
+  /** Ends the processes, with whatever they are doing. */
+  close: () => Promise<void>;
+  /** How long one takes, from what those before took: milliseconds in a process of its own, without any wait for us. */
   hashMs: () => number;
 }
 
@@ -19,24 +21,46 @@ const WEIGHT = 1 / 8;
 const ACCIDENT = 2;
 
 /**
- * Less than a tenth of the share of others where they want the core too, and all of it where nobody else does. Linux
- * knows a niceness of each thread; elsewhere it is the process's, and stays as it is.
+ * How they give way on Linux. `idle` runs when nobody else wants the core, and is off
+ * it at once when somebody does: with a mere niceness every answer waits for the end of a time slice, several times over.
+ * But where others want all cores all the time it gets nothing, and nobody could log in: then `nice`, a tenth of a share.
  */
+type Manner = 'idle' | 'nice';
 const NICENESS = 10;
 
-/** As text, since it must be found beside the compiled files and beside their sources, which Node does not run. */
-const THREAD = `
-  const { parentPort, workerData } = require('node:worker_threads');
-  if (process.platform === 'linux') require('node:os').setPriority(workerData.niceness);
-  const { hashSync, verifySync } = require(workerData.library);
+/** When a hash takes so long, `idle` gets nothing any more, and is not tried again for a while. */
+const STARVED_MS = 200;
+const STARVED_FOR_MS = 10_000;
+
+/**
+ * A process for each, not a thread: argon2 takes and returns 19 MiB for every hash, and a thread that gives way while it
+ * holds the lock on the memory they share keeps the event loop waiting until nobody else wants the core.
+ *
+ * As text, since it must be found beside the compiled files and beside their sources, which Node does not run. Of
+ * scheduling classes Node knows nothing, so `chrt` of util-linux is asked; where there is none, a niceness must do.
+ */
+const PROCESS = `
+  const { execFileSync } = require('node:child_process');
+  const { setPriority } = require('node:os');
+  const [library, manner, niceness] = process.argv.slice(1);
+  process.once('disconnect', () => process.exit());
+  // Whoever told us to hash tells us to go.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  setPriority(Number(niceness));
+  if (process.platform === 'linux' && manner === 'idle') {
+    try {
+      execFileSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' });
+    } catch {}
+  }
+  const { hashSync, verifySync } = require(library);
   const verbs = { hash: hashSync, verify: verifySync };
-  parentPort.on('message', ({ verb, args }) => {
+  process.on('message', ({ verb, args }) => {
     const startedAt = performance.now();
     try {
       const value = verbs[verb](...args);
-      parentPort.postMessage({ value, tookMs: performance.now() - startedAt });
+      process.send({ value, tookMs: performance.now() - startedAt });
     } catch (error) {
-      parentPort.postMessage({ error });
+      process.send({ error });
     }
   });
 `;
@@ -45,38 +69,78 @@ type Answer<Value> = { value: Value; tookMs: number } | { error: unknown };
 
 const LIBRARY = createRequire(import.meta.url).resolve('@node-rs/argon2');
 
-/** libuv's own threads would hash as well, but they cannot be told to give way, and serve DNS and files too. */
 export function createArgon2(assumedMs: number): Argon2 {
-  const idle: Worker[] = [];
+  const free: Record<Manner, ChildProcess[]> = { idle: [], nice: [] };
+  const ended = new Map<ChildProcess, Promise<unknown>>();
   let hashMs = assumedMs;
+  let starvedUntilMs = 0;
 
-  /** Opens a thread when none is idle: there are as many as work was ever given at once. */
+  /** Opens a process when none is free: there are as many as work was ever given at once. */
   async function run<Value>(verb: 'hash' | 'verify', args: unknown[]): Promise<Value> {
-    const thread = idle.pop() ?? openThread();
-    thread.ref();
-    thread.postMessage({ verb, args });
-    // A thread that dies rejects here, and is not used again.
-    const [answer] = (await once(thread, 'message')) as [Answer<Value>];
-    thread.unref(); // An idle thread keeps no process alive.
-    idle.push(thread);
-    if ('error' in answer) throw answer.error;
-    hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
-    return answer.value;
+    const manner = performance.now() < starvedUntilMs ? 'nice' : 'idle';
+    const child = free[manner].pop() ?? open(manner);
+    const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), STARVED_MS);
+    try {
+      const answer = await ask<Value>(child, { verb, args });
+      // One that dies is not used again.
+      free[manner].push(child);
+      if ('error' in answer) throw answer.error;
+      hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
+      return answer.value;
+    } finally {
+      clearTimeout(starving);
+    }
+  }
+
+  function open(manner: Manner): ChildProcess {
+    const child = openProcess(manner);
+    const end = once(child, 'exit').catch(() => undefined);
+    ended.set(child, end);
+    void end.then(() => ended.delete(child));
+    return child;
   }
 
   return {
+    close: async () => {
+      const ends = [...ended.values()];
+      for (const child of ended.keys()) child.kill('SIGKILL');
+      await Promise.all(ends);
+    },
     hash: (password, options) => run('hash', [password, options]),
     verify: (phc, password) => run('verify', [phc, password]),
     hashMs: () => hashMs,
   };
 }
 
-function openThread(): Worker {
-  const thread = new Worker(THREAD, {
-    eval: true,
-    execArgv: [],
-    workerData: { library: LIBRARY, niceness: NICENESS },
+function openProcess(manner: Manner): ChildProcess {
+  const child = spawn(process.execPath, ['-e', PROCESS, LIBRARY, manner, String(NICENESS)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced',
+    // It needs nothing of ours, secrets least of all.
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
-  thread.on('error', () => undefined); // Told to whoever waits; there is nobody to tell while it is idle.
-  return thread;
+  child.unref();
+  child.on('error', () => undefined); // Told to whoever waits; there is nobody to tell while it is free.
+  return child;
+}
+
+/** Keeps us alive as long as it takes, and no longer: a process that is free is none's business. */
+async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<Value>> {
+  const over = new AbortController();
+  const { signal } = over;
+  child.channel?.ref();
+  try {
+    const ended = once(child, 'exit', { signal }).then(() => {
+      throw new Error('the process that hashes has ended');
+    });
+    const answered = once(child, 'message', { signal });
+    child.send(request, (error) => {
+      if (error !== null) child.kill();
+    });
+    const [answer] = (await Promise.race([answered, ended])) as [Answer<Value>];
+    return answer;
+  } finally {
+    child.channel?.unref();
+    over.abort();
+  }
 }

@@ -26,7 +26,7 @@ const TAG_BYTES = 32;
 const ASSUMED_KIB_PER_MS = 2000;
 
 export interface HasherOptions {
-  /** Hashes at once, each on a thread of its own. */
+  /** Hashes at once, each in a process of its own. */
   maxConcurrent?: number;
   /** How long a caller waits for its turn at most. Of logins only so many are let in that a quarter of it should be enough. */
   maxWaitMs?: number;
@@ -53,6 +53,8 @@ export interface PasswordHasher {
   /** Whether a stored PHC string is weaker than what `hash` makes today. */
   needsRehash: (phc: string) => boolean;
   load: () => HashingLoad;
+  /** Lets go of what hashes; whatever is under way fails. */
+  close: () => Promise<void>;
 }
 
 /** One core is left to the event loop and to PostgreSQL where there is more than one. */
@@ -112,6 +114,7 @@ export function createPasswordHasher({
     },
     needsRehash: (phc) => isWeaker(phc, parameters),
     load: () => ({ ...places.load(), admitted: seats.taken() }),
+    close: argon2.close,
   };
 }
 

@@ -1,6 +1,6 @@
 /** One line per request, and nothing secret in any line. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger, LoggerOptions } from 'pino';
+import pino, { type Logger, type LoggerOptions } from 'pino';
 
 import { describeFailure } from '../domain/failures.js';
 import { addressOf } from './address.js';
@@ -19,6 +19,15 @@ const SECRETS = [
   'client_secret',
   'secret',
 ];
+
+/** What waits for whoever reads the log; the lines beyond are lost, and no request waits for it. */
+const MAX_UNWRITTEN_BYTES = 8 * 1024 * 1024;
+
+/** The service's log on standard output; lines that come while others are being written go out together. */
+export function createLogger(level: string, workers: number): Logger {
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: MAX_UNWRITTEN_BYTES });
+  return pino(loggerOptions(level, workers), destination);
+}
 
 /**
  * No line of ours holds headers or bodies; should one ever do, these members of it are cut out.
