@@ -31,9 +31,13 @@ export function onCores(cores, command) {
   return isPinned ? ['taskset', '-c', cores ?? `0-${cpus().length - 1}`, ...command] : command;
 }
 
-/** CPU time in microseconds (all threads, user and system) and resident bytes, of all these processes together. */
+/**
+ * CPU time in microseconds (all threads, user and system) and resident bytes, of all these processes together and of those
+ * that they have started, which hash passwords.
+ */
 export async function usageOf(pids) {
-  const all = Object.values(await pidusage(pids));
+  const children = await Promise.all(pids.map((pid) => childrenOf(pid)));
+  const all = Object.values(await pidusage([...new Set([...pids, ...children.flat()])]));
   return {
     cpuUs: 1000 * all.reduce((sum, { ctime }) => sum + ctime, 0),
     residentBytes: all.reduce((sum, { memory }) => sum + memory, 0),

@@ -31,6 +31,7 @@ const NICENESS = 10;
 /** When a hash takes so long, `idle` gets nothing any more, and is not tried again for a while. */
 const STARVED_MS = 200;
 const STARVED_FOR_MS = 10_000;
+const START_MS = 2000;
 
 /**
  * A process for each, not a thread: argon2 takes and returns 19 MiB for every hash, and a thread that gives way while it
@@ -78,11 +79,13 @@ export function createArgon2(assumedMs: number): Argon2 {
   /** Opens a process when none is free: there are as many as work was ever given at once. */
   async function run<Value>(verb: 'hash' | 'verify', args: unknown[]): Promise<Value> {
     const manner = performance.now() < starvedUntilMs ? 'nice' : 'idle';
-    const child = free[manner].pop() ?? open(manner);
-    const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), STARVED_MS);
+    const known = free[manner].pop();
+    const child = known ?? open(manner);
+    // A new one has to start first.
+    const patienceMs = known === undefined ? START_MS : STARVED_MS;
+    const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), patienceMs);
     try {
       const answer = await ask<Value>(child, { verb, args });
-      // One that dies is not used again.
       free[manner].push(child);
       if ('error' in answer) throw answer.error;
       hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
@@ -96,7 +99,10 @@ export function createArgon2(assumedMs: number): Argon2 {
     const child = openProcess(manner);
     const end = once(child, 'exit').catch(() => undefined);
     ended.set(child, end);
-    void end.then(() => ended.delete(child));
+    void end.then(() => {
+      ended.delete(child);
+      free[manner] = free[manner].filter((each) => each !== child);
+    });
     return child;
   }
 

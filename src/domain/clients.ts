@@ -72,7 +72,9 @@ export async function loadClients(database: Database): Promise<ClientList> {
   return {
     version: first.version,
     authenticate: (credentials) => {
-      const client = proved.get(credentials) ?? check(credentials);
+      const known = proved.get(credentials);
+      if (known !== undefined) return known;
+      const client = check(credentials);
       if (client !== null) proved.set(credentials, client);
       return client;
     },

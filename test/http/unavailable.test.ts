@@ -151,12 +151,25 @@ describe('without room to hash', () => {
       jwtAlgorithm: 'EdDSA',
       secrets: [SECRET],
     });
-    const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => lines.push(line) });
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger });
     const full = { app, gatehouse };
     const known = post('/login', { username: user.username, password: user.password });
     const unknown = post('/login', { username: MARKER, password: MARKER });
     expect(problemOf(await ask(full, known))).toEqual(UNAVAILABLE);
     expect(problemOf(await ask(full, unknown))).toEqual(UNAVAILABLE);
+    // Before it is read: what is wrong with it is not looked at.
+    expect(problemOf(await ask(full, post('/login', { nonsense: MARKER })))).toEqual(UNAVAILABLE);
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual(
+      Array(3).fill(
+        expect.objectContaining({
+          msg: 'answered',
+          status: 503,
+          reason: 'more logins than can be hashed in time',
+        }),
+      ),
+    );
     expect((await ask(full, { url: '/session', headers: bearer(pair.access_token) })).statusCode).toBe(200);
     await app.close();
     await database.close();

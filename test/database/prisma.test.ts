@@ -1,0 +1,78 @@
+// Statements by name, beside those that go through Prisma: the same answers, deadlines and kinds of error.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { DatabaseUnavailable, openDatabase, sqlState, type Database } from '../../src/database/prisma.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+let server: TestDatabase;
+let database: Database;
+let reader: Database;
+
+beforeAll(async () => {
+  server = await createTestDatabase();
+  database = openDatabase(server.url, { deadlineMs: 500 });
+  reader = openDatabase(server.url, { connections: 1, readsOnly: true });
+});
+afterAll(async () => {
+  await Promise.all([database.close(), reader.close()]);
+  await server.drop();
+});
+
+describe('a statement by name', () => {
+  it('sends and brings what ours are made of', async () => {
+    const values = {
+      text: 'O\'Brien \\ "x" {,} ü',
+      number: 1.5,
+      none: null,
+      texts: ['a', 'b,c', '{"d"}'],
+      flags: [true, false, null],
+      bytes: new Uint8Array([0, 1, 255]),
+    };
+    const [row] = await database.prepared('values')<typeof values>`
+      SELECT ${values.text}::text AS text, ${values.number}::float8 AS number, ${values.none}::text AS none,
+             ${values.texts}::text[] AS texts, ${values.flags}::boolean[] AS flags, ${values.bytes}::bytea AS bytes`;
+    expect({ ...row, bytes: new Uint8Array(row?.bytes ?? []) }).toEqual(values);
+  });
+
+  it('is planned once for each connection, and asked anew each time', async () => {
+    const ask = () => reader.prepared('one_plan')<{ n: number }>`SELECT ${7}::int4 AS n`;
+    expect([await ask(), await ask()]).toEqual([[{ n: 7 }], [{ n: 7 }]]);
+    const [kept] = await reader.query<{ times: number }>`
+      SELECT (generic_plans + custom_plans)::int4 AS times FROM pg_prepared_statements WHERE name = 'one_plan'`;
+    expect(kept).toEqual({ times: 2 });
+  });
+
+  it('that is wrong in itself is our mistake', async () => {
+    const wrong = database.prepared('wrong')`SELECT 1 / ${0}::int4`;
+    await expect(wrong).rejects.not.toBeInstanceOf(DatabaseUnavailable);
+    expect(sqlState(await wrong.catch((error: unknown) => error))).toBe('22012');
+  });
+
+  it('that takes too long cannot be answered', async () => {
+    const startedAt = performance.now();
+    await expect(database.prepared('slow')`SELECT pg_sleep(3)`).rejects.toBeInstanceOf(DatabaseUnavailable);
+    expect(performance.now() - startedAt).toBeLessThan(1500);
+  });
+
+  it('that is ended by the server cannot be answered, and the next one can', async () => {
+    const ended = database.prepared('ended')`SELECT pg_terminate_backend(pg_backend_pid())`;
+    await expect(ended).rejects.toBeInstanceOf(DatabaseUnavailable);
+    expect(await database.prepared('ended_after')`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+  });
+});
+
+it('plans look-ups alone, once and for all, where nothing else is asked', async () => {
+  const settings = ['plan_cache_mode', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'];
+  const ask = ({ query }: Database) =>
+    query<{
+      setting: string;
+    }>`SELECT current_setting(name) AS setting FROM unnest(${settings}::text[]) AS name`;
+  expect((await ask(reader)).map(({ setting }) => setting)).toEqual([
+    'force_generic_plan',
+    'off',
+    'off',
+    'off',
+    'off',
+  ]);
+  expect((await ask(database)).map(({ setting }) => setting).slice(0, 4)).toEqual(['auto', 'on', 'on', 'on']);
+});
