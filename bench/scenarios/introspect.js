@@ -17,7 +17,7 @@ import {
   settle,
 } from '../world.js';
 
-/** With 64, Gatehouse would wait for its database a fifth of the time, and its core be idle. */
+/** Enough for batches of some size; with 64 the ratios are the same. */
 const CONNECTIONS = 128;
 const TOKENS = 10_000;
 
