@@ -2,13 +2,11 @@
 import formbody from '@fastify/formbody';
 import fastifyJwt from '@fastify/jwt';
 import Fastify from 'fastify';
-import { openDatabase } from '../../dist/database/prisma.js';
 import { PrismaClient } from '../../dist/database/generated/client.js';
 import { PrismaPg } from '@prisma/adapter-pg';
 
 const { DATABASE_URL, PORT, PUBLIC_KEY } = process.env;
-const database = openDatabase(DATABASE_URL);
-const prisma = new PrismaClient({ adapter: new PrismaPg(database.pool) });
+const prisma = new PrismaClient({ adapter: new PrismaPg(DATABASE_URL) });
 const app = Fastify();
 await app.register(formbody);
 await app.register(fastifyJwt, {

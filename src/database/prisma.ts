@@ -39,8 +39,6 @@ export interface Database {
    * itself, which takes a quarter of the CPU time that it takes through Prisma (bench/README.md).
    */
   prepared: (name: string) => Query;
-  /** The pool beneath, for libraries that bring statements of their own. */
-  pool: pg.Pool;
   close: () => Promise<void>;
 }
 
@@ -76,7 +74,6 @@ export function openDatabase(
     errorFormat: 'minimal',
   });
   return {
-    pool,
     query: async <Row>(text: TemplateStringsArray, ...values: unknown[]) =>
       await withinDeadline<Row[]>(deadlineMs, prisma.$queryRaw(text, ...values)),
     prepared:
