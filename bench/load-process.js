@@ -6,6 +6,8 @@
 import { connect } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
 
+import { createRandom } from './random.js';
+
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /** How long after the last request answers are waited for. */
@@ -201,10 +203,4 @@ function parseAnswer(bytes, wantsBody) {
   const length = at === -1 ? 0 : Number.parseInt(head.slice(at + 16), 10);
   if (bytes.length < end + 4 + length) return null;
   return { status, body: wantsBody ? bytes.toString('utf8', end + 4, end + 4 + length) : '' };
-}
-
-/** A linear congruential generator: good enough for gaps, and the same again from the same seed. */
-function createRandom(seed) {
-  let state = seed >>> 0;
-  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
 }

@@ -38,3 +38,8 @@ export function requestText(method, path, headers, body = '') {
   const length = body === '' ? '' : `content-length: ${Buffer.byteLength(body)}\r\n`;
   return `${method} ${path} HTTP/1.1\r\n${lines.join('')}${length}\r\n${body}`;
 }
+
+/** An address, and so a network, for each number: limits per network are not what is measured. */
+export function addressOf(number) {
+  return `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
+}

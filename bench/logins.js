@@ -1,6 +1,6 @@
 // What the measurements of logins share: users with a password, their requests, and argon2 alone to hold them against.
 import { createPasswordHasher } from '../dist/domain/passwords.js';
-import { requestText } from './load.js';
+import { addressOf, requestText } from './load.js';
 import { startServer } from './servers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from './world.js';
 
@@ -25,12 +25,11 @@ export function createLogins() {
   return (count) =>
     Array.from({ length: count }, () => {
       made += 1;
-      const from = `10.${(made >> 16) & 255}.${(made >> 8) & 255}.${made & 255}`;
       const body = JSON.stringify({ username: `user-${1 + (made % USERS)}`, password: PASSWORD });
       return requestText(
         'POST',
         '/login',
-        { 'content-type': 'application/json', 'x-forwarded-for': from },
+        { 'content-type': 'application/json', 'x-forwarded-for': addressOf(made) },
         body,
       );
     });

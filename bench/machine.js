@@ -2,6 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pidusage from 'pidusage';
 
@@ -29,6 +30,17 @@ export function leaveServerCore() {
 /** A command line that runs `command` on the given cores; null for all of them. */
 export function onCores(cores, command) {
   return isPinned ? ['taskset', '-c', cores ?? `0-${cpus().length - 1}`, ...command] : command;
+}
+
+/** What a script beside this file finds, as JSON, on the core of the servers, which are to have nothing to do meanwhile. */
+export async function runAlone(file, ...args) {
+  const [program, ...rest] = onCores(String(SERVER_CORE), [
+    process.execPath,
+    fileURLToPath(new URL(file, import.meta.url)),
+    ...args.map(String),
+  ]);
+  const { stdout } = await promisify(execFile)(program, rest);
+  return JSON.parse(stdout);
 }
 
 /**

@@ -14,6 +14,8 @@ import { createGatehouse } from '../dist/domain/gatehouse.js';
 import { createPasswordHasher } from '../dist/domain/passwords.js';
 import { addUser, disableUser } from '../dist/domain/users.js';
 import { createTokenCodec } from '../dist/http/jwt.js';
+import { addressOf } from './load.js';
+import { createRandom } from './random.js';
 
 const CLASSES = ['unknown', 'wrong', 'disabled'];
 
@@ -67,7 +69,7 @@ async function refuse(app, { username }, turn) {
   const { statusCode } = await app.inject({
     method: 'POST',
     url: '/login',
-    remoteAddress: `10.${turn >> 16}.${(turn >> 8) & 255}.${turn & 255}`,
+    remoteAddress: addressOf(turn),
     payload: { username, password: 'a wrong password of usual length' },
   });
   if (statusCode !== 401) throw new Error(`${username} was answered ${statusCode}`);
@@ -96,12 +98,6 @@ function spreadOf(kinds, timesMs) {
 function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(share * sorted.length)];
-}
-
-/** A linear congruential generator: good enough to shuffle, and the same again from the same seed. */
-function createRandom(seed) {
-  let state = seed >>> 0;
-  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
 }
 
 async function withService(use) {

@@ -58,6 +58,14 @@ export async function openWorld({ algorithm = 'EdDSA' } = {}) {
   };
 }
 
+/** Adds users, and as many living sessions as revocations, and lets PostgreSQL settle them. */
+export async function fill(world, users, rows) {
+  await addUsers(world, users);
+  await addSessions(world, rows);
+  await addRevocations(world, rows);
+  await settle(world);
+}
+
 /** Adds users without a password: their sessions were opened long ago. */
 export async function addUsers({ pool }, count) {
   await pool.query(

@@ -1,5 +1,4 @@
 /** One replica of the service: database connections, domain and HTTP server, started in order and stopped in reverse. */
-import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
@@ -9,7 +8,7 @@ import type { Config } from './config.js';
 import { DatabaseUnavailable, openDatabase } from './database/prisma.js';
 import { createGatehouse } from './domain/gatehouse.js';
 import { startHousekeeping } from './domain/housekeeping.js';
-import { createPasswordHasher } from './domain/passwords.js';
+import { createPasswordHasher, defaultConcurrency } from './domain/passwords.js';
 import { createTokenCodec } from './http/jwt.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
@@ -20,9 +19,6 @@ const READER_CONNECTIONS = 4;
 
 /** Below the 2.5 s in which every answer comes, together with the statements before and after. */
 const HASHING_WAIT_MS = 1000;
-
-/** Each takes 19 MiB of memory and a core. */
-const MOST_HASHES_AT_ONCE = 3;
 
 /** How long a database that has been migrated a moment ago, but now answers too late, is asked again. */
 const START_PATIENCE_MS = 15_000;
@@ -89,7 +85,7 @@ async function start(
   stops.push(() => database.close());
   stops.push(() => reader.close());
   const hasher = createPasswordHasher({
-    maxConcurrent: hashesAtOnce(config.workers),
+    maxConcurrent: defaultConcurrency(config.workers),
     maxWaitMs: HASHING_WAIT_MS,
   });
   stops.push(() => hasher.close());
@@ -113,11 +109,6 @@ async function start(
   const app = await buildApp({ gatehouse, config, logger, isLeaving });
   stops.push(() => app.close());
   return await listen(app, config, logger);
-}
-
-/** All share the CPUs, of which one is left to all else. */
-function hashesAtOnce(workers: number): number {
-  return Math.max(1, Math.min(MOST_HASHES_AT_ONCE, Math.floor((availableParallelism() - 1) / workers)));
 }
 
 /** Several replicas that start on a busy machine may find the deadline of a statement short; nobody waits for us yet. */

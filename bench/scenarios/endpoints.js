@@ -1,24 +1,11 @@
 // /session, /refresh and /logout, each beside a limit of its own: the same answer, or one UPDATE, from a bare Fastify.
 //
 // /login has a scenario of its own, /introspect too.
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-
 import { compare } from '../contest.js';
-import { requestText } from '../load.js';
-import { onCores, SERVER_CORE } from '../machine.js';
+import { addressOf, requestText } from '../load.js';
+import { runAlone } from '../machine.js';
 import { startGatehouse, startServer } from '../servers.js';
-import {
-  addRevocations,
-  addSessions,
-  addUsers,
-  mintRefreshTokens,
-  mintTokens,
-  openWorld,
-  pickSessions,
-  settle,
-} from '../world.js';
+import { fill, mintRefreshTokens, mintTokens, openWorld, pickSessions } from '../world.js';
 
 const CONNECTIONS = 64;
 
@@ -43,10 +30,7 @@ export async function endpoints({ quick, log }) {
   };
   try {
     log(`endpoints: making ${sessions} sessions and revocations`);
-    await addUsers(world, 10_000);
-    await addSessions(world, sessions);
-    await addRevocations(world, sessions);
-    await settle(world);
+    await fill(world, 10_000, sessions);
     const gatehouse = await start(startGatehouse(world));
     const contest = { world, gatehouse, start, options, quick };
     log('endpoints: /session');
@@ -59,11 +43,6 @@ export async function endpoints({ quick, log }) {
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
-}
-
-/** An address, and so a network, for each number: limits per network are not what is measured. */
-export function addressOf(number) {
-  return `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
 }
 
 async function compareSession({ world, gatehouse, start, options }) {
@@ -108,11 +87,6 @@ async function compareRefresh({ world, gatehouse, start, options, quick }) {
 export async function chainOfRefreshes(world, connections, number) {
   // Read again for each load: the one before has rotated them.
   const sessions = await pickSessions(world, connections);
-  // The service's own sessions end on whole seconds, those of the world do not, and tokens that tell fractions are refused.
-  await world.pool.query(
-    "UPDATE sessions SET expires_at = date_trunc('second', expires_at) WHERE id = ANY($1::uuid[])",
-    [sessions.map(({ id }) => id)],
-  );
   return {
     requests: refreshTokensOf(world, sessions).map((token, n) =>
       requestText(
@@ -130,15 +104,11 @@ export async function chainOfRefreshes(world, connections, number) {
   };
 }
 
-/** As if minted just now: their rows are older than the key that signs, and tokens count in whole seconds. */
+/** As if minted just now: their rows are older than the key that signs. */
 function refreshTokensOf(world, sessions) {
   return mintRefreshTokens(
     world,
-    sessions.map((session) => ({
-      ...session,
-      rotatedAt: session.now,
-      refreshExpiresAt: Math.floor(session.refreshExpiresAt),
-    })),
+    sessions.map((session) => ({ ...session, rotatedAt: session.now })),
   );
 }
 
@@ -222,17 +192,9 @@ function post(port, path, body) {
   });
 }
 
-/** What the two signatures of a token pair cost by themselves, on the core of the servers, which have nothing to do. */
+/** What the two signatures of a token pair cost by themselves. */
 async function measureSigns({ access_token: access, refresh_token: refresh }, seconds) {
-  const file = fileURLToPath(new URL('../signatures.js', import.meta.url));
   const bytes = Math.round((access.lastIndexOf('.') + refresh.lastIndexOf('.')) / 2);
-  const [program, ...rest] = onCores(String(SERVER_CORE), [
-    process.execPath,
-    file,
-    String(bytes),
-    String(seconds),
-  ]);
-  const { stdout } = await promisify(execFile)(program, rest);
-  const { signsPerSecond } = JSON.parse(stdout).EdDSA;
+  const { signsPerSecond } = (await runAlone('./signatures.js', bytes, seconds)).EdDSA;
   return { perRefresh: 2, signsPerSecond, cpuUs: (2 * 1e6) / signsPerSecond };
 }

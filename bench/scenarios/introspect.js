@@ -1,21 +1,9 @@
 // POST /introspect against the limit and the peers: tokens seen before, tokens never seen, and one request alone.
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-
 import { compare, median } from '../contest.js';
 import { requestText } from '../load.js';
-import { onCores, SERVER_CORE } from '../machine.js';
+import { runAlone } from '../machine.js';
 import { startGatehouse, startServer } from '../servers.js';
-import {
-  addRevocations,
-  addSessions,
-  addUsers,
-  mintTokens,
-  openWorld,
-  pickSessions,
-  settle,
-} from '../world.js';
+import { fill, mintTokens, openWorld, pickSessions } from '../world.js';
 
 /** Enough for batches of some size; with 64 the ratios are the same. */
 const CONNECTIONS = 128;
@@ -34,10 +22,7 @@ export async function introspect({ quick, log }) {
   const stops = [() => world.close()];
   try {
     log(`introspect: making ${rows} sessions and revocations`);
-    await addUsers(world, 10_000);
-    await addSessions(world, rows);
-    await addRevocations(world, rows);
-    await settle(world);
+    await fill(world, 10_000, rows);
     const options = { rounds: quick ? 1 : 5, durationMs: quick ? 1500 : 4000, connections: CONNECTIONS };
     const traffic = await prepareTraffic(world, TOKENS);
     const servers = await startServers(world, traffic, stops);
@@ -67,6 +52,14 @@ export async function prepareTraffic(world, tokens) {
     seen: known.map(toRequest),
     fresh: (count) => mintTokens(world, sessions, count).map(toRequest),
   };
+}
+
+/** `count` requests or a few more: each for a fresh token, and after it those for tokens that were seen before. */
+export function mix({ seen, fresh }, count) {
+  return fresh(Math.ceil(count / (SEEN_OF_EACH_NEW + 1))).flatMap((request, at) => [
+    request,
+    ...Array.from({ length: SEEN_OF_EACH_NEW }, (_, n) => seen[(at * SEEN_OF_EACH_NEW + n) % seen.length]),
+  ]);
 }
 
 export function introspectText(id, secret, token) {
@@ -111,19 +104,13 @@ async function ask({ port }, world, token) {
   return text;
 }
 
-function jobsOf({ seen, fresh }, { gatehouse, limit, naive, oidcProvider }, { durationMs }) {
+function jobsOf(traffic, { gatehouse, limit, naive, oidcProvider }, { durationMs }) {
   const most = (perSecond) => Math.ceil((perSecond * durationMs) / 1000);
-  const mixed = () => {
-    const news = fresh(Math.ceil(most(MOST_PER_SECOND) / (SEEN_OF_EACH_NEW + 1)));
-    return news.flatMap((request, at) => [
-      request,
-      ...Array.from({ length: SEEN_OF_EACH_NEW }, (_, n) => seen[(at * SEEN_OF_EACH_NEW + n) % seen.length]),
-    ]);
-  };
+  const { seen, fresh } = traffic;
   let peerRequests;
   return {
     limit: { server: limit, job: () => ({ requests: seen }) },
-    seen: { server: gatehouse, job: () => ({ requests: mixed(), once: true }) },
+    seen: { server: gatehouse, job: () => ({ requests: mix(traffic, most(MOST_PER_SECOND)), once: true }) },
     allSeen: { server: gatehouse, job: () => ({ requests: seen }) },
     cold: { server: gatehouse, job: () => ({ requests: fresh(most(MOST_COLD_PER_SECOND)), once: true }) },
     naive: { server: naive, job: () => ({ requests: seen }) },
@@ -145,18 +132,10 @@ function pick(jobs, names) {
   return Object.fromEntries(names.map((name) => [name, jobs[name]]));
 }
 
-/** On the core of the servers, which have nothing to do meanwhile. */
+/** The median of each figure over three runs. */
 async function measureSignatures(bytes, seconds) {
-  const file = fileURLToPath(new URL('../signatures.js', import.meta.url));
-  const [program, ...rest] = onCores(String(SERVER_CORE), [
-    process.execPath,
-    file,
-    String(bytes),
-    String(seconds),
-  ]);
   const runs = [];
-  for (let run = 0; run < 3; run += 1)
-    runs.push(JSON.parse((await promisify(execFile)(program, rest)).stdout));
+  for (let run = 0; run < 3; run += 1) runs.push(await runAlone('./signatures.js', bytes, seconds));
   return Object.fromEntries(
     Object.keys(runs[0]).map((algorithm) => [
       algorithm,

@@ -9,12 +9,9 @@ import { usageOf } from '../machine.js';
 import { startGatehouse } from '../servers.js';
 import { mintTokens, pickSessions } from '../world.js';
 import { chainOfRefreshes } from './endpoints.js';
-import { introspectText } from './introspect.js';
+import { introspectText, mix } from './introspect.js';
 
 const TOKENS = 10_000;
-
-/** Of twenty tokens one has never been seen. */
-const SEEN_OF_EACH_NEW = 19;
 
 /** One client alone may ask 20,000 times a second, which is less than a process answers. */
 const CLIENTS = 8;
@@ -173,13 +170,6 @@ async function prepareTraffic(world, clients) {
       return introspectText(id, secret, token);
     });
   return { seen: fresh(TOKENS), fresh };
-}
-
-function mix({ seen, fresh }, count) {
-  return fresh(Math.ceil(count / (SEEN_OF_EACH_NEW + 1))).flatMap((request, at) => [
-    request,
-    ...Array.from({ length: SEEN_OF_EACH_NEW }, (_, n) => seen[(at * SEEN_OF_EACH_NEW + n) % seen.length]),
-  ]);
 }
 
 /** The first and the last minute, or quarter of a short run; the slope by least squares over all samples. */

@@ -1,17 +1,9 @@
 // Whether requests feel that a million expired rows are being pruned.
 import { prune as pruneExpired } from '../../dist/domain/revocations.js';
 import { measure, median } from '../contest.js';
-import { requestText } from '../load.js';
 import { startGatehouse } from '../servers.js';
-import {
-  addRevocations,
-  addSessions,
-  addUsers,
-  mintTokens,
-  openWorld,
-  pickSessions,
-  settle,
-} from '../world.js';
+import { addRevocations, addSessions, addUsers, openWorld, settle } from '../world.js';
+import { prepareTraffic } from './introspect.js';
 
 const RATE_PER_SECOND = 2000;
 const CONNECTIONS = 64;
@@ -25,7 +17,7 @@ export async function prune({ quick, log }) {
   const world = await openWorld();
   try {
     log(`prune: ${expired} expired rows among ${quick ? expired : LIVING} living ones`);
-    await fill(world, expired, quick ? expired : LIVING);
+    await fillWithExpired(world, expired, quick ? expired : LIVING);
     const server = await startGatehouse(world);
     try {
       return await contest(world, server, { expired, sliceMs: quick ? 500 : 2000, log });
@@ -38,7 +30,7 @@ export async function prune({ quick, log }) {
 }
 
 /** Half of the rows are sessions and half revocations; what has expired is as old as the table, as it would be. */
-async function fill(world, expired, living) {
+async function fillWithExpired(world, expired, living) {
   await addUsers(world, 10_000);
   for (const add of [addSessions, addRevocations]) {
     await add(world, expired / 2, { from: 0, to: 0.5, lifetimeDays: 90 });
@@ -49,7 +41,7 @@ async function fill(world, expired, living) {
 
 /** Load in slices of time, with and without pruning in turns: what else the machine does meanwhile disturbs both alike. */
 async function contest(world, server, { expired, sliceMs, log }) {
-  const requests = await prepareRequests(world);
+  const { seen: requests } = await prepareTraffic(world, TOKENS);
   let seed = 1;
   const slice = () =>
     measure(server, {
@@ -95,19 +87,6 @@ async function pruneFor({ database }, signal, work) {
   work.rows += await pruneExpired(database, { waitTurn: true, signal });
   work.tookMs += performance.now() - startedAt;
   return !signal.aborted;
-}
-
-async function prepareRequests(world) {
-  const tokens = mintTokens(world, await pickSessions(world, TOKENS), TOKENS);
-  const authorization = `Basic ${Buffer.from(`${world.client.id}:${world.client.secret}`).toString('base64')}`;
-  return tokens.map((token) =>
-    requestText(
-      'POST',
-      '/introspect',
-      { authorization, 'content-type': 'application/x-www-form-urlencoded' },
-      `token=${token}`,
-    ),
-  );
 }
 
 async function countExpired({ pool }) {

@@ -2,17 +2,9 @@
 //
 // The largest world takes about five minutes and 5 GB of disk (below the system's temporary directory) while it is open.
 import { compare } from '../contest.js';
-import { requestText } from '../load.js';
 import { startGatehouse } from '../servers.js';
-import {
-  addRevocations,
-  addSessions,
-  addUsers,
-  mintTokens,
-  openWorld,
-  pickSessions,
-  settle,
-} from '../world.js';
+import { fill, openWorld } from '../world.js';
+import { prepareTraffic } from './introspect.js';
 
 const CONNECTIONS = 64;
 
@@ -45,11 +37,8 @@ async function openContestant(rows, log) {
   const startedAt = performance.now();
   const world = await openWorld();
   try {
-    await addUsers(world, Math.min(rows, USERS));
-    await addSessions(world, rows);
-    await addRevocations(world, rows);
-    await settle(world);
-    const requests = await prepareRequests(world);
+    await fill(world, Math.min(rows, USERS), rows);
+    const { seen: requests } = await prepareTraffic(world, TOKENS);
     const server = await startGatehouse(world);
     log(
       `scale: ${rows} sessions and revocations after ${Math.round((performance.now() - startedAt) / 1000)} s`,
@@ -67,13 +56,6 @@ async function openContestant(rows, log) {
     await world.close();
     throw error;
   }
-}
-
-async function prepareRequests(world) {
-  const tokens = mintTokens(world, await pickSessions(world, TOKENS), TOKENS);
-  const authorization = `Basic ${Buffer.from(`${world.client.id}:${world.client.secret}`).toString('base64')}`;
-  const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' };
-  return tokens.map((token) => requestText('POST', '/introspect', headers, `token=${token}`));
 }
 
 function compareWith(smallest, rows, figures) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { median } from '../contest.js';
 import { usageOf } from '../machine.js';
 import { startServer } from '../servers.js';
-import { addRevocations, addSessions, addUsers, openWorld, SECRET, settle } from '../world.js';
+import { fill, openWorld, SECRET } from '../world.js';
 
 /** How often it is asked whether it is ready: as finely as the time is told. */
 const POLL_MS = 10;
@@ -23,10 +23,7 @@ export async function start({ quick, log }) {
     stops.push(() => empty.close());
     const world = await openWorld();
     stops.push(() => world.close());
-    await addUsers(world, 1000);
-    await addSessions(world, rows);
-    await addRevocations(world, rows);
-    await settle(world);
+    await fill(world, 1000, rows);
     const seen = { empty: [], external: [], embeddedFirst: [], embeddedRestarted: [] };
     for (let time = 0; time < times; time += 1) {
       seen.empty.push(await startOnce(onDatabase(empty.url)));

@@ -1,9 +1,9 @@
 // A storm of logins: does whoever asks about tokens notice it, and how many logins succeed in it?
 import { measure, median } from '../contest.js';
-import { putLoad, requestText } from '../load.js';
+import { putLoad } from '../load.js';
 import { createLogins, openWorldOfLogins, startArgon2, VERIFY } from '../logins.js';
 import { startGatehouse } from '../servers.js';
-import { mintTokens, pickSessions } from '../world.js';
+import { prepareTraffic } from './introspect.js';
 
 /** How many times as many logins come as could be hashed, and what share of its capacity `/introspect` is asked. */
 const STORM = 10;
@@ -15,11 +15,14 @@ const CLOSED_CONNECTIONS = 64;
 /** An open loop is one only as long as arrivals find a connection: with 64, answers after 4 ms would hold it back. */
 const INTROSPECT_CONNECTIONS = 1024;
 
-/** Enough for all logins that are let in and for those just being turned away: one too few would hold the storm back. */
-const STORM_CONNECTIONS = 512;
+/** Enough for all logins that are let in and for those just being turned away: too few would hold the storm back. */
+const STORM_CONNECTIONS = 128;
 
 /** Some more than hash at once, so that the next one is there when a place comes free. */
 const HASHING_CONNECTIONS = 8;
+
+/** Distinct tokens that `/introspect` is asked about. */
+const TOKENS = 5000;
 
 const CAPACITY_MS = 3000;
 const SLICE_MS = 250;
@@ -28,9 +31,9 @@ const SLICE_MS = 250;
 const SEED = 1_000;
 
 /**
- * Everything shares both cores, or hashing would have one to itself: it is for the cores that logins would starve
- * `/introspect`. For the same reason logins are held against hashing alone while `/introspect` is asked as much: on
- * an otherwise idle machine argon2 would also have what those answers cost. That figure is reported too.
+ * The service has one core for its answers and its hashes, so that logins can starve `/introspect`; the load and PostgreSQL
+ * have the other. Logins are held against hashing alone on the same core while `/introspect` is asked as much there: on an
+ * otherwise idle core argon2 would also have what those answers cost. That figure is reported too.
  */
 export async function storm({ quick, log }) {
   const rounds = quick ? 1 : 5;
@@ -38,9 +41,9 @@ export async function storm({ quick, log }) {
   const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
   const stops = [() => world.close()];
   try {
-    const gatehouse = await startGatehouse(world, { cores: null });
+    const gatehouse = await startGatehouse(world);
     stops.push(() => gatehouse.stop());
-    const argon2 = await startArgon2(world, { cores: null });
+    const argon2 = await startArgon2(world);
     stops.push(() => argon2.stop());
     const loads = await prepareLoads(world, gatehouse, argon2);
     log(`${loads.introspectsPerSecond} introspections/s; ${loads.loginsPerSecond} logins/s in the storm`);
@@ -69,7 +72,7 @@ export async function storm({ quick, log }) {
 
 /** Finds out what the servers can do, and describes the loads accordingly. */
 async function prepareLoads(world, gatehouse, argon2) {
-  const introspections = await prepareIntrospections(world);
+  const { seen: introspections } = await prepareTraffic(world, TOKENS);
   const nextLogins = createLogins();
   const closed = { connections: CLOSED_CONNECTIONS, durationMs: CAPACITY_MS, requests: introspections };
   await measure(gatehouse, closed);
@@ -111,17 +114,6 @@ async function prepareLoads(world, gatehouse, argon2) {
       }),
     putHashing: (durationMs) => putLoad({ port: argon2.port, ...hashing, durationMs }),
   };
-}
-
-async function prepareIntrospections(world) {
-  const sessions = await pickSessions(world, 5000);
-  const headers = {
-    authorization: `Basic ${Buffer.from(`${world.client.id}:${world.client.secret}`).toString('base64')}`,
-    'content-type': 'application/x-www-form-urlencoded',
-  };
-  return mintTokens(world, sessions, sessions.length).map((token) =>
-    requestText('POST', '/introspect', headers, `token=${token}`),
-  );
 }
 
 async function measureRound({ putIntrospections, putStorm, putHashing }, round, durationMs) {

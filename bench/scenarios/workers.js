@@ -1,7 +1,7 @@
 // One process against two: what an introspection costs all of them together, and how many more there are.
 import { compare } from '../contest.js';
 import { startGatehouse } from '../servers.js';
-import { addRevocations, addSessions, addUsers, openWorld, settle } from '../world.js';
+import { fill, openWorld } from '../world.js';
 import { prepareTraffic } from './introspect.js';
 
 const CONNECTIONS = 64;
@@ -21,10 +21,7 @@ export async function workers({ quick, log }) {
   };
   try {
     log('workers: one process and two');
-    await addUsers(world, 10_000);
-    await addSessions(world, rows);
-    await addRevocations(world, rows);
-    await settle(world);
+    await fill(world, 10_000, rows);
     const { seen } = await prepareTraffic(world, TOKENS);
     const job = () => ({ requests: seen });
     const { one, two } = await compare(

@@ -22,6 +22,9 @@ export const MAX_TYPED_UNITS = 8 * 256;
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
 
+/** Each takes a core, and some 60 MiB with the process that it runs in. */
+const MOST_AT_ONCE = 3;
+
 /** What a slow core gets through, until the first hashes have told. */
 const ASSUMED_KIB_PER_MS = 2000;
 
@@ -57,9 +60,12 @@ export interface PasswordHasher {
   close: () => Promise<void>;
 }
 
-/** One core is left to the event loop and to PostgreSQL where there is more than one. */
-export function defaultConcurrency(): number {
-  return Math.max(1, Math.min(3, availableParallelism() - 1));
+/**
+ * Hashes at once for each of the processes that share the cores, of which one is left to event loops and PostgreSQL. At
+ * least one, however few cores there are.
+ */
+export function defaultConcurrency(sharers = 1): number {
+  return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor((availableParallelism() - 1) / sharers)));
 }
 
 /**
