@@ -124,6 +124,8 @@ function verifyConnection(deadlineMs: number, more: Record<string, string>) {
     .map(([name, value]) => `set_config('${name}', '${value}', false)`)
     .join(', ')}`;
   return (client: pg.PoolClient, done: (error?: Error) => void): void => {
+    // The pool listens before and after this, not meanwhile: without a listener a connection that breaks now ends us.
+    client.on('error', () => undefined);
     client.query<{ standby: boolean }>(text).then(({ rows }) => {
       if (rows[0]?.standby === false) done();
       else done(new Error(STANDBY));

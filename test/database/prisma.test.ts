@@ -1,4 +1,6 @@
 // Statements by name, beside those that go through Prisma: the same answers, deadlines and kinds of error.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { DatabaseUnavailable, openDatabase, sqlState, type Database } from '../../src/database/prisma.js';
@@ -75,4 +77,36 @@ it('plans look-ups alone, once and for all, where nothing else is asked', async 
     'off',
   ]);
   expect((await ask(database)).map(({ setting }) => setting).slice(0, 4)).toEqual(['auto', 'on', 'on', 'on']);
+});
+
+/** A way to the database that resets each connection when it is asked whether it reaches a primary. */
+async function openBrittleWay(): Promise<{ url: string; close: () => void }> {
+  const url = new URL(server.url);
+  const target = { port: Number(url.port), host: url.hostname };
+  const way = createServer((near) => {
+    const far = connect(target);
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.on('close', () => far.destroy());
+    far.on('data', (bytes) => near.write(bytes));
+    near.on('data', (bytes) => {
+      if (bytes.includes('pg_is_in_recovery')) near.resetAndDestroy();
+      else far.write(bytes);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(way, 'listening');
+  url.port = String((way.address() as AddressInfo).port);
+  return { url: url.href, close: () => way.close() };
+}
+
+// An `error` event that nobody listens to would fail the run, as it would end the service.
+it('survives connections that break while they are verified', async () => {
+  const way = await openBrittleWay();
+  const broken = openDatabase(way.url, { connections: 2 });
+  try {
+    for (const ask of [broken.query, broken.prepared('broken'), broken.query])
+      await expect(ask`SELECT 1 AS one`).rejects.toBeInstanceOf(DatabaseUnavailable);
+  } finally {
+    await broken.close();
+    way.close();
+  }
 });
