@@ -32,15 +32,15 @@ export async function endSession(
   keysVersion: string | null,
 ): Promise<{ isKnown: boolean; seen: Versions }> {
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
-  // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit.
+  // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit,
+  // and writes too: where a standby must confirm, the first may be visible after a crash and yet on no other machine.
   const rows = await database.prepared('end_session')<Versions & { isKnown: boolean }>`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), ended AS (
-      UPDATE sessions SET ended_at = now
+      UPDATE sessions SET ended_at = coalesce(ended_at, now)
       FROM clock, service
       WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
-        AND sessions.ended_at IS NULL
         AND (${keysVersion}::uuid IS NULL OR service.keys_version = ${keysVersion}::uuid)
       RETURNING sessions.id, user_id, expires_at, now
     ), noted AS (

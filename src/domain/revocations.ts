@@ -27,12 +27,13 @@ export interface ListedRevocation {
 
 /** Ends an access token with all that it was and will be reissued as; its session lives on. */
 export async function revokeToken(database: Database, claims: AccessClaims, actor: string): Promise<void> {
-  // Settles two revocations of one lineage: the second waits for the first one's commit and then has nothing to do.
+  // Settles two revocations of one lineage: the second waits for the first one's commit and changes nothing, but writes
+  // as well, so that its own commit waits for whatever must confirm the first.
   await database.prepared('revoke_token')`
     INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
     VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, 'revoked', ${actor},
             clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + interval '6 minutes')
-    ON CONFLICT (id) DO NOTHING`;
+    ON CONFLICT (id) DO UPDATE SET reason = revocations.reason`;
 }
 
 /** The latest revocations, newest first. */
