@@ -78,7 +78,7 @@ export function createSeats(count: () => number) {
   }
 
   function assertFree(network: string): void {
-    if ((held.get(network) ?? 0) >= count() - taken) throw busy('more logins than can be hashed in time');
+    if ((held.get(network) ?? 0) >= count() - taken) throw NO_SEAT;
   }
 
   async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
@@ -93,6 +93,9 @@ export function createSeats(count: () => number) {
 
   return { admit, assertFree, taken: () => taken };
 }
+
+/** Made once: of a storm's thousand refusals a second none is worth a stack of its own. */
+const NO_SEAT = busy('more logins than can be hashed in time');
 
 function busy(why: string): AuthError {
   return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });

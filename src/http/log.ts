@@ -4,6 +4,7 @@ import pino, { type Logger, type LoggerOptions } from 'pino';
 
 import { describeFailure } from '../domain/failures.js';
 import { addressOf } from './address.js';
+import { createThinning } from './thinning.js';
 
 const SECRETS = [
   'authorization',
@@ -23,10 +24,35 @@ const SECRETS = [
 /** What waits for whoever reads the log; the lines beyond are lost, and no request waits for it. */
 const MAX_UNWRITTEN_BYTES = 8 * 1024 * 1024;
 
-/** The service's log on standard output; lines that come while others are being written go out together. */
+/** Lines are gathered up to this size or age: each writing wakes another thread, and costs more than many lines. */
+const GATHERED_BYTES = 4096;
+const GATHERED_MS = 100;
+
+/** The service's log on standard output, written by another thread. */
 export function createLogger(level: string, workers: number): Logger {
-  const destination = pino.destination({ dest: 1, sync: false, maxLength: MAX_UNWRITTEN_BYTES });
+  const destination = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: GATHERED_BYTES,
+    periodicFlush: GATHERED_MS,
+    maxLength: MAX_UNWRITTEN_BYTES,
+  });
+  outliveErrors(destination);
   return pino(loggerOptions(level, workers), destination);
+}
+
+/**
+ * A log that cannot be written is no reason to stop: without a listener a full disk would end us. The lines wait, and each
+ * new one is another attempt. At our end nobody waits for room: the destination itself would, for ever.
+ */
+function outliveErrors(destination: ReturnType<typeof pino.destination>): void {
+  let isWritable = true;
+  destination.on('error', () => (isWritable = false));
+  destination.on('write', () => (isWritable = true));
+  const flushSync = destination.flushSync.bind(destination);
+  destination.flushSync = () => {
+    if (isWritable) flushSync();
+  };
 }
 
 /**
@@ -80,9 +106,12 @@ function cutQuotation(message: unknown): unknown {
 const ROUTINE = new Set(['/introspect', '/session', '/session/*', '/health', '/ready']);
 
 export function logRequests(app: FastifyInstance, logger: Logger): void {
-  const tellsRoutine = logger.isLevelEnabled('debug');
+  const tellsAll = logger.isLevelEnabled('debug');
+  const isWorthALine = createThinning(logger);
   app.addHook('onResponse', (request, reply, done) => {
-    if (tellsRoutine || !isRoutine(request, reply)) logAnswer(request, reply);
+    const { reason } = request;
+    const isTold = reason === undefined ? !isRoutine(request, reply) : isWorthALine(reason);
+    if (tellsAll || isTold) logAnswer(request, reply);
     done();
   });
 }

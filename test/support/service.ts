@@ -1,7 +1,7 @@
 // The service as its users run it: a process of its own, from dist/main.js, which `npm test` has built.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,8 @@ export interface SpawnOptions {
   clockShiftMs?: number;
   /** In a process group of its own, as a terminal has it: a signal to the group reaches all its processes at once. */
   ownGroup?: boolean;
+  /** Where standard output goes instead of to us. */
+  logFile?: string;
 }
 
 /** Processes and directories of one test file; clear them in `afterEach` or `afterAll`. */
@@ -59,9 +61,10 @@ export function createWorkshop(): Workshop {
 
   async function spawnService(
     environment: Record<string, string>,
-    { clockShiftMs = 0, ownGroup = false }: SpawnOptions = {},
+    { clockShiftMs = 0, ownGroup = false, logFile }: SpawnOptions = {},
   ): Promise<Service> {
     const port = Number(environment['PORT'] ?? (await findFreePort()));
+    const log = logFile === undefined ? undefined : await open(logFile, 'a');
     const child = spawn(
       process.execPath,
       [...(clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK]), MAIN],
@@ -75,9 +78,10 @@ export function createWorkshop(): Workshop {
           ...environment,
         },
         detached: ownGroup,
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', log?.fd ?? 'pipe', 'pipe'],
       },
     );
+    await log?.close();
     const service = attend(child, port);
     services.push(service);
     return service;

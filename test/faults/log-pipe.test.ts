@@ -1,0 +1,94 @@
+// Nobody takes the log any more: that is no reason to keep anyone waiting, or to log anyone out.
+import { existsSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import type { TokenPair } from '../support/house.js';
+import { settle, type Resident } from '../support/resident.js';
+import { createWorkshop, environmentFor, untilReady, type Answer, type Service } from '../support/service.js';
+import { slowestOf, statusesOf, verdictsOf } from '../support/watch.js';
+
+/** What they log is several times what the pipe and its two ends hold. */
+const REQUESTS = 5000;
+const CALLERS = 25;
+const ANSWER_WITHIN_MS = 2500;
+
+const workshop = createWorkshop();
+let database: TestDatabase;
+let resident: Resident;
+let service: Service | undefined;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  resident = await settle(database.url);
+});
+afterEach(async () => {
+  // One that waits for its log to be taken would hear nothing less.
+  service?.process.kill('SIGKILL');
+  await workshop.clear();
+});
+afterAll(() => database.drop());
+
+/** At a level at which each request is worth a line. */
+async function start(logFile?: string): Promise<Service> {
+  const environment = { ...environmentFor(database.url), LOG_LEVEL: 'debug' };
+  service = await workshop.spawn(environment, logFile === undefined ? {} : { logFile });
+  await untilReady(service);
+  return service;
+}
+
+async function introspectAllDay(asked: Service): Promise<Answer[]> {
+  const [pair] = (await resident.openSessions(asked, 1)) as [TokenPair];
+  const answers: Answer[] = [];
+  const work = async () => {
+    for (let turn = 0; turn < REQUESTS / CALLERS; turn += 1)
+      answers.push(await resident.introspect(asked, pair));
+  };
+  await Promise.all(Array.from({ length: CALLERS }, work));
+  return answers;
+}
+
+function expectAllGood(answers: Answer[]): void {
+  expect(answers).toHaveLength(REQUESTS);
+  expect(statusesOf(answers)).toEqual(new Set([200]));
+  expect(verdictsOf(answers)).toEqual(new Set([true]));
+  expect(slowestOf(answers)).toBeLessThan(ANSWER_WITHIN_MS);
+}
+
+const countLines = ({ output }: Service) => output.stdout.split('"url":"/introspect"').length - 1;
+
+it('goes on answering while nobody reads the log, and loses no line that there is memory for', async () => {
+  const started = await start();
+  started.process.stdout?.pause();
+  expectAllGood(await introspectAllDay(started));
+  expect(countLines(started)).toBe(0);
+  started.process.stdout?.resume();
+  await expect.poll(() => countLines(started)).toBe(REQUESTS);
+});
+
+it('goes on answering when the reader of the log is gone, and ends as it is told', async () => {
+  const started = await start();
+  started.process.stdout?.destroy();
+  started.process.stderr?.destroy();
+  expectAllGood(await introspectAllDay(started));
+  expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+});
+
+it('goes on answering when the reader goes with lines still to read', async () => {
+  const started = await start();
+  started.process.stdout?.pause();
+  expectAllGood(await introspectAllDay(started));
+  started.process.stdout?.destroy();
+  expectAllGood(await introspectAllDay(started));
+  expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+});
+
+it.runIf(existsSync('/dev/full'))(
+  'goes on answering when the log has no room, and ends as it is told',
+  async () => {
+    const started = await start('/dev/full');
+    expectAllGood(await introspectAllDay(started));
+    expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(started.output.stderr).toBe('');
+  },
+);
