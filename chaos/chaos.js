@@ -1,0 +1,134 @@
+// @ts-check
+// The one command of the proof under faults: real replicas on a real PostgreSQL, everything that can go wrong, and a checker.
+import { randomInt } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { Command, InvalidArgumentError } from 'commander';
+
+import { enterRunDirectory } from '../bench/run-directory.js';
+import { FAULT_NAMES } from './faults.js';
+import { huntAll, MUTANTS } from './mutants.js';
+import { reportText, targetsOf } from './report.js';
+import { PHASES, runAgainst, RULES } from './run.js';
+
+/** @typedef {import('./report.js').Findings} Findings */
+
+const USAGE = 2;
+
+/** From so many minutes on, replicas are also killed at each message of each endpoint. */
+const SWEEP_FROM_MINUTES = 6;
+
+/** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, dist?: string }} */
+const options = new Command('chaos')
+  .description(
+    'Proves the promise under faults, or breaks it. Progress on standard error, findings on standard output.',
+  )
+  .option('--minutes <n>', 'how long clients and faults are at work', readMinutes, 2)
+  .option('--seed <n>', 'of all that is left to chance (default: another one each time)', readSeed)
+  .option(
+    '--only <phases>',
+    `some of ${[...PHASES, 'mutants'].join(', ')}`,
+    readOneOf([...PHASES, 'mutants']),
+  )
+  .option('--faults <names>', 'these faults alone, separated by commas', readOneOf(FAULT_NAMES))
+  .option(
+    '--mutant <names>',
+    'these mutants alone, and no other phase',
+    readOneOf(MUTANTS.map(({ name }) => name)),
+  )
+  .option('--list', 'prints the names of phases, faults and mutants')
+  .option('--keep', 'keeps history and logs even where nothing was found')
+  .option('--out <file>', 'writes the findings as JSON')
+  .option('--dist <directory>', 'the built service')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE))
+  .parse()
+  .opts();
+
+if (options.list === true) process.stdout.write(`${listText()}\n`);
+else process.exitCode = await prove();
+
+async function prove() {
+  const startedAt = performance.now();
+  const seed = options.seed ?? randomInt(2 ** 31);
+  log(`seed ${seed}`);
+  const { minutes } = options;
+  const phases = choosePhases();
+  /** @type {Findings} */
+  const findings = {
+    seed,
+    minutes,
+    phases,
+    takenAt: new Date().toISOString(),
+    seconds: 0,
+    run: null,
+    mutants: null,
+  };
+  // What is kept outlives the directory of the run.
+  const keepIn = tmpdir();
+  enterRunDirectory();
+  if (phases.some((phase) => phase !== 'mutants'))
+    findings.run = await runAgainst({ ...options, seed, phases, keepIn, log });
+  if (phases.includes('mutants')) findings.mutants = await hunt(seed);
+  findings.seconds = (performance.now() - startedAt) / 1000;
+  process.stdout.write(reportText(findings));
+  if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(findings, null, 2)}\n`);
+  return targetsOf(findings).every(({ isReached }) => isReached) ? 0 : 1;
+}
+
+function choosePhases() {
+  if (options.only !== undefined) return options.only;
+  if (options.mutant !== undefined) return ['mutants'];
+  const isLong = options.minutes >= SWEEP_FROM_MINUTES;
+  return [...PHASES.filter((phase) => isLong || phase !== 'sweep'), 'mutants'];
+}
+
+/** @param {number} seed */
+function hunt(seed) {
+  const wanted = options.mutant;
+  return huntAll({
+    seed,
+    rules: RULES,
+    mutants: wanted === undefined ? MUTANTS : MUTANTS.filter(({ name }) => wanted.includes(name)),
+    onCatch: ({ name, isCaught, caughtBy, afterOperations }) =>
+      log(
+        `mutant ${name}: ${isCaught ? `caught by ${caughtBy} after ${afterOperations} operations` : 'NOT CAUGHT'}`,
+      ),
+  });
+}
+
+function listText() {
+  return [
+    `phases: ${[...PHASES, 'mutants'].join(', ')}`,
+    `faults: ${FAULT_NAMES.join(', ')}`,
+    ...MUTANTS.map(({ name, sentence }) => `mutant ${name}: ${sentence}`),
+  ].join('\n');
+}
+
+/** @param {string} text */
+function readMinutes(text) {
+  const minutes = Number(text);
+  if (!(minutes > 0 && minutes <= 1440))
+    throw new InvalidArgumentError('It must be a number of minutes, at most a day.');
+  return minutes;
+}
+
+/** @param {string} text */
+function readSeed(text) {
+  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+/** @param {string[]} known */
+function readOneOf(known) {
+  return (/** @type {string} */ text) => {
+    const names = text.split(',');
+    const unknown = names.filter((name) => !known.includes(name));
+    if (unknown.length > 0) throw new InvalidArgumentError(`There is no ${unknown.join(', ')}: see --list.`);
+    return names;
+  };
+}
+
+/** @param {string} line */
+function log(line) {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+}

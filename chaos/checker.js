@@ -1,0 +1,83 @@
+// @ts-check
+// The door of the checker: a history goes in, every answer in it that no moment within the brackets explains comes out.
+import { checkAfterEnd } from './checker/after-end.js';
+import { createFindings } from './checker/findings.js';
+import { checkLifetimes } from './checker/lifetimes.js';
+import { checkLists } from './checker/lists.js';
+import { checkLogins } from './checker/logins.js';
+import { checkReissues } from './checker/reissues.js';
+import { checkReplays } from './checker/replays.js';
+import { checkResurrection } from './checker/resurrection.js';
+import { checkSuccessors } from './checker/successors.js';
+import { checkUnfounded } from './checker/unfounded.js';
+import { createWorld } from './checker/world.js';
+
+/** @typedef {import('./history.js').History} History */
+/** @typedef {import('./checker/findings.js').Violation} Violation */
+/** @typedef {import('./checker/findings.js').Rule} Rule */
+
+/** The sharper rule first: it is the one that reports. Resurrection last: it trusts what nobody has called wrong. */
+const RULES = [
+  checkAfterEnd,
+  checkLogins,
+  checkSuccessors,
+  checkReplays,
+  checkLifetimes,
+  checkUnfounded,
+  checkLists,
+  checkReissues,
+  checkResurrection,
+];
+
+/**
+ * @typedef {object} Counts
+ * @property {number} operations
+ * @property {number} tokens
+ * @property {number} sessions whose login was answered
+ * @property {number} kills
+ * @property {Record<string, number>} byKind
+ * @property {Record<string, number>} byOutcome
+ * @property {Record<string, number>} byStatus
+ * @property {Record<Rule, number>} applied how many answers each rule could have called wrong
+ */
+
+/**
+ * Exact, and linear in the history but for sorting. See each rule for what makes a violation certain.
+ *
+ * @param {History} history
+ * @returns {{ violations: Violation[], counts: Counts }}
+ */
+export function check(history) {
+  const world = createWorld(history);
+  const findings = createFindings();
+  for (const rule of RULES) rule(world, findings);
+  const { operations, tokens } = history;
+  return {
+    violations: findings.violations,
+    counts: {
+      operations: operations.length,
+      tokens: tokens.length,
+      sessions: [...world.sessions.values()].filter(({ login }) => login !== null).length,
+      kills: world.kills.length,
+      byKind: countBy(operations, ({ kind }) => kind),
+      byOutcome: countBy(operations, ({ outcome }) => outcome),
+      byStatus: countBy(operations, ({ status }) => String(status ?? 'none')),
+      applied: findings.applied,
+    },
+  };
+}
+
+/**
+ * @template T
+ * @param {T[]} things
+ * @param {(thing: T) => string} keyOf
+ */
+function countBy(things, keyOf) {
+  /** @type {Record<string, number>} */
+  const counts = {};
+  for (const thing of things) {
+    const key = keyOf(thing);
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}

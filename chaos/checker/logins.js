@@ -1,0 +1,64 @@
+// @ts-check
+// Rules A and B for logins: nobody gets in with what was replaced or while disabled, and nobody else is kept out.
+//
+// A login reads password, user and epoch at one moment within its bracket and opens the session at a later one. Certain is
+// what holds at whichever moments those were; a change that may have taken effect in between excuses either answer.
+
+/** @typedef {import('../history.js').Operation} Operation */
+/** @typedef {import('./world.js').World} World */
+/** @typedef {import('./findings.js').Findings} Findings */
+
+/** @param {World} world @param {Findings} findings */
+export function checkLogins(world, findings) {
+  for (const operation of world.operations) {
+    if (operation.kind !== 'login') continue;
+    if (operation.outcome === 'ok') checkAccepted(operation, world, findings);
+    if (operation.outcome === 'refused' && operation.error === 'invalid_credentials')
+      checkRefused(operation, world, findings);
+  }
+}
+
+/** @param {Operation} login @param {World} world @param {Findings} findings */
+function checkAccepted(login, world, findings) {
+  const session = world.sessionOf(world.tokenOf(login.access)).sid;
+  const account = world.accounts.get(login.user ?? '');
+  if (isSurelyWelcome(login, world)) findings.apply('B');
+  if (account === undefined) {
+    if (login.password !== 0)
+      findings.report('A', login, 'accepted a password that was never set', { session });
+    return;
+  }
+  if (!account.passwords.canBeSet(login))
+    findings.report('A', login, 'accepted a password that was never set', { session });
+  const replaced = account.passwords.replacedAfterRead(login);
+  if (replaced !== null && replaced.end < login.start)
+    findings.report('A', login, 'accepted a password that had been replaced', {
+      because: [replaced],
+      session,
+    });
+  const disabled = account.access.disabledAfterRead(login);
+  if (disabled !== null && disabled.end < login.start)
+    findings.report('A', login, 'let in a user who had been disabled', { because: [disabled], session });
+}
+
+/** @param {Operation} login @param {World} world @param {Findings} findings */
+function checkRefused(login, world, findings) {
+  if (!isSurelyWelcome(login, world)) {
+    findings.apply('A');
+    return;
+  }
+  findings.apply('B');
+  findings.report('B', login, 'refused the right password of an enabled user');
+}
+
+/** @param {Operation} login @param {World} world */
+function isSurelyWelcome(login, { accounts, retirements }) {
+  if (retirements.mayTouch(login)) return false;
+  const account = accounts.get(login.user ?? '');
+  if (account === undefined) return login.password === 0;
+  return (
+    !account.mayTouch(login) &&
+    account.passwords.isSurelyRight(login) &&
+    account.access.isSurelyEnabled(login)
+  );
+}

@@ -1,0 +1,131 @@
+// @ts-check
+// Rules B, D, E, F and G for what `/refresh` answers: the table of the contract, as far as the brackets tell which row it is.
+//
+// Certain because a rotation lies between two moments: the first that began may have done it, and the first answer tells
+// that it was done. "Surely within the window": even the earliest last rotation is that near to the end of the request.
+// "Surely later": even the latest is that far from its start.
+import { isTurnedAway, tellsOfLife } from './sightings.js';
+
+/** @typedef {import('../history.js').Operation} Operation */
+/** @typedef {import('../history.js').Token} Token */
+/** @typedef {import('./world.js').World} World */
+/** @typedef {import('./world.js').Session} Session */
+/** @typedef {import('./findings.js').Findings} Findings */
+
+/**
+ * @typedef {object} Case
+ * @property {Operation} operation
+ * @property {Token} token
+ * @property {Session} session
+ * @property {boolean} isSpent surely, before this was asked
+ * @property {boolean} isGrandparent surely: its successor was spent too
+ * @property {boolean} isWithin surely within the window, or nothing was spent at all
+ * @property {boolean} isLate surely later than the window
+ */
+
+/** @param {World} world @param {Findings} findings */
+export function checkReplays(world, findings) {
+  for (const operation of world.operations) {
+    if (operation.kind !== 'refresh' || operation.outcome === 'unknown') continue;
+    const found = caseOf(operation, world);
+    noteWork(found, findings);
+    checkExpired(found, world, findings);
+    if (operation.outcome === 'ok') checkAccepted(found, findings);
+    else if (operation.error === 'refresh_reused') checkReused(found, findings);
+    else if (operation.error === 'refresh_superseded') checkSuperseded(found, findings);
+    else if (isTurnedAway(operation)) checkUnknown(found, world, findings);
+  }
+}
+
+/** @param {Operation} operation @param {World} world @returns {Case} */
+function caseOf(operation, { clock, rules, tokenOf, sessionOf }) {
+  const token = tokenOf(operation.token);
+  const session = sessionOf(token);
+  const { rotations } = session;
+  const { generation } = token;
+  const windowMs = rules.replayWindow * 1000;
+  const since = rotations.surelySince(generation, operation.start);
+  const isSpent = rotations.isSurelySpent(generation, operation.start);
+  return {
+    operation,
+    token,
+    session,
+    isSpent,
+    isGrandparent: rotations.isSurelySpent(generation + 1, operation.start),
+    isWithin: operation.end - since + clock.slackMs <= windowMs,
+    isLate: isSpent && operation.start - rotations.lastEndsBy(operation.end) - clock.slackMs > windowMs,
+  };
+}
+
+/** @param {Case} found @param {Findings} findings */
+function noteWork({ session, isSpent, isWithin, isLate }, findings) {
+  if (isSpent && isWithin && session.login?.honest === true) findings.apply('E');
+  if (isSpent && (isWithin || isLate)) findings.apply('F');
+}
+
+/**
+ * A session that has come to its end is not known any more, whatever its token.
+ *
+ * @param {Case} found
+ * @param {World} world
+ * @param {Findings} findings
+ */
+function checkExpired({ operation, token, session }, { clock }, findings) {
+  if (!tellsOfLife(operation)) return;
+  const details = { session: session.sid };
+  if (session.login !== null && clock.isSurelyPast(session.expiresAt, operation))
+    findings.report('G', operation, 'answered past the end of the session', details);
+  // A replay is answered past its `exp`: only where nobody else can have spent it has this rotated an expired one.
+  const isAlone = session.rotations.isOnlyBy(token.generation, operation);
+  if (isAlone && clock.isSurelyPast(Number(token.claims['exp']), operation))
+    findings.report('G', operation, 'rotated a token that had expired', details);
+}
+
+/** @param {Case} found @param {Findings} findings */
+function checkAccepted({ operation, session, isGrandparent, isLate }, findings) {
+  const details = { session: session.sid };
+  if (isLate) findings.report('F', operation, 'a replay later than the window was answered', details);
+  if (isGrandparent)
+    findings.report('F', operation, 'answered a token whose successor had been spent as well', details);
+}
+
+/** @param {Case} found @param {Findings} findings */
+function checkReused({ operation, session, isWithin }, findings) {
+  if (!isWithin) return;
+  const isHonest = session.login?.honest === true;
+  const message = isHonest
+    ? 'ended the session of an honest client as theft'
+    : 'ended a session as theft within the window';
+  findings.report(isHonest ? 'E' : 'F', operation, message, { session: session.sid });
+}
+
+/** @param {Case} found @param {Findings} findings */
+function checkSuperseded({ operation, token, session, isSpent, isLate }, findings) {
+  const details = { session: session.sid };
+  if (isLate)
+    findings.report('F', operation, 'a replay later than the window left the session alive', details);
+  if (session.rotations.mayBeSpent(token.generation + 1, operation.end)) return;
+  const rule = isSpent ? 'D' : 'B';
+  findings.report(rule, operation, 'said superseded though the token had no grandchild', details);
+}
+
+/**
+ * The table knows this answer for an expired current token alone; for the rest, the session must have ended.
+ *
+ * @param {Case} found
+ * @param {World} world
+ * @param {Findings} findings
+ */
+function checkUnknown({ operation, token, session, isSpent }, { clock }, findings) {
+  if (session.login === null || clock.isPossiblyPast(session.expiresAt, operation)) return;
+  if (!isSpent && clock.isPossiblyPast(Number(token.claims['exp']), operation)) return;
+  if (session.mayEndFrom < operation.end) {
+    if (operation.end < (session.foundGone?.end ?? Infinity)) session.foundGone = operation;
+    return;
+  }
+  const isLost = session.rotations.mayBeSpent(token.generation, operation.end);
+  const message = isLost
+    ? 'the successor of a spent refresh token is lost'
+    : 'the current refresh token was turned away though nothing had ended its session';
+  findings.report(isLost ? 'D' : 'B', operation, message, { session: session.sid });
+}

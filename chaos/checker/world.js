@@ -1,0 +1,152 @@
+// @ts-check
+// The history by whom it is about: sessions, lineages and users, each with when it surely ended and when it may have.
+import { createClock } from './clock.js';
+import { endByAccounts, endSessions, readAccounts } from './endings.js';
+import { createLeastAfter } from './least-after.js';
+import { createRotations, NO_ROTATIONS } from './rotations.js';
+
+/** @typedef {import('../history.js').History} History */
+/** @typedef {import('../history.js').Operation} Operation */
+/** @typedef {import('../history.js').Token} Token */
+/** @typedef {import('./rotations.js').Rotations} Rotations */
+
+/**
+ * What can be ended.
+ *
+ * @typedef {object} Mortal
+ * @property {Operation | null} ended the end that was acknowledged first
+ * @property {number} mayEndFrom before this nothing can have ended it
+ * @property {Operation | null} foundGone the first answer that nothing but its end explains
+ */
+
+/**
+ * @typedef {Mortal & {
+ *   sid: string,
+ *   login: Operation | null,
+ *   user: string | null,
+ *   expiresAt: number,
+ *   rotations: Rotations,
+ * }} Session `expiresAt` in seconds since 1970; no login for a session that no answer to one has told of
+ */
+
+/** @typedef {Mortal & { session: Session }} Lineage of access tokens */
+
+/** @typedef {ReturnType<typeof createWorld>} World */
+
+/** @param {History} history its operations in any order */
+export function createWorld(history) {
+  const { tokens, operations } = history;
+  const clock = createClock(history);
+  const sessions = openSessions(history);
+  /** @type {Map<string, Lineage>} */
+  const lineages = new Map();
+  const lineageOfToken = tokens.map(({ type, sid, lineage }) => {
+    if (type === 'refresh') return null;
+    const known = lineages.get(lineage);
+    if (known !== undefined) return known;
+    const fresh = { session: sessionOf(sessions, sid), ended: null, mayEndFrom: Infinity, foundGone: null };
+    lineages.set(lineage, fresh);
+    return fresh;
+  });
+  const sessionOfToken = tokens.map(({ sid }) => sessionOf(sessions, sid));
+
+  /** @param {number | null | undefined} id */
+  function tokenOf(id) {
+    const token = typeof id === 'number' ? tokens[id] : undefined;
+    if (token === undefined) throw new Error(`the history has no token ${id}`);
+    return token;
+  }
+
+  const subjects = {
+    tokenOf,
+    /** @param {Token} token @returns {Session} */
+    sessionOf: ({ id }) => /** @type {Session} */ (sessionOfToken[id]),
+    /** Null for a refresh token. @param {Token} token @returns {Lineage | null} */
+    lineageOf: ({ id }) => lineageOfToken[id] ?? null,
+  };
+  addRotations(history, clock, subjects);
+  const { accounts, retirements } = readAccounts(operations, subjects);
+  endSessions(operations, sessions, subjects);
+  endByAccounts(sessions, accounts, retirements);
+
+  const kills = operations.filter(({ isKill }) => isKill === true);
+  return {
+    ...history,
+    ...subjects,
+    clock,
+    sessions,
+    accounts,
+    retirements,
+    kills,
+    /** Of the kills that were over after a moment the one that began first. */
+    firstKillAfter: createLeastAfter(
+      kills.map((kill) => ({ at: kill.end, value: kill.start, tag: null, of: kill })),
+    ),
+  };
+}
+
+/** @typedef {{ tokenOf: (id: number | null | undefined) => Token, sessionOf: (token: Token) => Session, lineageOf: (token: Token) => Lineage | null }} Subjects */
+
+/** @param {History} history @returns {Map<string, Session>} */
+function openSessions({ operations, tokens }) {
+  /** @type {Map<string, Session>} */
+  const sessions = new Map();
+  for (const operation of operations) {
+    if (operation.kind !== 'login' || operation.outcome !== 'ok') continue;
+    const token = tokens[operation.access ?? -1];
+    if (token === undefined) throw new Error(`login ${operation.id} was answered without a token`);
+    const session = sessionOf(sessions, token.sid);
+    session.login = operation;
+    session.user = operation.user ?? null;
+    session.expiresAt = Number(token.claims['session_exp']);
+  }
+  return sessions;
+}
+
+/**
+ * Of a session whose login is not known anything may be: it may have ended at any time, and expired.
+ *
+ * @param {Map<string, Session>} sessions
+ * @param {string} sid
+ * @returns {Session}
+ */
+function sessionOf(sessions, sid) {
+  const known = sessions.get(sid);
+  if (known !== undefined) return known;
+  /** @type {Session} */
+  const session = {
+    sid,
+    login: null,
+    user: null,
+    expiresAt: -Infinity,
+    rotations: NO_ROTATIONS,
+    ended: null,
+    mayEndFrom: Infinity,
+    foundGone: null,
+  };
+  sessions.set(sid, session);
+  return session;
+}
+
+/**
+ * @param {History} history
+ * @param {import('./clock.js').Clock} clock
+ * @param {Subjects} subjects
+ */
+function addRotations({ operations, rules }, clock, { tokenOf, sessionOf }) {
+  /** @type {Map<Session, { operation: Operation, generation: number, successor: Token | null }[]>} */
+  const refreshes = new Map();
+  for (const operation of operations) {
+    if (operation.kind !== 'refresh' || operation.outcome === 'refused') continue;
+    const token = tokenOf(operation.token);
+    const successor = operation.outcome === 'ok' ? tokenOf(operation.refresh) : null;
+    const session = sessionOf(token);
+    const own = refreshes.get(session) ?? [];
+    own.push({ operation, generation: token.generation, successor });
+    refreshes.set(session, own);
+  }
+  for (const [session, own] of refreshes) {
+    session.rotations = createRotations(own, clock, rules);
+    session.mayEndFrom = Math.min(session.mayEndFrom, session.rotations.mayBeTheftFrom);
+  }
+}

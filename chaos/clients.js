@@ -1,0 +1,88 @@
+// @ts-check
+// A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, one operator.
+import { device, visitor } from './clients/device.js';
+import { family } from './clients/family.js';
+import { createOperating } from './clients/operating.js';
+import { openScene } from './clients/scene.js';
+import { elder, oversleeper, sleeper } from './clients/sleeper.js';
+import { thief } from './clients/thief.js';
+
+/** @typedef {import('./clients/scene.js').Scene} Scene */
+/** @typedef {import('./clients/operating.js').Pace} Pace */
+
+/** @type {Record<string, (scene: Scene) => Promise<void>>} */
+const LIVES = { device, visitor, family, thief, sleeper, elder, oversleeper };
+
+/**
+ * @typedef {object} Profile
+ * @property {Record<string, number>} lives weights of the ways to live
+ * @property {number} loginsPerSecond
+ * @property {number} resourceServers questions about whatever is known, at once
+ * @property {number} users
+ * @property {Partial<Pace>} operator how often it does what; 0 and [] for never
+ */
+
+/** @type {Profile} */
+export const MIXED = {
+  lives: { device: 36, visitor: 22, family: 9, thief: 12, sleeper: 13, elder: 4, oversleeper: 4 },
+  loginsPerSecond: 16,
+  resourceServers: 8,
+  users: 200,
+  operator: {},
+};
+
+/**
+ * @param {object} options
+ * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} options.cluster
+ * @param {import('./history.js').Recorder} options.recorder
+ * @param {() => number} options.random seeded
+ * @param {number} options.count lives at once
+ * @param {number} options.untilMs by the recorder's clock
+ * @param {Partial<Profile>=} options.profile
+ * @param {AbortSignal=} options.signal ends it early
+ * @returns {Promise<import('./questions.js').Manners>}
+ */
+export async function runClients({ cluster, recorder, random, count, untilMs, profile = {}, signal }) {
+  const { lives, loginsPerSecond, resourceServers, users, operator } = { ...MIXED, ...profile };
+  const { scene, close } = await openScene({
+    cluster,
+    recorder,
+    random,
+    users,
+    untilMs,
+    loginsPerSecond,
+    signal,
+  });
+  const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
+  const all = [
+    ...Array.from({ length: count }, () => live(scene, names)),
+    ...Array.from({ length: resourceServers }, () => serveResources(scene)),
+    createOperating(scene, cluster.operator, recorder, operator).run(),
+  ];
+  try {
+    await Promise.all(all);
+  } finally {
+    close();
+  }
+  return scene.ask.manners();
+}
+
+/** One life after the other. @param {Scene} scene @param {string[]} names */
+async function live(scene, names) {
+  while (!scene.isOver()) await LIVES[scene.pick(names)]?.(scene);
+}
+
+/** Asks about tokens of sessions that live or have lived, each on any replica. @param {Scene} scene */
+async function serveResources(scene) {
+  const server = scene.newCaller();
+  while (!scene.isOver()) {
+    if (scene.remembered.length === 0) {
+      await scene.wait(20);
+      continue;
+    }
+    const { known } = scene.pick(scene.remembered);
+    const token = scene.chance(0.7) ? known[known.length - 1] : scene.pick(known);
+    if (token !== undefined) await scene.ask.introspect(server, scene.replica(), token);
+    await scene.wait(scene.between(0, 8));
+  }
+}

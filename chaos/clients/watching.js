@@ -1,0 +1,75 @@
+// @ts-check
+// Bystanders: resource servers that ask about a token on every replica while it is ended, and from the moment that it was.
+
+/** @typedef {import('./scene.js').Scene} Scene */
+/** @typedef {import('./scene.js').Held} Held */
+/** @typedef {import('./scene.js').Token} Token */
+/** @typedef {import('./scene.js').Reply} Reply */
+
+/** An end that nobody acknowledges is asked for again, so often. */
+const TRIES = 8;
+
+/**
+ * Asks about tokens on all replicas, one question after the other on each.
+ *
+ * @param {Scene} scene
+ * @param {Token[]} tokens may be none
+ * @returns {() => Promise<void>} stops it
+ */
+export function watch(scene, tokens) {
+  const watcher = scene.newCaller();
+  let isStopped = false;
+  const watching = (tokens.length === 0 ? [] : scene.replicas).map(async (replica) => {
+    while (!isStopped && !scene.isOver()) {
+      if (replica.isUp()) await scene.ask.introspect(watcher, replica, scene.pick(tokens));
+      else await scene.wait(5);
+    }
+  });
+  return async () => {
+    isStopped = true;
+    await Promise.all(watching);
+  };
+}
+
+/** Asks once about each token on each replica, all at once. @param {Scene} scene @param {Token[]} tokens */
+export async function askEverywhere(scene, tokens) {
+  const watcher = scene.newCaller();
+  await Promise.all(
+    scene.replicas
+      .filter((replica) => replica.isUp())
+      .flatMap((replica) => tokens.map((token) => scene.ask.introspect(watcher, replica, token))),
+  );
+}
+
+/**
+ * Ends something before the eyes of all resource servers.
+ *
+ * @param {Scene} scene
+ * @param {Token[]} tokens that it concerns
+ * @param {() => Promise<Pick<Reply, 'outcome'>>} end
+ */
+export async function endWatched(scene, tokens, end) {
+  const stop = watch(scene, tokens);
+  await scene.wait(scene.between(0, 12));
+  for (let attempt = 0; attempt < TRIES && !scene.isOver(); attempt += 1) {
+    const { outcome } = await end();
+    if (outcome !== 'unknown') break;
+    await scene.wait(scene.between(10, 300));
+  }
+  await askEverywhere(scene, tokens);
+  await scene.wait(scene.pick([0, 10, 60]));
+  await stop();
+}
+
+/** What the holder of an ended session may still try, which must all be in vain. @param {Scene} scene @param {Held} held */
+export async function tryDead(scene, held) {
+  const { ask } = scene;
+  const tries = [
+    () => ask.session(held.caller, scene.replica(), held.access),
+    () => ask.list(held.caller, scene.replica(), held.access),
+    () => ask.refresh(held.caller, scene.replica(), held.refresh),
+    () => ask.logoutAll(held.caller, scene.replica(), held.access, { exceptCurrent: scene.chance(0.5) }),
+    () => ask.endSession(held.caller, scene.replica(), held.access, held.sid),
+  ];
+  await Promise.all(tries.filter(() => scene.chance(0.5)).map((attempt) => attempt()));
+}

@@ -1,0 +1,129 @@
+// @ts-check
+// Lets faults happen for a while: by seeded chance, mostly one at a time, and each undone before the next one hits the same.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { DATABASE_FAULTS } from './faults/database.js';
+import { NETWORK_FAULTS } from './faults/network.js';
+import { REPLICA_FAULTS } from './faults/replicas.js';
+import { createStage, wait } from './faults/stage.js';
+
+/** @typedef {import('./cluster.js').Cluster} Cluster */
+/** @typedef {import('./replica.js').Replica} Replica */
+/** @typedef {import('./faults/stage.js').Counts} Counts */
+/** @typedef {import('./faults/stage.js').Fault} Fault */
+
+/** @type {Record<string, Fault>} */
+const FAULTS = { ...REPLICA_FAULTS, ...DATABASE_FAULTS, ...NETWORK_FAULTS };
+
+export const FAULT_NAMES = Object.keys(FAULTS);
+
+/** Between two faults, for the one that follows another and for the one that now and then comes on top. */
+const PAUSES_MS = /** @type {const} */ ([
+  [100, 400],
+  [800, 2500],
+]);
+
+/** Until what a fault would hit is free again. */
+const RETRY_MS = 50;
+
+/** What a fault takes that takes a replica away. */
+const AWAY = 'away';
+
+/**
+ * @param {object} options
+ * @param {Cluster} options.cluster
+ * @param {import('./history.js').Recorder} options.recorder
+ * @param {() => number} options.random
+ * @param {string[]=} options.faults names; all of them unless given
+ * @param {number} options.untilMs by the recorder's clock; faults under way then are still undone
+ * @param {((line: string) => void)=} options.log
+ * @param {AbortSignal=} options.signal ends it early
+ * @returns {Promise<Counts>}
+ */
+export async function runFaults({
+  cluster,
+  recorder,
+  random,
+  faults = FAULT_NAMES,
+  untilMs,
+  log = () => undefined,
+  signal = new AbortController().signal,
+}) {
+  /** @type {Counts} */
+  const counts = {
+    faults: {},
+    kills: { replica: 0, postgres: 0 },
+    missed: 0,
+    restarts: [],
+    exits: [],
+    refusals: 0,
+  };
+  const before = cluster.replicas.map(({ exits, refusals }) => ({
+    exits: exits.length,
+    refusals: refusals(),
+  }));
+  /** @type {Set<string>} */
+  const taken = new Set();
+  /** @param {Replica} replica */
+  const isSpared = (replica) => replica.isUp() && !taken.has(replica.name);
+  const stopping = new AbortController();
+
+  /** @param {readonly [number, number]} pause */
+  async function run([low, high]) {
+    const isOver = () => signal.aborted || stopping.signal.aborted || recorder.now() >= untilMs;
+    const pause = () => wait(low + random() * (high - low), signal);
+    await pause();
+    while (!isOver()) {
+      const turn = pickTurn({ names: faults, cluster, random, taken, isSpared });
+      if (turn === null) {
+        await sleep(RETRY_MS);
+        continue;
+      }
+      const { name, fault, replica, claims } = turn;
+      for (const claim of claims) taken.add(claim);
+      await fault.run(
+        createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal }),
+      );
+      for (const claim of claims) taken.delete(claim);
+      await pause();
+    }
+  }
+
+  // One that fails stops the others too, but only after they have undone what they did.
+  const runs = PAUSES_MS.map((pause) =>
+    run(pause).catch((error) => Promise.reject((stopping.abort(), error))),
+  );
+  for (const end of await Promise.allSettled(runs)) if (end.status === 'rejected') throw end.reason;
+  await Promise.all(cluster.replicas.map((replica) => replica.start()));
+  for (const [place, { exits, refusals }] of cluster.replicas.entries()) {
+    counts.exits.push(...exits.slice(before[place]?.exits));
+    counts.refusals += refusals() - (before[place]?.refusals ?? 0);
+  }
+  return counts;
+}
+
+/**
+ * @param {{ names: string[], cluster: Cluster, random: () => number, taken: Set<string>,
+ *   isSpared: (replica: Replica) => boolean }} options
+ * @returns {{ name: string, fault: Fault, replica: Replica, claims: string[] } | null} null when what was picked cannot be hit now
+ */
+function pickTurn({ names, cluster: { replicas }, random, taken, isSpared }) {
+  const name = pickName(names, random);
+  const fault = FAULTS[name];
+  if (fault === undefined) throw new Error(`there is no fault ${name}`);
+  const candidates = fault.hits === 'postgres' ? replicas : replicas.filter(isSpared);
+  const replica = candidates[Math.floor(random() * candidates.length)];
+  if (replica === undefined) return null;
+  const hit = { replica: [replica.name], postgres: ['postgres'], all: replicas.map((each) => each.name) }[
+    fault.hits
+  ];
+  const claims = fault.takesAway === true ? [...hit, AWAY] : hit;
+  return claims.some((claim) => taken.has(claim)) ? null : { name, fault, replica, claims };
+}
+
+/** @param {string[]} names @param {() => number} random */
+function pickName(names, random) {
+  const total = names.reduce((sum, name) => sum + (FAULTS[name]?.weight ?? 0), 0);
+  let left = random() * total;
+  return names.find((name) => (left -= FAULTS[name]?.weight ?? 0) < 0) ?? names[0] ?? '';
+}

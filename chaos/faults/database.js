@@ -1,0 +1,112 @@
+// @ts-check
+// Faults of PostgreSQL itself.
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** @typedef {import('./stage.js').Fault} Fault */
+/** @typedef {import('./stage.js').Stage} Stage */
+
+/** SQLSTATE */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+const POLL_MS = 10;
+const ASK_WITHIN_MS = 3000;
+/** A replica that has not answered by then is told as what it is: too late. */
+const GIVE_UP_MS = 15_000;
+
+/** @type {Record<string, Fault>} */
+export const DATABASE_FAULTS = {
+  'kill-postgres': {
+    weight: 7,
+    hits: 'postgres',
+    run: async (stage) => {
+      await takeDown(stage, 'kill-postgres', stage.cluster.postgres.kill);
+      stage.counts.kills.postgres += 1;
+    },
+  },
+
+  'stop-postgres': {
+    weight: 2,
+    hits: 'postgres',
+    run: (stage) => takeDown(stage, 'stop-postgres', stage.cluster.postgres.stopImmediately),
+  },
+
+  'terminate-backends': {
+    weight: 2,
+    hits: 'postgres',
+    run: ({ cluster, note }) => note({ target: 'postgres' }, cluster.postgres.terminateBackends),
+  },
+
+  /** Whoever asks for a session waits, until no connection of the pools is left. */
+  'exhaust-pool': {
+    weight: 1,
+    hits: 'postgres',
+    run: ({ cluster, note, wait }) =>
+      note({ target: 'postgres' }, () => lockSessions(cluster.postgres.adminUrl, () => wait(1000, 3000))),
+  },
+};
+
+/** @param {string} url @param {() => Promise<void>} meanwhile */
+async function lockSessions(url, meanwhile) {
+  const client = new pg.Client({ connectionString: url, application_name: 'chaos' });
+  // The query that it breaks says so.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query(`BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE`);
+    await meanwhile();
+  } catch (error) {
+    // Somebody else holds a row for longer: all the others have waited behind this lock, as they were to.
+    if (!(error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE)) throw error;
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * @param {Stage} stage
+ * @param {string} name
+ * @param {() => Promise<void>} away
+ */
+async function takeDown(stage, name, away) {
+  const { cluster, counts, note, wait } = stage;
+  await note({ target: 'postgres', isKill: true }, away);
+  await wait(0, 800);
+  const recoveredMs = await cluster.postgres.start();
+  counts.restarts.push({ name, recoveredMs, ...(await timeAnswers(stage)) });
+}
+
+/** How long it takes the replicas to answer truthfully again. @param {Stage} stage */
+async function timeAnswers({ cluster, isSpared }) {
+  const since = performance.now();
+  const spared = cluster.replicas.filter(isSpared);
+  const times = await Promise.all(
+    spared.map(async (replica) => {
+      while (performance.now() - since < GIVE_UP_MS && !(await answers(replica, cluster.client)))
+        await sleep(POLL_MS);
+      return { replica, ms: performance.now() - since };
+    }),
+  );
+  const counted = times.filter(({ replica }) => isSpared(replica)).map(({ ms }) => ms);
+  if (counted.length === 0) return { firstMs: null, slowestMs: null };
+  return { firstMs: Math.min(...counted), slowestMs: Math.max(...counted) };
+}
+
+/**
+ * Whether it can say of a token, be it none of ours, that it is not active: it says so only when the database did.
+ *
+ * @param {import('../replica.js').Replica} replica
+ * @param {{ id: string, secret: string }} client
+ */
+async function answers({ url, isReady }, { id, secret }) {
+  if (!(await isReady())) return false;
+  const body = new URLSearchParams({ token: 'none', client_id: id, client_secret: secret });
+  try {
+    const signal = AbortSignal.timeout(ASK_WITHIN_MS);
+    const answer = await fetch(`${url}/introspect`, { method: 'POST', body, signal });
+    await answer.body?.cancel();
+    return answer.status === 200;
+  } catch {
+    return false;
+  }
+}

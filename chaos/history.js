@@ -1,0 +1,189 @@
+// @ts-check
+// What was asked of which replica when, and what came back: all that the checker knows of a run.
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+/**
+ * @typedef {object} Rules as the replicas were started with, in seconds
+ * @property {number} accessTtl
+ * @property {number} refreshTtl
+ * @property {number} sessionTtl
+ * @property {number} grace
+ * @property {number} reissueMax
+ * @property {number} replayWindow
+ */
+
+/**
+ * @typedef {object} Token a token as it was received
+ * @property {number} id its place in `history.tokens`: one text, one token
+ * @property {'access' | 'refresh'} type
+ * @property {string} text the whole of it; the file keeps the claims and a fingerprint alone
+ * @property {Record<string, any>} claims unverified
+ * @property {string} sid
+ * @property {string} lineage
+ * @property {number} generation
+ */
+
+/**
+ * Kinds, with what they carry besides:
+ *
+ * - `login` user, password (a version that counts from 0), honest; ok: sid, access, refresh (ids of tokens)
+ * - `refresh` token; ok: access, refresh
+ * - `introspect` token; ok: active, reissued (id of a token, or null)
+ * - `session` token (GET /session); ok or refused: reissued
+ * - `list` token (GET /sessions); ok: sids, reissued; refused: reissued
+ * - `logout` token, access or refresh
+ * - `logout-all` token, exceptCurrent; ok: ended (how many)
+ * - `end-session` token, sid (DELETE /sessions/:id)
+ * - `revoke` token, access or refresh
+ * - `disable`, `enable` user · `password` user, password (the new version)
+ * - `retire-key`, `rotate-key`, `prune`
+ * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
+ *   `isKill` where something lost its memory
+ *
+ * @typedef {object} Operation
+ * @property {number} id
+ * @property {string} kind
+ * @property {string} replica whose port was asked; `operator` where the domain was called on a connection of its own
+ * @property {number} client who asked; clients are numbered
+ * @property {number} start milliseconds by the one monotonic clock
+ * @property {number} end the same; of an unknown outcome, when nobody waited any longer
+ * @property {'ok' | 'refused' | 'unknown'} outcome `refused`: a definite no. 503, a broken connection and a time-out are
+ * `unknown`: it may have happened, and may yet happen
+ * @property {number | null} status of HTTP
+ * @property {string | null} error the code in the answer
+ * @property {string=} user
+ * @property {number=} password
+ * @property {boolean=} honest the session's client sends a token again only as long as the window allows
+ * @property {number=} token
+ * @property {string=} sid
+ * @property {number=} access
+ * @property {number=} refresh
+ * @property {boolean=} active
+ * @property {number | null=} reissued
+ * @property {string[]=} sids
+ * @property {boolean=} exceptCurrent
+ * @property {number=} ended
+ * @property {string=} name
+ * @property {string | null=} target
+ * @property {boolean=} isKill
+ */
+
+/**
+ * @typedef {object} History
+ * @property {number} seed
+ * @property {Rules} rules
+ * @property {number} epochMs the database's clock (milliseconds since 1970) at 0 of the monotonic clock: both are this machine's
+ * @property {number} toleranceMs how far those two have drifted apart at most
+ * @property {Token[]} tokens
+ * @property {Operation[]} operations in the order of their ends
+ */
+
+/** Of a hash that stands for a token's text in a file: enough to tell a run's tokens apart. */
+const FINGERPRINT_CHARACTERS = 16;
+
+/** What is never smaller: `Date.now()` counts whole milliseconds. */
+const LEAST_TOLERANCE_MS = 1;
+
+/**
+ * @param {{ seed: number, rules: Rules }} options
+ * @returns {Recorder}
+ *
+ * @typedef {object} Recorder
+ * @property {() => number} now milliseconds by the one monotonic clock, from 0
+ * @property {(text: string) => Token} token the token of this text, the same object each time; throws for what is no JWT of ours
+ * @property {(operation: Omit<Operation, 'id'>) => Operation} add
+ * @property {() => History} history all that was added until now
+ * @property {(file: string) => Promise<void>} writeTo one line of JSON for the run, one for each token, one for each operation
+ */
+export function createRecorder({ seed, rules }) {
+  const origin = performance.now();
+  const epochMs = Date.now();
+  /** @type {Map<string, Token>} */
+  const tokens = new Map();
+  /** @type {Operation[]} */
+  const operations = [];
+  let driftMs = 0;
+
+  const now = () => performance.now() - origin;
+
+  /** Only drift that is certain counts: whoever is put to sleep between two clocks has not seen them part. */
+  function compareClocks() {
+    const before = now();
+    const wall = Date.now() - epochMs;
+    const after = now();
+    driftMs = Math.max(driftMs, before - wall - 1, wall - after);
+  }
+
+  /** @returns {History} */
+  function history() {
+    compareClocks();
+    return {
+      seed,
+      rules,
+      epochMs,
+      toleranceMs: driftMs + LEAST_TOLERANCE_MS,
+      tokens: [...tokens.values()],
+      operations: operations.toSorted((a, b) => a.end - b.end),
+    };
+  }
+
+  return {
+    now,
+    token: (text) => {
+      const known = tokens.get(text);
+      if (known !== undefined) return known;
+      const token = readToken(text, tokens.size);
+      tokens.set(text, token);
+      return token;
+    },
+    add: (operation) => {
+      compareClocks();
+      const added = { id: operations.length, ...operation };
+      operations.push(added);
+      return added;
+    },
+    history,
+    writeTo: (file) => pipeline(Readable.from(linesOf(history())), createWriteStream(file)),
+  };
+}
+
+/**
+ * @param {string} text
+ * @param {number} id
+ * @returns {Token}
+ */
+function readToken(text, id) {
+  const [header = '', payload = ''] = text.split('.');
+  const type = TYPES.get(parseSegment(header)['typ']);
+  if (type === undefined) throw new Error('an answer carries a token of a type that is not ours');
+  const claims = parseSegment(payload);
+  const [lineage = '', generation = ''] = String(claims['jti']).split('.');
+  return { id, type, text, claims, sid: String(claims['sid']), lineage, generation: Number(generation) };
+}
+
+/** @type {Map<unknown, Token['type']>} */
+const TYPES = new Map([
+  ['at+jwt', 'access'],
+  ['rt+jwt', 'refresh'],
+]);
+
+/**
+ * @param {string} segment
+ * @returns {Record<string, any>}
+ */
+function parseSegment(segment) {
+  return JSON.parse(Buffer.from(segment, 'base64url').toString());
+}
+
+/** @param {History} history */
+function* linesOf({ tokens, operations, ...run }) {
+  yield `${JSON.stringify(run)}\n`;
+  for (const { text, ...token } of tokens) {
+    const fingerprint = createHash('sha256').update(text).digest('hex').slice(0, FINGERPRINT_CHARACTERS);
+    yield `${JSON.stringify({ ...token, fingerprint })}\n`;
+  }
+  for (const operation of operations) yield `${JSON.stringify(operation)}\n`;
+}

@@ -1,0 +1,88 @@
+// @ts-check
+// Sends one request over a kept connection, and tells what came back and when.
+import { Agent, request } from 'node:http';
+
+/** Every answer comes within 2.5 s: whoever waits this long is not going to get one. */
+const PATIENCE_MS = 4000;
+
+/** Half a second more than the contract allows: this process, too, waits for a core. */
+const LATE_MS = 3000;
+
+/**
+ * @typedef {object} Answer
+ * @property {number | null} status null where none came
+ * @property {import('node:http').IncomingHttpHeaders} headers
+ * @property {string} body
+ * @property {number} start
+ * @property {number} end
+ * @property {boolean} isDropped we went away before it came
+ */
+
+/**
+ * @typedef {object} Ask
+ * @property {number} port
+ * @property {string} method
+ * @property {string} path
+ * @property {Record<string, string>} headers
+ * @property {string=} body
+ * @property {number=} dropAfterMs goes away so long after the request was written, if nothing has come by then
+ */
+
+/** @typedef {ReturnType<typeof createHttp>} Http */
+
+/** @param {() => number} now the clock that all times are by, in milliseconds */
+export function createHttp(now) {
+  const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256, scheduling: 'fifo' });
+  const counts = { asked: 0, late: 0, silent: 0 };
+
+  /**
+   * @param {Ask} ask
+   * @returns {Promise<Answer>}
+   */
+  function send({ port, method, path, headers, body = '', dropAfterMs }) {
+    counts.asked += 1;
+    return new Promise((resolve) => {
+      const start = now();
+      let isSettled = false;
+      /** @type {NodeJS.Timeout | undefined} */
+      let dropping;
+
+      /** @param {Partial<Answer>} came */
+      const settle = (came) => {
+        if (isSettled) return;
+        isSettled = true;
+        clearTimeout(patience);
+        clearTimeout(dropping);
+        const end = now();
+        if (came.status !== undefined && end - start > LATE_MS) counts.late += 1;
+        resolve({ status: null, headers: {}, body: '', start, end, isDropped: false, ...came });
+      };
+
+      const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (incoming) => {
+        incoming.setEncoding('utf8');
+        let text = '';
+        incoming.on('data', (chunk) => (text += chunk));
+        incoming.on('end', () =>
+          settle({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: text }),
+        );
+        // A status without the rest of its answer tells nothing.
+        incoming.on('error', () => settle({}));
+      });
+      const patience = setTimeout(() => {
+        counts.silent += 1;
+        settle({});
+        outgoing.destroy();
+      }, PATIENCE_MS);
+      outgoing.on('error', () => settle({}));
+      outgoing.end(body, () => {
+        if (dropAfterMs === undefined || isSettled) return;
+        dropping = setTimeout(() => {
+          settle({ isDropped: true });
+          outgoing.destroy();
+        }, dropAfterMs);
+      });
+    });
+  }
+
+  return { send, counts, close: () => agent.destroy() };
+}

@@ -1,0 +1,86 @@
+// @ts-check
+// What a developer might write by mistake and our promise forbids: each mutant breaks the service in one way that a hunt finds.
+import * as endings from './mutants/endings.js';
+import { openGround } from './mutants/ground.js';
+import { huntMutant } from './mutants/hunt.js';
+import * as rotations from './mutants/rotations.js';
+import * as verdicts from './mutants/verdicts.js';
+
+/** @typedef {import('./mutants/hunt.js').Catch} Catch */
+
+/**
+ * @typedef {object} Patch
+ * @property {string} file below `dist`
+ * @property {string} find stands in the file exactly once
+ * @property {string} replace
+ */
+
+/**
+ * @typedef {object} Mutant
+ * @property {string} name
+ * @property {string} sentence what it does wrong
+ * @property {string} rules letters of the checker that may catch it, the likeliest first
+ * @property {Patch[]} patches
+ * @property {import('./mutants/hunt.js').Hunt} hunt
+ */
+
+/** @type {Mutant[]} */
+export const MUTANTS = [verdicts, rotations, endings].flatMap((kind) => Object.values(kind));
+
+/** Hunts for those who cannot show before something has expired: they mostly wait. */
+const SIDE_BY_SIDE = 3;
+
+/** Longer than it takes to catch a mutant that can show at once. */
+const CONTROL_SECONDS = 3;
+
+const least = (/** @type {Mutant} */ { hunt }) => hunt.leastSeconds ?? 0;
+
+/**
+ * Hunts them all: those for whom something has to expire side by side, and meanwhile the others one after the other.
+ * As a control the build as it is, hunted in the same ways for at least as long, is not to be caught.
+ *
+ * @param {object} options
+ * @param {number} options.seed
+ * @param {import('./history.js').Rules} options.rules
+ * @param {Mutant[]=} options.mutants
+ * @param {boolean=} options.isControl
+ * @param {number=} options.limit operations of each hunt
+ * @param {(line: string) => void=} options.log
+ * @param {(caught: Catch) => void=} options.onCatch
+ * @returns {Promise<Catch[]>} in the order of the mutants
+ */
+export async function huntAll({
+  mutants = MUTANTS,
+  isControl = false,
+  onCatch = () => undefined,
+  ...options
+}) {
+  const ground = await openGround();
+  /** @type {Map<Mutant, Catch>} */
+  const catches = new Map();
+
+  /** Whoever is free takes the next. @param {Mutant[]} queue */
+  async function huntInTurn(queue) {
+    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+      const { hunt } = mutant;
+      const own = isControl
+        ? { mutant: null, withinMs: 1000 * (least(mutant) + CONTROL_SECONDS) }
+        : { mutant };
+      const caught = { ...(await huntMutant({ ...options, ...own, ground, hunt })), name: mutant.name };
+      catches.set(mutant, caught);
+      onCatch(caught);
+    }
+  }
+
+  try {
+    const quick = mutants.filter((mutant) => least(mutant) === 0);
+    const slow = mutants.filter((mutant) => least(mutant) > 0).toSorted((a, b) => least(b) - least(a));
+    const ends = await Promise.allSettled([quick, ...Array(SIDE_BY_SIDE).fill(slow)].map(huntInTurn));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  } finally {
+    await ground.close();
+  }
+  return mutants.flatMap((mutant) => catches.get(mutant) ?? []);
+}
+
+export { huntMutant, openGround };

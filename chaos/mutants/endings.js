@@ -1,0 +1,122 @@
+// @ts-check
+// Mutants of how things end: ends that are claimed, forgotten, pruned away, or met by a login that looks the other way.
+import { AGEING, FAMILIES, LEAVING, OPERATING } from './profiles.js';
+
+/** @typedef {import('../mutants.js').Mutant} Mutant */
+
+/** @type {Mutant} */
+export const logoutInAnyCase = {
+  name: 'logout-in-any-case',
+  sentence: 'A logout that the database did not answer is answered with 204.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'http/routes/logout.js',
+      find: `            await gatehouse.logins.logout(access, 'access');`,
+      replace: `            await gatehouse.logins.logout(access, 'access').catch(refuseOnly);`,
+    },
+    {
+      file: 'http/routes/logout.js',
+      find: `            await gatehouse.logins.logout(refresh, 'refresh');`,
+      replace: `            await gatehouse.logins.logout(refresh, 'refresh').catch(refuseOnly);`,
+    },
+    {
+      file: 'http/routes/logout.js',
+      find: `export const logoutRoute = `,
+      replace: `function refuseOnly(error) {
+    if (error instanceof AuthError)
+        throw error;
+}
+export const logoutRoute = `,
+    },
+  ],
+  hunt: { profile: LEAVING, faults: ['black-hole', 'cut'] },
+};
+
+/** @type {Mutant} */
+export const loginWithoutEpoch = {
+  name: 'login-without-epoch',
+  sentence:
+    'A login opens its session under the epoch of that moment, not the one that was read with the hash.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'domain/sessions.js',
+      find: `users.id, \${user.epoch}::int4, now, now,`,
+      replace: `users.id, users.epoch + service.epoch, now, now,`,
+    },
+    {
+      file: 'domain/sessions.js',
+      find: `      WHERE users.id = \${user.id}::uuid AND users.disabled_at IS NULL
+        AND users.epoch + service.epoch = \${user.epoch}::int4`,
+      replace: `      WHERE users.id = \${user.id}::uuid`,
+    },
+  ],
+  hunt: { profile: OPERATING },
+};
+
+/** @type {Mutant} */
+export const hastyCommit = {
+  name: 'hasty-commit',
+  sentence: 'Commits are acknowledged before they are on disk (`synchronous_commit=off`).',
+  rules: 'HA',
+  patches: [
+    {
+      file: 'database/prisma.js',
+      find: `    synchronous_commit: 'on',`,
+      replace: `    synchronous_commit: 'off',`,
+    },
+  ],
+  hunt: { profile: LEAVING, faults: ['kill-postgres'], killsPostgres: true },
+};
+
+/** @type {Mutant} */
+export const earlyPruning = {
+  name: 'early-pruning',
+  sentence: "Revocations and sessions are pruned at the access token's `exp`.",
+  rules: 'BGA',
+  patches: [
+    {
+      file: 'domain/revocations.js',
+      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      replace: `to_timestamp(\${claims.exp}::float8))`,
+    },
+    {
+      file: 'domain/revocations.js',
+      find: `        WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
+          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - interval '6 minutes'`,
+      replace: `        WHERE rotated_at <= (SELECT now FROM clock) - interval '30 seconds'`,
+    },
+  ],
+  hunt: { profile: AGEING, count: 24, leastSeconds: 30 },
+};
+
+/** @type {Mutant} */
+export const disablingAlone = {
+  name: 'disabling-alone',
+  sentence: 'Disabling a user leaves the epoch as it is: enabling brings the old sessions back.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'domain/users.js',
+      find: `        epoch = epoch + 1,`,
+      replace: `        epoch = CASE WHEN \${change.isDisabling}::boolean THEN epoch ELSE epoch + 1 END,`,
+    },
+  ],
+  hunt: { profile: OPERATING },
+};
+
+/** @type {Mutant} */
+export const everyoneKept = {
+  name: 'everyone-kept',
+  sentence: '`except_current` keeps all sessions of the user, not the one that asks.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'domain/endings.js',
+      find: `      WHERE \${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid\n`,
+      replace: `      WHERE \${exceptCurrent}::boolean AND sessions.user_id = caller.id AND sessions.epoch = caller.ended\n`,
+    },
+  ],
+  hunt: { profile: FAMILIES },
+};

@@ -1,0 +1,104 @@
+// @ts-check
+// Mutants of the refresh: rotations that race, windows that forgive too much, theft that goes unpunished.
+import { KEEPING, STEALING } from './profiles.js';
+
+/** @typedef {import('../mutants.js').Mutant} Mutant */
+
+/** @type {Mutant} */
+export const readThenWrite = {
+  name: 'read-then-write',
+  sentence: 'A rotation reads the row, decides, and then writes it.',
+  rules: 'D',
+  patches: [
+    {
+      file: 'domain/sessions.js',
+      find: `    const rows = await database.prepared('rotate_session') \``,
+      replace: `    const [found] = await database.prepared('find_session') \`
+    SELECT generation, extract(epoch FROM rotated_at)::float8 AS "rotatedAt",
+           extract(epoch FROM clock_timestamp())::float8 AS now
+    FROM sessions WHERE id = \${claims.sid}::uuid\`;
+    const isCurrent = found?.generation === generation && claims.exp > found.now;
+    const isTheft = found?.generation > generation && !(window > 0 && found.now <= found.rotatedAt + window);
+    const rows = await database.prepared('rotate_session') \``,
+    },
+    {
+      file: 'domain/sessions.js',
+      find: `        generation = CASE
+          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          THEN generation + 1 ELSE generation END,
+        rotated_at = CASE
+          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          THEN now ELSE rotated_at END,
+        refresh_expires_at = CASE
+          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          THEN`,
+      replace: `        generation = CASE WHEN \${isCurrent}::boolean THEN generation + 1 ELSE generation END,
+        rotated_at = CASE WHEN \${isCurrent}::boolean THEN now ELSE rotated_at END,
+        refresh_expires_at = CASE WHEN \${isCurrent}::boolean
+          THEN`,
+    },
+    {
+      file: 'domain/sessions.js',
+      find: `        ended_at = CASE
+          WHEN generation > \${generation}::int4
+            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+          THEN now END`,
+      replace: `        ended_at = CASE WHEN \${isTheft}::boolean THEN now END`,
+    },
+    {
+      file: 'domain/sessions.js',
+      find: `    if (session.generation === generation + 1)`,
+      replace: `    if (isCurrent || session.generation === generation + 1)`,
+    },
+  ],
+  hunt: { profile: KEEPING },
+};
+
+/** @type {Mutant} */
+export const forgivenGrandparent = {
+  name: 'forgiven-grandparent',
+  sentence: 'Within the window the grandparent of the current refresh token is forgiven too.',
+  rules: 'DF',
+  patches: [
+    {
+      file: 'domain/sessions.js',
+      find: `    if (session.generation === generation + 1)`,
+      replace: `    if (session.generation === generation + 1 || session.generation === generation + 2)`,
+    },
+  ],
+  hunt: { profile: KEEPING },
+};
+
+/** @type {Mutant} */
+export const unpunishedTheft = {
+  name: 'unpunished-theft',
+  sentence: 'A replay after the window is taken like one within it, and ends nothing.',
+  rules: 'F',
+  patches: [
+    {
+      file: 'domain/sessions.js',
+      find: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+          THEN now END`,
+      replace: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+          THEN ended_at END`,
+    },
+  ],
+  hunt: { profile: STEALING, leastSeconds: 10 },
+};
+
+/** @type {Mutant} */
+export const errorMeansRefused = {
+  name: 'error-means-refused',
+  sentence: 'A refresh that the database did not answer is refused with 401.',
+  rules: 'BD',
+  patches: [
+    {
+      file: 'domain/logins.js',
+      find: `                const rotation = await rotateSession(database, claims, keysVersion, rules);`,
+      replace: `                const rotation = await rotateSession(database, claims, keysVersion, rules).catch(() => ({
+                    verdict: 'dead',
+                }));`,
+    },
+  ],
+  hunt: { profile: KEEPING, faults: ['black-hole', 'cut'] },
+};

@@ -1,0 +1,156 @@
+// @ts-check
+// Mutants of how a token is judged: verdicts that are kept, borrowed, made up, or reached by the wrong clock.
+import { AGEING, KEEPING, LEAVING, RETIRING } from './profiles.js';
+
+/** @typedef {import('../mutants.js').Mutant} Mutant */
+
+/** @type {Mutant} */
+export const keptVerdict = {
+  name: 'kept-verdict',
+  sentence: 'A verdict is cached for 50 ms.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'domain/liveness.js',
+      find: `    const ask = createQuestions(database.prepared('liveness'));`,
+      replace: `    const ask = createQuestions(database.prepared('liveness'));
+    const verdicts = new Map();
+    async function askOrRecall(text, question) {
+        const kept = verdicts.get(text);
+        if (kept !== undefined && performance.now() < kept.until)
+            return kept.answer;
+        const answer = await ask(question);
+        verdicts.set(text, { answer, until: performance.now() + 50 });
+        return answer;
+    }`,
+    },
+    {
+      file: 'domain/liveness.js',
+      find: `await ask(token === null ? null : questionOf(token))`,
+      replace: `await askOrRecall(text, token === null ? null : questionOf(token))`,
+    },
+  ],
+  hunt: { profile: LEAVING },
+};
+
+/** @type {Mutant} */
+export const lateJoiner = {
+  name: 'late-joiner',
+  sentence: 'A question joins the same question of another request although that one was sent already.',
+  rules: 'AC',
+  patches: [
+    {
+      file: 'domain/liveness.js',
+      find: `    const ask = createQuestions(database.prepared('liveness'));`,
+      replace: `    const askAnew = createQuestions(database.prepared('liveness'));
+    const underWay = new Map();
+    function ask(question) {
+        const key = JSON.stringify(question);
+        const same = underWay.get(key) ?? askAnew(question).finally(() => underWay.delete(key));
+        underWay.set(key, same);
+        return same;
+    }`,
+    },
+  ],
+  hunt: { profile: LEAVING, faults: ['slow-liveness'] },
+};
+
+/** @type {Mutant} */
+export const errorMeansDead = {
+  name: 'error-means-dead',
+  sentence: 'A database that cannot be asked is answered as `active: false`.',
+  rules: 'B',
+  patches: [
+    {
+      file: 'domain/liveness.js',
+      find: `                const answer = await ask(token === null ? null : questionOf(token));`,
+      replace: `                const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
+                    stands: false,
+                    now: Date.now() / 1000,
+                    keysVersion: recalled.ring.version,
+                    clientsVersion: recalled.clients.version,
+                }));`,
+    },
+  ],
+  hunt: { profile: KEEPING, faults: ['black-hole', 'cut'] },
+};
+
+/** @type {Mutant} */
+export const clockOfTheReplica = {
+  name: 'clock-of-the-replica',
+  sentence: 'Whether a token has expired is judged by the clock of the replica.',
+  rules: 'BC',
+  patches: [
+    {
+      file: 'http/bearer.js',
+      find: `isExpired(token.claims, now)`,
+      replace: `isExpired(token.claims, Date.now() / 1000)`,
+    },
+    {
+      file: 'http/routes/introspect.js',
+      find: `isExpired(token.claims, now)`,
+      replace: `isExpired(token.claims, Date.now() / 1000)`,
+    },
+  ],
+  hunt: { profile: KEEPING, shiftMs: 600_000 },
+};
+
+/** @type {Mutant} */
+export const graceThatAuthorises = {
+  name: 'grace-that-authorises',
+  sentence: 'A token in its grace is taken for a live one.',
+  rules: 'G',
+  patches: [
+    {
+      file: 'http/bearer.js',
+      find: `isExpired(token.claims, now)`,
+      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+    },
+    {
+      file: 'http/routes/introspect.js',
+      find: `isExpired(token.claims, now)`,
+      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+    },
+  ],
+  hunt: { profile: AGEING, count: 24, leastSeconds: 30 },
+};
+
+/** @type {Mutant} */
+export const reissueOfTheDead = {
+  name: 'reissue-of-the-dead',
+  sentence: 'A token is reissued for its signature and times alone, ended or not.',
+  rules: 'A',
+  patches: [
+    {
+      file: 'http/reissue.js',
+      find: `    if (!stands || token?.kind !== 'access')`,
+      replace: `    if (token?.kind !== 'access')`,
+    },
+  ],
+  hunt: { profile: AGEING, count: 24, leastSeconds: 15 },
+};
+
+/** @type {Mutant} */
+export const polledKeys = {
+  name: 'polled-keys',
+  sentence: 'A replica learns of new and of retired keys by asking once a second.',
+  rules: 'BC',
+  patches: [
+    {
+      file: 'domain/memory.js',
+      find: `    return memory.ring.version === seen.keysVersion && memory.clients.version === seen.clientsVersion;`,
+      replace: `    return memory.clients.version === seen.clientsVersion;`,
+    },
+    {
+      file: 'domain/memory.js',
+      find: `    return {
+        recall: () => memory,`,
+      replace: `    setInterval(async () => {
+        memory = { ...memory, ring: await load.ring().catch(() => memory.ring) };
+    }, 1000).unref();
+    return {
+        recall: () => memory,`,
+    },
+  ],
+  hunt: { profile: RETIRING },
+};

@@ -1,0 +1,103 @@
+// @ts-check
+// What an operator does on the command line, by the same verbs of the domain and straight to PostgreSQL.
+import { importFrom } from './postgres.js';
+
+/** @typedef {Awaited<ReturnType<typeof openOperator>>} Operator */
+
+/**
+ * Each verb throws what the domain throws: DatabaseUnavailable means that nobody knows whether it happened.
+ *
+ * @param {{ dist: string, url: string, secret: string }} options
+ */
+export async function openOperator({ dist, url, secret }) {
+  const [
+    { openDatabase },
+    { createPasswordHasher },
+    users,
+    { addClient },
+    lifecycle,
+    { listKeys },
+    { prune },
+  ] = await Promise.all(
+    [
+      'database/prisma.js',
+      'domain/passwords.js',
+      'domain/users.js',
+      'domain/clients.js',
+      'domain/key-lifecycle.js',
+      'domain/keys.js',
+      'domain/revocations.js',
+    ].map((path) => importFrom(dist, path)),
+  );
+  const database = openDatabase(url, { connections: 3 });
+  const hasher = createPasswordHasher();
+  /** Hashing is dear and many users are made with one password. @type {Map<string, string>} */
+  const hashes = new Map();
+
+  /** @param {string} password */
+  async function hash(password) {
+    const phc = hashes.get(password) ?? (await hasher.hash(password));
+    hashes.set(password, phc);
+    return phc;
+  }
+
+  return {
+    /**
+     * @param {string} username
+     * @param {string} password
+     * @returns {Promise<{ id: string, username: string }>}
+     */
+    addUser: async (username, password) => {
+      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope: '' });
+      if (user === null) throw new Error(`there is a user ${username} already`);
+      return user;
+    },
+    /**
+     * @param {string} id
+     * @returns {Promise<{ id: string, secret: string }>} a client that may introspect and revoke
+     */
+    addClient: async (id) => {
+      const client = await addClient(database, id, ['introspect', 'revoke']);
+      if (client === null) throw new Error(`there is a client ${id} already`);
+      return client;
+    },
+    /** @param {string} username */
+    disable: async (username) => insist(await users.disableUser(database, username), username),
+    /** @param {string} username */
+    enable: async (username) => insist(await users.enableUser(database, username), username),
+    /**
+     * @param {string} username
+     * @param {string} password
+     */
+    setPassword: async (username, password) =>
+      insist(await users.changePassword(database, username, await hash(password)), username),
+    /**
+     * Retires the key that signs; every session ends.
+     *
+     * @returns {Promise<boolean>} false when somebody else has retired it meanwhile
+     */
+    retireKey: async () => {
+      /** @type {{ kid: string, state: string }[]} */
+      const keys = await listKeys(database);
+      const signing = keys.find(({ state }) => state === 'signing');
+      if (signing === undefined) throw new Error('no key signs');
+      return (await lifecycle.retireKey(database, signing.kid, 'EdDSA', secret)) !== null;
+    },
+    /** @returns {Promise<boolean>} false when a next key is already waiting */
+    rotateKey: async () => (await lifecycle.rotateKeys(database, 'EdDSA', secret)) !== null,
+    /** @returns {Promise<number>} how many sessions, revocations and keys are forgotten */
+    prune: async () => (await prune(database, { waitTurn: true })) + (await lifecycle.pruneKeys(database)),
+    close: async () => {
+      await hasher.close();
+      await database.close();
+    },
+  };
+}
+
+/**
+ * @param {boolean} isDone
+ * @param {string} username
+ */
+function insist(isDone, username) {
+  if (!isDone) throw new Error(`there is no user ${username}`);
+}

@@ -1,0 +1,154 @@
+// @ts-check
+// The one PostgreSQL of a run, which keeps its promises on disk and is killed all the same.
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import pg from 'pg';
+
+import { signalFamily, tell } from './processes.js';
+
+/** Three replicas hold 42 connections; those given up at their deadlines stay for up to ten seconds beside the new ones. */
+const MAX_CONNECTIONS = 200;
+
+const POLL_MS = 10;
+const STARTS_WITHIN_MS = 30_000;
+const ADMIN_DEADLINE_MS = 5000;
+
+/** @typedef {Awaited<ReturnType<typeof openPostgres>>} Postgres */
+
+/**
+ * Makes a cluster with an empty database of a role that is no superuser, and starts it.
+ *
+ * @param {{ dist: string, directory: string }} options the service's build, whose embedded PostgreSQL it is
+ */
+export async function openPostgres({ dist, directory }) {
+  const server = await importFrom(dist, 'database/postgres-server.js');
+  const { ensureCluster } = await importFrom(dist, 'database/postgres-cluster.js');
+  const cluster = await describeCluster(dist, directory);
+  const password = randomBytes(16).toString('hex');
+  await ensureCluster(
+    cluster,
+    [
+      `CREATE ROLE admin SUPERUSER LOGIN PASSWORD '${password}';`,
+      `CREATE ROLE owner LOGIN PASSWORD '${password}';`,
+      'CREATE DATABASE gatehouse OWNER owner;',
+      '',
+    ].join('\n'),
+  );
+  /** @type {number} */
+  const port = await server.choosePort(cluster);
+  /** @param {string} role */
+  const urlFor = (role) => `postgresql://${role}:${password}@127.0.0.1:${port}/gatehouse`;
+  const admin = createAdmin(urlFor('admin'));
+
+  async function findPid() {
+    /** @type {{ pid: number } | undefined} */
+    const postmaster = await server.findPostmaster(cluster);
+    if (postmaster === undefined || postmaster.pid === 0) throw new Error('PostgreSQL does not run');
+    return postmaster.pid;
+  }
+
+  async function untilGone() {
+    while ((await server.findPostmaster(cluster)) !== undefined) await sleep(POLL_MS);
+  }
+
+  /** @returns {Promise<number>} milliseconds until it took connections, recovery included */
+  async function start() {
+    const startedAt = performance.now();
+    for (;;) {
+      const outcome = await server.startPostmaster(cluster, port);
+      if (outcome.is === 'ready') return performance.now() - startedAt;
+      // The last of its processes that was killed may hold the lock, or the port, for a moment longer.
+      if (performance.now() - startedAt > STARTS_WITHIN_MS)
+        throw new Error(`PostgreSQL did not start: ${JSON.stringify(outcome)}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  await start();
+  return {
+    url: urlFor('owner'),
+    adminUrl: urlFor('admin'),
+    port,
+    start,
+    /** What a power cut leaves of its processes and its memory: nothing. What was not written to disk is gone. */
+    kill: async () => {
+      await signalFamily(await findPid(), 'SIGKILL');
+      await untilGone();
+    },
+    /** It breaks all connections and leaves without a checkpoint. */
+    stopImmediately: async () => {
+      tell(await findPid(), 'SIGQUIT');
+      await untilGone();
+    },
+    /** Connections stay open, and nobody answers. */
+    freeze: async () => signalFamily(await findPid(), 'SIGSTOP'),
+    thaw: async () => signalFamily(await findPid(), 'SIGCONT'),
+    /**
+     * Ends all connections of the service, in the middle of what they do.
+     *
+     * @returns {Promise<number>} how many
+     */
+    terminateBackends: async () => {
+      const { rows } = await admin.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'gatehouse%'`,
+      );
+      return rows.length;
+    },
+    /**
+     * As a superuser, not through a proxy.
+     *
+     * @param {string} text
+     * @param {unknown[]=} values
+     */
+    query: (text, values) => admin.query(text, values),
+    close: async () => {
+      await admin.end();
+      await server.stopPostmaster(cluster);
+    },
+  };
+}
+
+/**
+ * @param {string} dist
+ * @param {string} directory
+ */
+async function describeCluster(dist, directory) {
+  const { findBinaries } = await importFrom(dist, 'database/postgres-binaries.js');
+  const { findLauncher } = await importFrom(dist, 'database/postgres-launcher.js');
+  const path = join(directory, 'postgres');
+  const binaries = await findBinaries();
+  return {
+    directory: path,
+    binaries,
+    launcher: await findLauncher(binaries, path),
+    // Everything about durability is as PostgreSQL has it by default: that is what is put to the test.
+    settings: { max_connections: String(MAX_CONNECTIONS) },
+  };
+}
+
+/** @param {string} url */
+function createAdmin(url) {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'chaos',
+    max: 2,
+    connectionTimeoutMillis: ADMIN_DEADLINE_MS,
+    query_timeout: ADMIN_DEADLINE_MS,
+  });
+  // Its connections break with PostgreSQL; the next query opens another.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/**
+ * A module of the service's build, which may be a mutant's.
+ *
+ * @param {string} dist
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export function importFrom(dist, path) {
+  return import(pathToFileURL(join(dist, path)).href);
+}

@@ -1,0 +1,177 @@
+// @ts-check
+// One run against the service as it is: clients under faults, trials, drills and sweep on one cluster, and one history of all.
+import { copyFile, mkdtemp, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { runClients } from './clients.js';
+import { openCluster } from './cluster.js';
+import { drillRefreshes } from './drills/refreshes.js';
+import { drillRestarts } from './drills/restarts.js';
+import { FAULT_NAMES, runFaults } from './faults.js';
+import { createRecorder } from './history.js';
+import { judge } from './judging.js';
+import { createRandom } from './random.js';
+import { sweepMessages } from './sweep.js';
+import { runTrials } from './trials.js';
+
+/** @typedef {import('./questions.js').Manners} Manners */
+/** @typedef {import('./cluster.js').Cluster} Cluster */
+
+export const PHASES = ['mixed', 'trials', 'drills', 'sweep'];
+
+/**
+ * As short as the service allows: an access token lives half a minute at least, and a refresh token no shorter. One
+ * reissue, so that its limit comes before the end of the session.
+ *
+ * @type {import('./history.js').Rules}
+ */
+export const RULES = {
+  accessTtl: 30,
+  refreshTtl: 30,
+  sessionTtl: 60,
+  grace: 5,
+  reissueMax: 1,
+  replayWindow: 10,
+};
+
+/** Of each minute asked for. What is left goes to drills, mutants, and starting. */
+const MIXED_SECONDS = 37.5;
+const TRIALS_SECONDS = 7.5;
+const RESTARTS = 1.5;
+
+/** What is wanted often is named more than once. */
+const FAULTS = [...FAULT_NAMES, 'kill-replica', 'kill-replica', ...Array(3).fill('shift-clock')];
+
+/** Lives at once: as many as two cores carry beside three replicas and PostgreSQL. */
+const LIVES = 90;
+
+/** Until a part that is to be done, not timed, is broken off. */
+const PATIENCE_MS = 10 * 60_000;
+
+/** @typedef {import('./judging.js').Told} Told */
+
+/**
+ * @typedef {object} Run
+ * @property {import('./checker.js').Counts} counts
+ * @property {Record<string, Record<string, number>>} outcomes by kind
+ * @property {(import('./checker/findings.js').Violation & { around: Told[] })[]} violations the first of them
+ * @property {Record<string, number>} violationsByRule
+ * @property {Awaited<ReturnType<typeof runFaults>> | null} faults
+ * @property {Awaited<ReturnType<typeof runTrials>> | null} trials
+ * @property {Awaited<ReturnType<typeof drillRefreshes>> | null} refreshes
+ * @property {Awaited<ReturnType<typeof drillRestarts>> | null} restarts
+ * @property {Awaited<ReturnType<typeof sweepMessages>> | null} sweep
+ * @property {import('./replica.js').Exit[]} exits processes that ended by themselves
+ * @property {Manners} manners of all parts together
+ * @property {string | null} keptIn history and logs; null where nothing was found
+ */
+
+/**
+ * @param {object} options
+ * @param {number} options.seed
+ * @param {number} options.minutes
+ * @param {string[]} options.phases
+ * @param {string[]=} options.faults
+ * @param {boolean=} options.keep history and logs, also where nothing was found
+ * @param {string} options.keepIn the directory to keep them below
+ * @param {string=} options.dist
+ * @param {(line: string) => void} options.log
+ * @returns {Promise<Run>}
+ */
+export async function runAgainst({
+  seed,
+  minutes,
+  phases,
+  faults,
+  keep = false,
+  keepIn,
+  dist = fileURLToPath(new URL('../dist', import.meta.url)),
+  log,
+}) {
+  const cluster = await openCluster({ dist, rules: RULES, log });
+  const recorder = createRecorder({ seed, rules: RULES });
+  /** @type {string | null} */
+  let keptIn = null;
+  try {
+    const random = createRandom(seed);
+    const parts = await runParts({ cluster, recorder, random, minutes, phases, faults, log });
+    const exits = cluster.replicas.flatMap((replica) => replica.exits);
+    const run = { ...judge(recorder, log), ...parts, exits };
+    if (keep || isSuspicious(run)) keptIn = await keepEvidence(cluster, recorder, keepIn);
+    return { ...run, keptIn };
+  } catch (error) {
+    log(`history and logs: ${await keepEvidence(cluster, recorder, keepIn)}`);
+    throw error;
+  } finally {
+    await cluster.close();
+  }
+}
+
+/** @param {Cluster} cluster @param {import('./history.js').Recorder} recorder @param {string} parent */
+async function keepEvidence({ directory }, recorder, parent) {
+  const kept = await mkdtemp(join(parent, 'gatehouse-chaos-'));
+  await recorder.writeTo(join(kept, 'history.ndjson'));
+  const logs = (await readdir(directory)).filter((name) => name.endsWith('.log'));
+  await Promise.all(logs.map((name) => copyFile(join(directory, name), join(kept, name))));
+  return kept;
+}
+
+/** @param {{ violationsByRule: object, exits: unknown[], manners: Manners }} run */
+function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, late } }) {
+  return Object.keys(violationsByRule).length + exits.length + breaches + silent + late > 0;
+}
+
+/**
+ * @param {{ cluster: Cluster, recorder: import('./history.js').Recorder, random: () => number, minutes: number,
+ *   phases: string[], faults: string[] | undefined, log: (line: string) => void }} options
+ */
+async function runParts({ cluster, recorder, random, minutes, phases, faults: names, log }) {
+  /** @param {number} seconds */
+  const until = (seconds) => recorder.now() + 1000 * seconds;
+  const common = { cluster, recorder, random, log };
+  const patiently = () => ({ ...common, untilMs: recorder.now() + PATIENCE_MS });
+  /** @template T @param {string} phase @param {() => Promise<T>} work @returns {Promise<T | null>} */
+  const during = async (phase, work) => {
+    if (!phases.includes(phase)) return null;
+    log(`${phase} begins`);
+    return await work();
+  };
+  const mixed = await during('mixed', async () => {
+    const untilMs = until(MIXED_SECONDS * minutes);
+    return await Promise.all([
+      runClients({ ...common, untilMs, count: LIVES }),
+      runFaults({ ...common, untilMs, faults: names ?? FAULTS }),
+    ]);
+  });
+  const trials = await during('trials', () =>
+    runTrials({ ...common, untilMs: until(TRIALS_SECONDS * minutes), trials: Infinity }),
+  );
+  const refreshes = await during('drills', () => drillRefreshes(patiently()));
+  const restarts = await during('drills', () =>
+    drillRestarts({ ...patiently(), restarts: Math.ceil(RESTARTS * minutes) }),
+  );
+  const sweep = await during('sweep', () => sweepMessages(patiently()));
+  const [clients = null, faults = null] = mixed ?? [];
+  return {
+    faults,
+    trials,
+    refreshes,
+    restarts,
+    sweep,
+    manners: addUp([clients, trials, refreshes, restarts, sweep]),
+  };
+}
+
+/** @param {(Manners | null)[]} parts @returns {Manners} */
+function addUp(parts) {
+  const all = parts.filter((part) => part !== null);
+  /** @param {(part: Manners) => number} of */
+  const sum = (of) => all.reduce((total, part) => total + of(part), 0);
+  return {
+    breaches: sum(({ breaches }) => breaches),
+    told: all.flatMap(({ told }) => told),
+    late: sum(({ late }) => late),
+    silent: sum(({ silent }) => silent),
+  };
+}

@@ -1,0 +1,127 @@
+// @ts-check
+// Trials of parallel refreshes: many callers with one token at once, of whom all must get the same successor, which works.
+import { adopt, open } from './clients/holding.js';
+import { openScene } from './clients/scene.js';
+
+/** @typedef {import('./clients/scene.js').Scene} Scene */
+/** @typedef {import('./clients/scene.js').Held} Held */
+
+/** Trials in one session come one after the other; so many sessions have theirs side by side. */
+const LANES = 6;
+
+/** How many callers: few tabs mostly, and now and then a client that has gone mad. */
+const CALLERS = [
+  [2, 4],
+  [2, 4],
+  [2, 4],
+  [2, 4],
+  [3, 9],
+  [3, 9],
+  [3, 9],
+  [10, 25],
+  [10, 25],
+  [26, 50],
+];
+
+/** Seconds before the end of a session, or of its refresh token, from which on another is used. */
+const SPARE_SECONDS = 6;
+
+/** Of the callers, who are gone before the answer comes. */
+const LOST_SHARE = 0.12;
+
+/**
+ * @typedef {object} Trials
+ * @property {number} trials in which somebody had an answer
+ * @property {number} callers
+ * @property {number} falseLogouts callers who were told that their session is over
+ * @property {number} secondSuccessors successors beside the first one of a token
+ * @property {number} deadSuccessors access tokens that came with them and were not active
+ * @property {number} unanswered trials in which nobody had an answer in time
+ */
+
+/**
+ * @param {object} options
+ * @param {import('./clients/scene.js').Cluster} options.cluster
+ * @param {import('./history.js').Recorder} options.recorder
+ * @param {() => number} options.random
+ * @param {number} options.untilMs
+ * @param {number} options.trials the most
+ * @returns {Promise<Trials & import('./questions.js').Manners>}
+ */
+export async function runTrials({ cluster, recorder, random, untilMs, trials }) {
+  const { scene, close } = await openScene({ cluster, recorder, random, users: 20, untilMs });
+  /** @type {Trials} */
+  const counts = {
+    trials: 0,
+    callers: 0,
+    falseLogouts: 0,
+    secondSuccessors: 0,
+    deadSuccessors: 0,
+    unanswered: 0,
+  };
+  const isDone = () => scene.isOver() || counts.trials >= trials;
+  try {
+    await Promise.all(Array.from({ length: LANES }, () => runLane(scene, counts, isDone)));
+  } finally {
+    close();
+  }
+  return { ...counts, ...scene.ask.manners() };
+}
+
+/** @param {Scene} scene @param {Trials} counts @param {() => boolean} isDone */
+async function runLane(scene, counts, isDone) {
+  while (!isDone()) {
+    const held = await open(scene, { honest: true });
+    if (held === null) return;
+    const { session_exp: end } = held.access.claims;
+    while (!isDone() && !held.isOver && Date.now() / 1000 < end - SPARE_SECONDS)
+      await tryOnce(scene, held, counts);
+  }
+}
+
+/** @param {Scene} scene @param {Held} held @param {Trials} counts */
+async function tryOnce(scene, held, counts) {
+  const { refresh: token } = held;
+  const [fewest, most] = /** @type {[number, number]} */ (scene.pick(CALLERS));
+  const callers = Math.round(scene.between(fewest, most));
+  const giveUpAt = scene.now() + 500 * scene.rules.replayWindow;
+  counts.callers += callers;
+  let replies = await refreshAtOnce(scene, held, token, callers);
+  // Whoever lost the answer asks again, as the window allows.
+  while (!replies.some(({ outcome }) => outcome !== 'unknown') && scene.now() < giveUpAt && !scene.isOver())
+    replies = replies.concat(await refreshAtOnce(scene, held, token, 1));
+  const answered = replies.filter(({ outcome }) => outcome === 'ok');
+  const refused = replies.filter(
+    ({ outcome, error }) => outcome === 'refused' && error !== 'too_many_requests',
+  );
+  counts.falseLogouts += refused.length;
+  const successors = new Set(answered.map(({ refresh }) => refresh));
+  counts.secondSuccessors += Math.max(0, successors.size - 1);
+  const [first] = answered;
+  if (first === undefined) {
+    if (refused.length === 0) counts.unanswered += 1;
+    held.isOver = true;
+    return;
+  }
+  counts.trials += 1;
+  adopt(held, first);
+  await confirm(scene, held, scene.pick(answered).tokens.access, counts);
+}
+
+/** @param {Scene} scene @param {Held} held @param {Held['refresh']} token @param {number} callers */
+function refreshAtOnce(scene, held, token, callers) {
+  return Promise.all(
+    Array.from({ length: callers }, () =>
+      scene.ask.refresh(held.caller, scene.replica(), token, {
+        dropAfterMs: scene.chance(LOST_SHARE) ? scene.between(0, 10) : undefined,
+      }),
+    ),
+  );
+}
+
+/** Any of the access tokens that came. @param {Scene} scene @param {Held} held @param {Held['access'] | undefined} access @param {Trials} counts */
+async function confirm(scene, held, access, counts) {
+  if (access === undefined) return;
+  const { active } = await scene.ask.introspect(held.caller, scene.replica(), access);
+  if (active === false) counts.deadSuccessors += 1;
+}
