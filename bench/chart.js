@@ -1,5 +1,6 @@
 // Draws two of the results as SVG text: throughput by number of revocations, and waiting before, in and after a login storm.
 import { count, number } from './numbers.js';
+import { round, scaleOf } from './svg.js';
 
 const WIDTH = 960;
 const HEIGHT = 380;
@@ -148,14 +149,6 @@ function labelX(left, text) {
 
 function lineThrough(points) {
   return `<polyline class="line" points="${points.map((point) => point.join(',')).join(' ')}"/>`;
-}
-
-function scaleOf(from, to, begin, end) {
-  return (value) => round(begin + ((value - from) / (to - from || 1)) * (end - begin));
-}
-
-function round(value) {
-  return Math.round(10 * value) / 10;
 }
 
 function shortCount(rows) {

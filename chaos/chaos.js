@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { enterRunDirectory } from '../bench/run-directory.js';
 import { FAULT_NAMES } from './faults.js';
 import { huntAll, MUTANTS } from './mutants.js';
+import { pictureText } from './picture.js';
 import { reportText, targetsOf } from './report.js';
 import { PHASES, runAgainst, RULES } from './run.js';
 
@@ -18,7 +19,7 @@ const USAGE = 2;
 /** From so many minutes on, replicas are also killed at each message of each endpoint. */
 const SWEEP_FROM_MINUTES = 6;
 
-/** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, dist?: string }} */
+/** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, picture?: string, dist?: string }} */
 const options = new Command('chaos')
   .description(
     'Proves the promise under faults, or breaks it. Progress on standard error, findings on standard output.',
@@ -39,13 +40,15 @@ const options = new Command('chaos')
   .option('--list', 'prints the names of phases, faults and mutants')
   .option('--keep', 'keeps history and logs even where nothing was found')
   .option('--out <file>', 'writes the findings as JSON')
+  .option('--picture <file>', 'draws the most telling session of the run, as SVG')
   .option('--dist <directory>', 'the built service')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE))
   .parse()
   .opts();
 
 if (options.list === true) process.stdout.write(`${listText()}\n`);
-else process.exitCode = await prove();
+// Not by itself: Node's clean-up waits for ever for some sockets that were reset while half closed.
+else process.exit(await prove());
 
 async function prove() {
   const startedAt = performance.now();
@@ -66,13 +69,27 @@ async function prove() {
   // What is kept outlives the directory of the run.
   const keepIn = tmpdir();
   enterRunDirectory();
+  /** @type {{ text: string | null }} */
+  const picture = { text: null };
+  /** @param {import('./history.js').History} history */
+  const draw = (history) => {
+    picture.text = pictureText(history);
+  };
+  const onHistory = options.picture === undefined ? undefined : draw;
   if (phases.some((phase) => phase !== 'mutants'))
-    findings.run = await runAgainst({ ...options, seed, phases, keepIn, log });
+    findings.run = await runAgainst({ ...options, seed, phases, keepIn, onHistory, log });
   if (phases.includes('mutants')) findings.mutants = await hunt(seed);
   findings.seconds = (performance.now() - startedAt) / 1000;
   process.stdout.write(reportText(findings));
   if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(findings, null, 2)}\n`);
+  if (options.picture !== undefined) await keepPicture(options.picture, picture.text);
   return targetsOf(findings).every(({ isReached }) => isReached) ? 0 : 1;
+}
+
+/** @param {string} file @param {string | null} text */
+async function keepPicture(file, text) {
+  if (text === null) log('no picture: no session ended before the eyes of all replicas');
+  else await writeFile(file, text);
 }
 
 function choosePhases() {

@@ -8,7 +8,7 @@ import { runClients } from './clients.js';
 import { openCluster } from './cluster.js';
 import { drillRefreshes } from './drills/refreshes.js';
 import { drillRestarts } from './drills/restarts.js';
-import { FAULT_NAMES, runFaults } from './faults.js';
+import { runFaults } from './faults.js';
 import { createRecorder } from './history.js';
 import { judge } from './judging.js';
 import { createRandom } from './random.js';
@@ -39,9 +39,6 @@ export const RULES = {
 const MIXED_SECONDS = 37.5;
 const TRIALS_SECONDS = 7.5;
 const RESTARTS = 1.5;
-
-/** What is wanted often is named more than once. */
-const FAULTS = [...FAULT_NAMES, 'kill-replica', 'kill-replica', ...Array(3).fill('shift-clock')];
 
 /** Lives at once: as many as two cores carry beside three replicas and PostgreSQL. */
 const LIVES = 90;
@@ -76,6 +73,7 @@ const PATIENCE_MS = 10 * 60_000;
  * @param {boolean=} options.keep history and logs, also where nothing was found
  * @param {string} options.keepIn the directory to keep them below
  * @param {string=} options.dist
+ * @param {((history: import('./history.js').History) => void) | undefined} options.onHistory is given all of it, once
  * @param {(line: string) => void} options.log
  * @returns {Promise<Run>}
  */
@@ -87,6 +85,7 @@ export async function runAgainst({
   keep = false,
   keepIn,
   dist = fileURLToPath(new URL('../dist', import.meta.url)),
+  onHistory,
   log,
 }) {
   const cluster = await openCluster({ dist, rules: RULES, log });
@@ -98,6 +97,7 @@ export async function runAgainst({
     const parts = await runParts({ cluster, recorder, random, minutes, phases, faults, log });
     const exits = cluster.replicas.flatMap((replica) => replica.exits);
     const run = { ...judge(recorder, log), ...parts, exits };
+    onHistory?.(recorder.history());
     if (keep || isSuspicious(run)) keptIn = await keepEvidence(cluster, recorder, keepIn);
     return { ...run, keptIn };
   } catch (error) {
@@ -141,7 +141,7 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
     const untilMs = until(MIXED_SECONDS * minutes);
     return await Promise.all([
       runClients({ ...common, untilMs, count: LIVES }),
-      runFaults({ ...common, untilMs, faults: names ?? FAULTS }),
+      runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) }),
     ]);
   });
   const trials = await during('trials', () =>

@@ -17,7 +17,7 @@ const GIVE_UP_MS = 15_000;
 /** @type {Record<string, Fault>} */
 export const DATABASE_FAULTS = {
   'kill-postgres': {
-    weight: 7,
+    weight: 10,
     hits: 'postgres',
     run: async (stage) => {
       await takeDown(stage, 'kill-postgres', stage.cluster.postgres.kill);

@@ -12,7 +12,7 @@ const MOMENT_WITHIN_MS = 3000;
 /** @type {Record<string, Fault>} */
 export const REPLICA_FAULTS = {
   'kill-replica': {
-    weight: 8,
+    weight: 24,
     hits: 'replica',
     takesAway: true,
     run: async ({ replica, note, counts, wait }) => {
@@ -44,7 +44,7 @@ export const REPLICA_FAULTS = {
   },
 
   'shift-clock': {
-    weight: 1,
+    weight: 4,
     hits: 'replica',
     takesAway: true,
     run: async ({ replica, note, random, wait }) => {
@@ -52,7 +52,7 @@ export const REPLICA_FAULTS = {
       await note({}, async () => {
         await replica.stop('SIGTERM');
         await replica.start({ shiftMs });
-        await wait(3000, 6000);
+        await wait(2000, 4000);
         await replica.stop('SIGTERM');
         await replica.start();
       });
