@@ -16,8 +16,12 @@ import { PHASES, runAgainst, RULES } from './run.js';
 
 const USAGE = 2;
 
-/** From so many minutes on, replicas are also killed at each message of each endpoint. */
-const SWEEP_FROM_MINUTES = 6;
+/** Beside what happens to one cluster: mutants, and the service as it is, hunted in the same ways. */
+const ALL_PHASES = [...PHASES, 'mutants', 'control'];
+
+/** Done from so many minutes on. */
+const LONG_FROM_MINUTES = 6;
+const LONG_PHASES = ['sweep', 'control'];
 
 /** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, picture?: string, dist?: string }} */
 const options = new Command('chaos')
@@ -26,11 +30,7 @@ const options = new Command('chaos')
   )
   .option('--minutes <n>', 'how long clients and faults are at work', readMinutes, 2)
   .option('--seed <n>', 'of all that is left to chance (default: another one each time)', readSeed)
-  .option(
-    '--only <phases>',
-    `some of ${[...PHASES, 'mutants'].join(', ')}`,
-    readOneOf([...PHASES, 'mutants']),
-  )
+  .option('--only <phases>', `some of ${ALL_PHASES.join(', ')}`, readOneOf(ALL_PHASES))
   .option('--faults <names>', 'these faults alone, separated by commas', readOneOf(FAULT_NAMES))
   .option(
     '--mutant <names>',
@@ -65,6 +65,7 @@ async function prove() {
     seconds: 0,
     run: null,
     mutants: null,
+    control: null,
   };
   // What is kept outlives the directory of the run.
   const keepIn = tmpdir();
@@ -76,9 +77,10 @@ async function prove() {
     picture.text = pictureText(history);
   };
   const onHistory = options.picture === undefined ? undefined : draw;
-  if (phases.some((phase) => phase !== 'mutants'))
+  if (phases.some((phase) => PHASES.includes(phase)))
     findings.run = await runAgainst({ ...options, seed, phases, keepIn, onHistory, log });
-  if (phases.includes('mutants')) findings.mutants = await hunt(seed);
+  if (phases.includes('mutants')) findings.mutants = await hunt(seed, false);
+  if (phases.includes('control')) findings.control = await hunt(seed, true);
   findings.seconds = (performance.now() - startedAt) / 1000;
   process.stdout.write(reportText(findings));
   if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(findings, null, 2)}\n`);
@@ -95,27 +97,30 @@ async function keepPicture(file, text) {
 function choosePhases() {
   if (options.only !== undefined) return options.only;
   if (options.mutant !== undefined) return ['mutants'];
-  const isLong = options.minutes >= SWEEP_FROM_MINUTES;
-  return [...PHASES.filter((phase) => isLong || phase !== 'sweep'), 'mutants'];
+  const isLong = options.minutes >= LONG_FROM_MINUTES;
+  return ALL_PHASES.filter((phase) => isLong || !LONG_PHASES.includes(phase));
 }
 
-/** @param {number} seed */
-function hunt(seed) {
+/** @param {number} seed @param {boolean} isControl */
+function hunt(seed, isControl) {
   const wanted = options.mutant;
   return huntAll({
     seed,
+    isControl,
     rules: RULES,
     mutants: wanted === undefined ? MUTANTS : MUTANTS.filter(({ name }) => wanted.includes(name)),
     onCatch: ({ name, isCaught, caughtBy, afterOperations }) =>
       log(
-        `mutant ${name}: ${isCaught ? `caught by ${caughtBy} after ${afterOperations} operations` : 'NOT CAUGHT'}`,
+        isControl
+          ? `hunted as ${name}: ${caughtBy === '' ? 'nothing' : caughtBy} in ${afterOperations} operations`
+          : `mutant ${name}: ${isCaught ? `caught by ${caughtBy} after ${afterOperations} operations` : 'NOT CAUGHT'}`,
       ),
   });
 }
 
 function listText() {
   return [
-    `phases: ${[...PHASES, 'mutants'].join(', ')}`,
+    `phases: ${ALL_PHASES.join(', ')}`,
     `faults: ${FAULT_NAMES.join(', ')}`,
     ...MUTANTS.map(({ name, sentence }) => `mutant ${name}: ${sentence}`),
   ].join('\n');

@@ -12,6 +12,7 @@
  * @property {number} seconds
  * @property {Run | null} run
  * @property {import('./mutants.js').Catch[] | null} mutants
+ * @property {import('./mutants.js').Catch[] | null} control the service as it is, hunted like each of them
  */
 
 /** @typedef {{ what: string, measured: number, wanted: string, isReached: boolean }} Target */
@@ -28,7 +29,7 @@ const MOST_OPERATIONS = 100_000;
 const BACK_WITHIN_MS = 5000;
 
 /** @param {Findings} findings @returns {Target[]} of what was run */
-export function targetsOf({ minutes, phases, run, mutants }) {
+export function targetsOf({ minutes, phases, run, mutants, control }) {
   /** @param {string} phase */
   const has = (phase) => phases.includes(phase);
   const targets = [];
@@ -42,6 +43,12 @@ export function targetsOf({ minutes, phases, run, mutants }) {
   if (mutants !== null) {
     const missed = mutants.filter((one) => !one.isCaught || one.afterOperations > MOST_OPERATIONS);
     targets.push(zero(`mutants of ${mutants.length} that were not caught`, missed.length));
+  }
+  if (control !== null) {
+    const wrong = control.filter(({ caughtBy }) => caughtBy !== '');
+    targets.push(
+      zero(`hunts of ${control.length} for the service itself that found something`, wrong.length),
+    );
   }
   return targets;
 }
