@@ -19,7 +19,6 @@ import * as verdicts from './mutants/verdicts.js';
  * @typedef {object} Mutant
  * @property {string} name
  * @property {string} sentence what it does wrong
- * @property {string} rules letters of the checker that may catch it, the likeliest first
  * @property {Patch[]} patches
  * @property {import('./mutants/hunt.js').Hunt} hunt
  */

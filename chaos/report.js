@@ -45,7 +45,7 @@ export function targetsOf({ minutes, phases, run, mutants, control }) {
     targets.push(zero(`mutants of ${mutants.length} that were not caught`, missed.length));
   }
   if (control !== null) {
-    const wrong = control.filter(({ caughtBy }) => caughtBy !== '');
+    const wrong = control.filter(({ isCaught }) => isCaught);
     targets.push(
       zero(`hunts of ${control.length} for the service itself that found something`, wrong.length),
     );
@@ -181,7 +181,7 @@ function operationText({ id, kind, replica, client, start, end, outcome, about, 
 function mutantLines(mutants) {
   const rows = mutants.map(({ name, isCaught, caughtBy, afterOperations, seed }) => [
     name,
-    isCaught ? `caught by ${caughtBy}` : `NOT CAUGHT${caughtBy === '' ? '' : ` (but ${caughtBy})`}`,
+    isCaught ? `caught by ${caughtBy}` : 'NOT CAUGHT',
     String(afterOperations),
     String(seed),
   ]);

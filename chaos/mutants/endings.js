@@ -8,7 +8,6 @@ import { AGEING, FAMILIES, LEAVING, OPERATING } from './profiles.js';
 export const logoutInAnyCase = {
   name: 'logout-in-any-case',
   sentence: 'A logout that the database did not answer is answered with 204.',
-  rules: 'A',
   patches: [
     {
       file: 'http/routes/logout.js',
@@ -38,7 +37,6 @@ export const loginWithoutEpoch = {
   name: 'login-without-epoch',
   sentence:
     'A login opens its session under the epoch of that moment, not the one that was read with the hash.',
-  rules: 'A',
   patches: [
     {
       file: 'domain/sessions.js',
@@ -59,7 +57,6 @@ export const loginWithoutEpoch = {
 export const hastyCommit = {
   name: 'hasty-commit',
   sentence: 'Commits are acknowledged before they are on disk (`synchronous_commit=off`).',
-  rules: 'HA',
   patches: [
     {
       file: 'database/prisma.js',
@@ -74,7 +71,6 @@ export const hastyCommit = {
 export const earlyPruning = {
   name: 'early-pruning',
   sentence: "Revocations and sessions are pruned at the access token's `exp`.",
-  rules: 'BGA',
   patches: [
     {
       file: 'domain/revocations.js',
@@ -95,7 +91,6 @@ export const earlyPruning = {
 export const disablingAlone = {
   name: 'disabling-alone',
   sentence: 'Disabling a user leaves the epoch as it is: enabling brings the old sessions back.',
-  rules: 'A',
   patches: [
     {
       file: 'domain/users.js',
@@ -110,7 +105,6 @@ export const disablingAlone = {
 export const everyoneKept = {
   name: 'everyone-kept',
   sentence: '`except_current` keeps all sessions of the user, not the one that asks.',
-  rules: 'A',
   patches: [
     {
       file: 'domain/endings.js',

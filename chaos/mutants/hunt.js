@@ -29,7 +29,7 @@ import { openGround } from './ground.js';
 /**
  * @typedef {object} Catch
  * @property {string} name
- * @property {boolean} isCaught by a rule that forbids just this
+ * @property {boolean} isCaught by whichever rule: what it breaks shows in several, and the service itself is caught by none
  * @property {string} caughtBy letters of all rules that were broken, the first first; empty for none
  * @property {number} afterOperations up to the first wrong answer
  * @property {number} afterMs the same in time, from the first operation on
@@ -168,7 +168,7 @@ function describe(mutant, history) {
   const { operations, seed } = history;
   return {
     name: mutant?.name ?? 'control',
-    isCaught: [...caughtBy].some((rule) => mutant?.rules.includes(rule)),
+    isCaught: caughtBy !== '',
     caughtBy,
     afterOperations: first === undefined ? operations.length : first.place + 1,
     afterMs: first === undefined ? Infinity : (operations[first.place]?.end ?? Infinity),

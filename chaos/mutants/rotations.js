@@ -8,7 +8,6 @@ import { KEEPING, STEALING } from './profiles.js';
 export const readThenWrite = {
   name: 'read-then-write',
   sentence: 'A rotation reads the row, decides, and then writes it.',
-  rules: 'D',
   patches: [
     {
       file: 'domain/sessions.js',
@@ -58,7 +57,6 @@ export const readThenWrite = {
 export const forgivenGrandparent = {
   name: 'forgiven-grandparent',
   sentence: 'Within the window the grandparent of the current refresh token is forgiven too.',
-  rules: 'DF',
   patches: [
     {
       file: 'domain/sessions.js',
@@ -73,7 +71,6 @@ export const forgivenGrandparent = {
 export const unpunishedTheft = {
   name: 'unpunished-theft',
   sentence: 'A replay after the window is taken like one within it, and ends nothing.',
-  rules: 'F',
   patches: [
     {
       file: 'domain/sessions.js',
@@ -90,7 +87,6 @@ export const unpunishedTheft = {
 export const errorMeansRefused = {
   name: 'error-means-refused',
   sentence: 'A refresh that the database did not answer is refused with 401.',
-  rules: 'BD',
   patches: [
     {
       file: 'domain/logins.js',

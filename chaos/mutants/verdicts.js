@@ -8,7 +8,6 @@ import { AGEING, KEEPING, LEAVING, RETIRING } from './profiles.js';
 export const keptVerdict = {
   name: 'kept-verdict',
   sentence: 'A verdict is cached for 50 ms.',
-  rules: 'A',
   patches: [
     {
       file: 'domain/liveness.js',
@@ -37,7 +36,6 @@ export const keptVerdict = {
 export const lateJoiner = {
   name: 'late-joiner',
   sentence: 'A question joins the same question of another request although that one was sent already.',
-  rules: 'AC',
   patches: [
     {
       file: 'domain/liveness.js',
@@ -59,7 +57,6 @@ export const lateJoiner = {
 export const errorMeansDead = {
   name: 'error-means-dead',
   sentence: 'A database that cannot be asked is answered as `active: false`.',
-  rules: 'B',
   patches: [
     {
       file: 'domain/liveness.js',
@@ -79,7 +76,6 @@ export const errorMeansDead = {
 export const clockOfTheReplica = {
   name: 'clock-of-the-replica',
   sentence: 'Whether a token has expired is judged by the clock of the replica.',
-  rules: 'BC',
   patches: [
     {
       file: 'http/bearer.js',
@@ -99,7 +95,6 @@ export const clockOfTheReplica = {
 export const graceThatAuthorises = {
   name: 'grace-that-authorises',
   sentence: 'A token in its grace is taken for a live one.',
-  rules: 'G',
   patches: [
     {
       file: 'http/bearer.js',
@@ -119,7 +114,6 @@ export const graceThatAuthorises = {
 export const reissueOfTheDead = {
   name: 'reissue-of-the-dead',
   sentence: 'A token is reissued for its signature and times alone, ended or not.',
-  rules: 'A',
   patches: [
     {
       file: 'http/reissue.js',
@@ -134,7 +128,6 @@ export const reissueOfTheDead = {
 export const polledKeys = {
   name: 'polled-keys',
   sentence: 'A replica learns of new and of retired keys by asking once a second.',
-  rules: 'BC',
   patches: [
     {
       file: 'domain/memory.js',
