@@ -56,7 +56,7 @@ export async function usageOf(pids) {
   };
 }
 
-/** The processes that this one has started and that still run. */
+/** The processes that this one has started and that still run. @param {number} pid @returns {Promise<number[]>} */
 export async function childrenOf(pid) {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
   const all = stdout

@@ -35,9 +35,6 @@ const RULES = [
  * @property {number} tokens
  * @property {number} sessions whose login was answered
  * @property {number} kills
- * @property {Record<string, number>} byKind
- * @property {Record<string, number>} byOutcome
- * @property {Record<string, number>} byStatus
  * @property {Record<Rule, number>} applied how many answers each rule could have called wrong
  */
 
@@ -59,25 +56,7 @@ export function check(history) {
       tokens: tokens.length,
       sessions: [...world.sessions.values()].filter(({ login }) => login !== null).length,
       kills: world.kills.length,
-      byKind: countBy(operations, ({ kind }) => kind),
-      byOutcome: countBy(operations, ({ outcome }) => outcome),
-      byStatus: countBy(operations, ({ status }) => String(status ?? 'none')),
       applied: findings.applied,
     },
   };
-}
-
-/**
- * @template T
- * @param {T[]} things
- * @param {(thing: T) => string} keyOf
- */
-function countBy(things, keyOf) {
-  /** @type {Record<string, number>} */
-  const counts = {};
-  for (const thing of things) {
-    const key = keyOf(thing);
-    counts[key] = (counts[key] ?? 0) + 1;
-  }
-  return counts;
 }

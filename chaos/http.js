@@ -15,7 +15,6 @@ const LATE_MS = 3000;
  * @property {string} body
  * @property {number} start
  * @property {number} end
- * @property {boolean} isDropped we went away before it came
  */
 
 /**
@@ -33,14 +32,13 @@ const LATE_MS = 3000;
 /** @param {() => number} now the clock that all times are by, in milliseconds */
 export function createHttp(now) {
   const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256, scheduling: 'fifo' });
-  const counts = { asked: 0, late: 0, silent: 0 };
+  const counts = { late: 0, silent: 0 };
 
   /**
    * @param {Ask} ask
    * @returns {Promise<Answer>}
    */
   function send({ port, method, path, headers, body = '', dropAfterMs }) {
-    counts.asked += 1;
     return new Promise((resolve) => {
       const start = now();
       let isSettled = false;
@@ -55,7 +53,7 @@ export function createHttp(now) {
         clearTimeout(dropping);
         const end = now();
         if (came.status !== undefined && end - start > LATE_MS) counts.late += 1;
-        resolve({ status: null, headers: {}, body: '', start, end, isDropped: false, ...came });
+        resolve({ status: null, headers: {}, body: '', start, end, ...came });
       };
 
       const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (incoming) => {
@@ -77,7 +75,7 @@ export function createHttp(now) {
       outgoing.end(body, () => {
         if (dropAfterMs === undefined || isSettled) return;
         dropping = setTimeout(() => {
-          settle({ isDropped: true });
+          settle({});
           outgoing.destroy();
         }, dropAfterMs);
       });

@@ -1,7 +1,6 @@
 // @ts-check
 // Signals to a process and all that it has started, at one go.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { childrenOf } from '../bench/machine.js';
 
 /**
  * Sends `signal` to a process and to all of its children, none of which can get away meanwhile: the parent stands still
@@ -28,14 +27,4 @@ export function tell(pid, signal) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH') return false;
     throw error;
   }
-}
-
-/** @param {number} parent */
-async function childrenOf(parent) {
-  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .flatMap(([pid, ppid]) => (ppid === parent && pid !== undefined ? [pid] : []));
 }

@@ -11,7 +11,7 @@ import { drillRestarts } from './drills/restarts.js';
 import { runFaults } from './faults.js';
 import { createRecorder } from './history.js';
 import { judge } from './judging.js';
-import { createRandom } from './random.js';
+import { createRandom } from '../bench/random.js';
 import { sweepMessages } from './sweep.js';
 import { runTrials } from './trials.js';
 

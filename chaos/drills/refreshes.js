@@ -2,7 +2,7 @@
 // A drill: refreshes that the database fails in many ways, each tried again within the window.
 import { open } from '../clients/holding.js';
 import { openScene } from '../clients/scene.js';
-import { record } from './recording.js';
+import { recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */
 /** @typedef {import('../clients/scene.js').Held} Held */
@@ -71,7 +71,8 @@ export async function drillRefreshes({ cluster, recorder, random, untilMs, log }
     for (const [name, fail] of Object.entries(FAILURES)) {
       if (scene.isOver()) break;
       const all = await Promise.all(scene.users.map((user) => open(scene, { honest: true, user })));
-      const failing = record(recorder, name, () => fail(cluster));
+      const fault = { name, target: 'postgres', isKill: name.includes('kill') };
+      const failing = recordFault(recorder, fault, () => fail(cluster));
       await Promise.all(all.map((held) => held && refreshThroughout(scene, held, counts)));
       await failing;
       log(`${name}: ${counts.failedForGood} of ${counts.refreshes} refreshes failed for good so far`);

@@ -2,7 +2,7 @@
 // A drill: PostgreSQL goes and comes back, and whoever asks meanwhile is told that nobody knows.
 import { open } from '../clients/holding.js';
 import { openScene } from '../clients/scene.js';
-import { record } from './recording.js';
+import { recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */
 /** @typedef {import('../clients/scene.js').Held} Held */
@@ -28,37 +28,27 @@ const BACK_WITHIN_MS = 5000;
  */
 export async function drillRestarts({ cluster, recorder, random, restarts, untilMs, log }) {
   const { scene, close } = await openScene({ cluster, recorder, random, users: 4, untilMs });
-  const exitsBefore = countExits(cluster);
-  const counts = { restarts: 0, meanwhile: 0, otherThan503: 0, slowestMs: 0, tooSlow: 0, exits: 0 };
+  const counts = { restarts: 0, meanwhile: 0, otherThan503: 0, slowestMs: 0 };
   try {
     while (counts.restarts < restarts && !scene.isOver()) {
       const held = await open(scene, { honest: true });
       if (held === null) break;
       const { postgres } = cluster;
       const isKilled = scene.chance(0.5);
-      await record(
-        recorder,
-        isKilled ? 'kill PostgreSQL' : 'stop PostgreSQL at once',
-        isKilled ? postgres.kill : postgres.stopImmediately,
-      );
+      const name = isKilled ? 'kill PostgreSQL' : 'stop PostgreSQL at once';
+      const takeDown = isKilled ? postgres.kill : postgres.stopImmediately;
+      await recordFault(recorder, { name, target: 'postgres', isKill: true }, takeDown);
       await askMeanwhile(scene, held, counts);
       await postgres.start();
       const backMs = await untilAllAnswer(scene, held);
       counts.restarts += 1;
       counts.slowestMs = Math.max(counts.slowestMs, backMs);
-      if (backMs > BACK_WITHIN_MS) counts.tooSlow += 1;
       log(`PostgreSQL back: all replicas answer after ${Math.round(backMs)} ms`);
     }
   } finally {
     close();
   }
-  counts.exits = countExits(cluster) - exitsBefore;
   return { ...counts, ...scene.ask.manners() };
-}
-
-/** @param {Cluster} cluster */
-function countExits({ replicas }) {
-  return replicas.reduce((sum, { exits }) => sum + exits.length, 0);
 }
 
 /** Whatever needs the database, of every replica. @param {Scene} scene @param {Held} held @param {{ meanwhile: number, otherThan503: number }} counts */

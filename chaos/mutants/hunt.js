@@ -8,7 +8,7 @@ import { runClients } from '../clients.js';
 import { openCluster } from '../cluster.js';
 import { runFaults } from '../faults.js';
 import { createRecorder } from '../history.js';
-import { createRandom } from '../random.js';
+import { createRandom } from '../../bench/random.js';
 import { buildMutant, DIST } from './build.js';
 import { openGround } from './ground.js';
 

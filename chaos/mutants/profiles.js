@@ -6,65 +6,43 @@
 /** An operator who does nothing. */
 const IDLE = { endings: 0, prune: 0, rotate: 0, retire: [] };
 
+/** What most hunts are like. @type {Profile} */
+const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: IDLE };
+
 /** Short visits that end before everybody's eyes. @type {Profile} */
-export const LEAVING = {
-  lives: { visitor: 1 },
-  loginsPerSecond: 25,
-  resourceServers: 4,
-  users: 30,
-  operator: IDLE,
-};
+export const LEAVING = { ...USUAL, lives: { visitor: 1 } };
 
 /** Sessions that are kept, used and refreshed, in several tabs and by those who lost the answer. @type {Profile} */
-export const KEEPING = {
-  lives: { device: 1 },
-  loginsPerSecond: 25,
-  resourceServers: 4,
-  users: 30,
-  operator: IDLE,
-};
+export const KEEPING = { ...USUAL, lives: { device: 1 } };
 
 /** Spent refresh tokens that return. @type {Profile} */
-export const STEALING = {
-  lives: { thief: 1 },
-  loginsPerSecond: 25,
-  resourceServers: 2,
-  users: 30,
-  operator: IDLE,
-};
+export const STEALING = { ...USUAL, lives: { thief: 1 }, resourceServers: 2 };
 
 /** Several devices of one user, one of which ends the others. @type {Profile} */
-export const FAMILIES = {
-  lives: { family: 1 },
-  loginsPerSecond: 25,
-  resourceServers: 4,
-  users: 30,
-  operator: IDLE,
-};
+export const FAMILIES = { ...USUAL, lives: { family: 1 } };
 
 /** Users who are disabled, or get a new password, with logins under way. @type {Profile} */
 export const OPERATING = {
+  ...USUAL,
   lives: { device: 1 },
   loginsPerSecond: 20,
-  resourceServers: 4,
-  users: 30,
   operator: { ...IDLE, endings: 0.05 },
 };
 
 /** Keys that are retired one after the other. @type {Profile} */
 export const RETIRING = {
+  ...USUAL,
   lives: { device: 1 },
   loginsPerSecond: 20,
   resourceServers: 8,
-  users: 30,
   operator: { ...IDLE, retire: [1, 2, 3, 4], retireCycle: 5 },
 };
 
 /** Few sessions, asked about until they are old, and an operator who prunes. @type {Profile} */
 export const AGEING = {
+  ...USUAL,
   lives: { device: 1, sleeper: 1 },
   loginsPerSecond: 4,
   resourceServers: 1,
-  users: 30,
   operator: { ...IDLE, prune: 1 },
 };

@@ -2,7 +2,7 @@
 // The drill: a primary is killed under load, a standby takes over, and the dead one comes back.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createRandom } from '../random.js';
+import { createRandom } from '../../bench/random.js';
 import { runCaller } from './caller.js';
 import { createWitness } from './witness.js';
 

@@ -2,22 +2,12 @@
 import fastCheck from 'fast-check';
 import { expect, it } from 'vitest';
 
+import { createRandom } from '../../bench/random.js';
 import { check } from '../../chaos/checker.js';
 import type { History, Operation } from '../../chaos/history.js';
 import { runReference } from './reference-run.js';
 
 const SEED = 20_261_122;
-
-/** Mulberry32: small, and the same again from the same seed. */
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function no(operation: Operation, error: string, status = 401): Operation {
   const { id, kind, replica, client, start, end, user, password, honest, token, sid, exceptCurrent } =

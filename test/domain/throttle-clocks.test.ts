@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { createRandom } from '../../bench/random.js';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { pruneAttempts } from '../../src/domain/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';
@@ -27,17 +28,6 @@ afterEach(async () => {
   await database.close();
   await house.close();
 });
-
-/** The same numbers from the same seed (mulberry32). */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Takes attempts from these addresses in turn until each was refused; returns how many passed. */
 async function exhaust(addresses: () => string, rounds: number): Promise<number> {

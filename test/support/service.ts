@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { SECRET } from './house.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const SHIFTED_CLOCK = new URL('./shifted-clock.mjs', import.meta.url).href;
+const SHIFTED_CLOCK = new URL('../../chaos/shifted-clock.js', import.meta.url).href;
 
 /** How many processes serve where a test does not say it: the same tests hold for one and for several. */
 const { GATEHOUSE_TEST_WORKERS: WORKERS = '1' } = process.env;
