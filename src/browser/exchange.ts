@@ -18,6 +18,7 @@ export function createExchange(
   }
 
   return async (request, renew) => {
+    purse.hear();
     const due = purse.isDue() ? purse.read() : null;
     // If that fails the request is sent all the same: the token may be in its grace, and the answer says more than ours.
     if (due) await renew(due).catch(() => undefined);
