@@ -11,6 +11,7 @@ import {
   type GatehouseOptions,
   type TokenStorage,
 } from '../../dist/browser/gatehouse.js';
+import { SAME_ORIGIN, setCookiesOf } from './browser.js';
 import type { Replica } from './house.js';
 
 export interface Sent {
@@ -92,6 +93,28 @@ function createSignal(): { given: Promise<void>; give: () => void } {
     give = resolve;
   });
   return { given, give: () => give() };
+}
+
+/** How a browser asks for a page of the issuer: with its jar, which takes the cookies of an answer when it arrives. */
+export function createJar(): { jar: Map<string, string>; send: typeof fetch } {
+  const jar = new Map<string, string>();
+  return {
+    jar,
+    send: async (input, init) => {
+      const cookie = [...jar].map((pair) => pair.join('=')).join('; ');
+      const request = new Request(input, init);
+      for (const [name, value] of Object.entries({ ...SAME_ORIGIN, cookie }))
+        request.headers.set(name, value);
+      const response = await fetch(request);
+      for (const { name, value, maxAge } of setCookiesOf({
+        headers: { 'set-cookie': response.headers.getSetCookie() },
+      })) {
+        if (maxAge > 0) jar.set(name, value);
+        else jar.delete(name);
+      }
+      return response;
+    },
+  };
 }
 
 /** What `localStorage` is to the tabs of one origin. */
