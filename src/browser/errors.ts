@@ -75,6 +75,6 @@ export async function told<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     if (cause instanceof GatehouseError) throw cause;
-    throw new GatehouseError('unreachable', 'There was no answer.', 0, { cause });
+    throw new GatehouseError('unreachable', 'Gatehouse does not answer.', 0, { cause });
   }
 }

@@ -95,8 +95,9 @@ export function createTokenPurse(name: string, first: TokenStorage, emit: Emit):
       // Without locks, a late answer may be about a session that is over here, or older than what is held.
       if (why === 'refresh' && (held?.sid !== sid || generationOf(held?.refresh) > generationOf(refresh)))
         return;
-      write('refresh', refresh);
+      // In this order: another tab that looks between the two sees no session whose access token is missing.
       write('access', access);
+      write('refresh', refresh);
       due = { access, atMs: sentAtMs + expires_in * 1_000 };
       look(why);
     },

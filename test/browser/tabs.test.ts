@@ -184,15 +184,26 @@ describe('the other tabs', () => {
 
   it('hear of it from the storage where there is no channel', async () => {
     vi.stubGlobal('BroadcastChannel', undefined);
+    const one = openTab({ url, storage });
     const events = new EventTarget();
     vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    const [one, two] = pair();
+    const two = openTab({ url, storage });
+    // After each write, as browsers do it.
+    const { setItem, removeItem } = storage;
+    storage.setItem = (...item) => {
+      setItem(...item);
+      events.dispatchEvent(new Event('storage'));
+    };
+    storage.removeItem = (name) => {
+      removeItem(name);
+      events.dispatchEvent(new Event('storage'));
+    };
     await one.login(user);
-    events.dispatchEvent(new Event('storage'));
+    await house.database.clock.freeze(NOON + BEYOND);
+    await one.session();
     await one.logout();
-    events.dispatchEvent(new Event('storage'));
-    await until(() => two.changes.length === 2);
-    expect(two.story()).toEqual(['signed-in/other-tab', 'signed-out/other-tab']);
+    await until(() => two.changes.length === 3);
+    expect(two.story()).toEqual(['signed-in/other-tab', 'renewed/other-tab', 'signed-out/other-tab']);
   });
 
   it('do not use what a late storage still shows of a session that was logged out', async () => {
