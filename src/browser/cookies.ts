@@ -41,7 +41,7 @@ export function createCookiePurse(emit: Emit): Purse {
       if (type !== 'signed-out') move(sessionId, type, 'other-tab', sessionId);
       else if (!sid || sid === sessionId) move(null, type, 'other-tab', sessionId);
     },
-    proof: () => ({}),
+    proof: () => undefined,
     wonder: () => {
       sid ??= undefined;
     },

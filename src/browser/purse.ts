@@ -28,8 +28,8 @@ export interface Purse {
   drop: (sid: string | undefined, why: 'logout' | 'ended') => void;
   /** Hears what another tab did, or looks for it. */
   hear: (change?: Change) => void;
-  /** What tells `/refresh` and `/logout` who asks. */
-  proof: () => { refresh_token?: string };
+  /** What tells `/refresh` and `/logout` who asks; undefined where a cookie does. */
+  proof: () => { refresh_token: string } | undefined;
   /** Doubts that a page is signed out, where only the service knows. */
   wonder: () => void;
 }

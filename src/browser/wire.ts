@@ -5,8 +5,8 @@ export interface Wire {
   /** Gatehouse's address, without a slash at its end. */
   root: string;
   fetch: typeof fetch;
-  request: (path: string, body: object) => Request;
-  post: (path: string, body: object) => Promise<Response>;
+  request: (path: string, body: object | undefined) => Request;
+  post: (path: string, body: object | undefined) => Promise<Response>;
   /** Whether an address may see the token: neither a typo nor a link that came with data must give it away. */
   isTrusted: (address: string) => boolean;
 }
@@ -29,11 +29,10 @@ export function createWire(options: GatehouseOptions): Wire {
   // The platform's own wants to be called on the window.
   const send: typeof fetch = (input, init) => (options.fetch ?? fetch)(input, init);
 
-  function request(path: string, body: object): Request {
+  function request(path: string, body: object | undefined): Request {
     return new Request(`${root}/${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       // A person who leaves the page has still logged out, and the cookies of an answer are kept without it.
       keepalive: true,
       signal: AbortSignal.timeout(DEADLINE_MS),

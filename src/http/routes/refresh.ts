@@ -24,13 +24,18 @@ export const refreshRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = 
       return sendPair(reply, await gatehouse.logins.refresh(inBody));
     }
     const inCookie = findBearer(request) === null ? takeCookie(request, REFRESH_COOKIE, origin) : null;
-    if (inCookie === null) {
-      throw new AuthError('invalid_token', {
-        detail: 'Send a refresh token as `refresh_token` in the body, or as a cookie.',
-      });
-    }
+    if (inCookie === null) throw missing(request.body);
     const pair = await clearWhenOver(reply, gatehouse.logins.refresh(inCookie));
     return sendPairInCookies(reply, pair, reissueGraceSeconds);
   });
   done();
 };
+
+/** A body without the token is a mistake of the program; no body is a browser that is not signed in. */
+function missing(body: object | null | undefined): AuthError {
+  const message = 'is missing: send a refresh token here, or as a cookie';
+  if (body) return new AuthError('invalid_request', { issues: [{ path: 'body/refresh_token', message }] });
+  return new AuthError('invalid_token', {
+    detail: 'Send a refresh token as `refresh_token` in the body, or as a cookie.',
+  });
+}
