@@ -40,4 +40,8 @@ if (process.argv.includes('--all')) {
   rmSync(dirname(generated), { recursive: true, force: true });
 }
 if (isOlder(generated, schema)) run('prisma/build/index.js', 'generate');
-if (!process.argv.includes('--generate')) run('typescript/bin/tsc', '--project', 'tsconfig.json');
+if (!process.argv.includes('--generate')) {
+  // What others import is a program of its own: it comes with declarations, and knows nothing of the service.
+  for (const project of ['tsconfig.json', 'src/resource-server/tsconfig.json'])
+    run('typescript/bin/tsc', '--project', project);
+}
