@@ -32,45 +32,47 @@ interface Admitted {
 /** What Fastify itself takes of a plugin's options. */
 const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers'];
 
+// eslint-disable-next-line @typescript-eslint/require-await -- a mistake in the options must reject, not crash
+const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
+  const own = Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name));
+  const introspect = createIntrospector(Object.fromEntries(own) as unknown as GatehouseOptions);
+
+  app.decorateRequest(ADMISSION, null);
+  app.decorateRequest('user', { getter: readUser });
+  app.addHook('onRoute', ({ method, url, config = {} }) => checkConfig(config, `${String(method)} ${url}`));
+
+  // After every `onRequest`, so that CORS and rate limits come first in whatever order they were registered, and so
+  // that the page of another origin can read a 401; before the body is read, which nobody unknown may make us do.
+  app.addHook('preParsing', async (request, reply) => {
+    if (isOpen(request)) return;
+    const { config, method, url } = request.routeOptions;
+    checkConfig(config, `${String(method)} ${String(url)}`);
+    try {
+      const { scope = '' } = config;
+      (request as unknown as Admitted)[ADMISSION] = await introspect(request.headers.authorization, {
+        scope,
+      });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refuse(error, request, reply);
+    }
+  });
+
+  // At the last moment, when the status is known: a 5xx never carries a token.
+  app.addHook('onSend', (request, reply, _payload, sent) => {
+    const admission = (request as unknown as Admitted)[ADMISSION];
+    if (admission !== null && reply.statusCode < 500) addHeaders(reply, admission.headers);
+    sent();
+  });
+
+  app.addHook('onClose', () => introspect.close());
+};
+
 /** Register it before the routes, or the plugins with routes, that it guards. */
-const gatehouse: FastifyPluginAsync<GatehouseOptions> = fastifyPlugin(
-  // eslint-disable-next-line @typescript-eslint/require-await -- a mistake in the options must reject, not crash
-  async (app, options) => {
-    const own = Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name));
-    const introspect = createIntrospector(Object.fromEntries(own) as unknown as GatehouseOptions);
-
-    app.decorateRequest(ADMISSION, null);
-    app.decorateRequest('user', { getter: readUser });
-    app.addHook('onRoute', ({ method, url, config = {} }) => checkConfig(config, `${String(method)} ${url}`));
-
-    // After every `onRequest`, so that CORS and rate limits come first in whatever order they were registered, and so
-    // that the page of another origin can read a 401; before the body is read, which nobody unknown may make us do.
-    app.addHook('preParsing', async (request, reply) => {
-      if (isOpen(request)) return;
-      const { config, method, url } = request.routeOptions;
-      checkConfig(config, `${String(method)} ${String(url)}`);
-      try {
-        const { scope = '' } = config;
-        (request as unknown as Admitted)[ADMISSION] = await introspect(request.headers.authorization, {
-          scope,
-        });
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        refuse(error, request, reply);
-      }
-    });
-
-    // At the last moment, when the status is known: a 5xx never carries a token.
-    app.addHook('onSend', (request, reply, _payload, sent) => {
-      const admission = (request as unknown as Admitted)[ADMISSION];
-      if (admission !== null && reply.statusCode < 500) addHeaders(reply, admission.headers);
-      sent();
-    });
-
-    app.addHook('onClose', () => introspect.close());
-  },
-  { name: 'gatehouse', fastify: '5.x' },
-);
+const gatehouse: FastifyPluginAsync<GatehouseOptions> = fastifyPlugin(plugin, {
+  name: 'gatehouse',
+  fastify: '5.x',
+});
 
 export default gatehouse;
 

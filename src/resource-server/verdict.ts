@@ -62,7 +62,8 @@ function parse(text: string): Record<string, unknown> | null {
   }
 }
 
-function readUser({ active: _active, token_type, ...claims }: Record<string, unknown>): Readonly<User> {
+function readUser({ token_type, ...claims }: Record<string, unknown>): Readonly<User> {
+  delete claims['active'];
   const { scope } = claims;
   const wrong = [
     ...TEXTS.filter((name) => typeof claims[name] !== 'string' || claims[name] === ''),

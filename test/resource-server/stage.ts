@@ -1,8 +1,13 @@
 // A Gatehouse that listens, with a user and a client, and resource servers that ask it.
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type LightMyRequestResponse,
+  type RawServerDefault,
+} from 'fastify';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
 
@@ -68,7 +73,9 @@ export async function openOrders(
 ): Promise<Orders> {
   const log: string[] = [];
   const loggerInstance = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
-  const app = Fastify({ loggerInstance });
+  const app: FastifyInstance = Fastify<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger>({
+    loggerInstance,
+  });
   onTestFinished(() => app.close());
   await app.register(gatehouse, options);
   app.get('/me', (request) => request.user);

@@ -129,7 +129,8 @@ describe('the second attempt', () => {
     let asked = 0;
     const { url } = await listen((request, response) => {
       asked += 1;
-      answering(...(asked === 1 ? ([503, {}] as const) : ([200, claims()] as const)))(request, response);
+      const answer = asked === 1 ? answering(503, {}) : answering(200, claims());
+      answer(request, response);
     });
     expect((await open(url)(TOKEN)).user).toEqual(claimsOf(pair.access_token));
     expect(asked).toBe(2);
@@ -166,7 +167,10 @@ describe('the second attempt', () => {
     const used = new WeakSet<object>();
     const fake = await listen((request, response) => {
       // Closed by the other side, as one that was idle too long.
-      if (used.has(request.socket)) return request.socket.destroy();
+      if (used.has(request.socket)) {
+        request.socket.destroy();
+        return;
+      }
       used.add(request.socket);
       answering(200, claims())(request, response);
     });
@@ -182,7 +186,10 @@ describe('the second attempt', () => {
     let asked = 0;
     const { url } = await listen((request, response) => {
       asked += 1;
-      if (asked > 1) return answering(200, claims())(request, response);
+      if (asked > 1) {
+        answering(200, claims())(request, response);
+        return;
+      }
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' });
       response.write('{"active":', () => request.socket.destroy());
     });
