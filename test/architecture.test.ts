@@ -21,6 +21,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   demo: ['domain', 'database'],
   config: ['variables', 'domain'],
   variables: ['domain'],
+  // Runs in pages: nothing of the service may come with it, nor any package.
+  browser: [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */
@@ -87,6 +89,13 @@ describe('the rooms', () => {
 
   it('keep Prisma in database/', () => {
     const outside = importersOf(/^@prisma\/|\/generated\//).filter((file) => !file.startsWith('database/'));
+    expect(outside).toEqual([]);
+  });
+
+  it('keep everything out of browser/ but itself', () => {
+    const outside = sources
+      .filter(({ room }) => room === 'browser')
+      .flatMap(({ imports }) => imports.filter((name) => !name.startsWith('/browser/')));
     expect(outside).toEqual([]);
   });
 
