@@ -2,8 +2,9 @@
 import fastifyPlugin from 'fastify-plugin';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 
-import { checkScope, createIntrospector, Refusal, type Admission } from './introspector.js';
+import { createIntrospector, Refusal, type Admission } from './introspector.js';
 import type { GatehouseOptions } from './options.js';
+import { checkScope } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import type { User } from './verdict.js';
 

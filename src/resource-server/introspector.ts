@@ -2,11 +2,12 @@
 import { createCache } from './cache.js';
 import { readOptions, type GatehouseOptions, type Settings } from './options.js';
 import { insufficientScope, invalidToken, noToken, Refusal, unavailable } from './refusal.js';
+import { checkScope, hasScope } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import { createUpstream } from './upstream.js';
-import { readVerdict, SCOPE, type User, type Verdict } from './verdict.js';
+import { readVerdict, type User, type Verdict } from './verdict.js';
 
-export { Refusal, type GatehouseOptions, type User };
+export { hasScope, Refusal, type GatehouseOptions, type User };
 export type { Problem, RefusalCode } from './refusal.js';
 
 export interface Admission {
@@ -69,26 +70,6 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
   }
 
   return Object.assign(introspect, { close: upstream.close });
-}
-
-/**
- * Whether the user may do all of this. For what depends on the request's own data; where the whole route needs it,
- * {@link Introspector} asks.
- *
- * @param scope several are separated by spaces; the empty one needs nothing
- */
-export function hasScope({ scope = '' }: Pick<User, 'scope'>, needed: string): boolean {
-  checkScope(needed);
-  const granted = scope.split(' ');
-  return needed === '' || needed.split(' ').every((one) => granted.includes(one));
-}
-
-/** A mistake in the program, said before anybody is asked. @throws {TypeError} */
-export function checkScope(scope: unknown): void {
-  if (typeof scope !== 'string' || (scope !== '' && !SCOPE.test(scope)))
-    throw new TypeError(
-      'gatehouse: `scope` is one text, such as "orders:read", or several separated by one space',
-    );
 }
 
 /** Gatehouse stands by this token, but it is not the Gatehouse, or not the audience, that this server was told to believe. */

@@ -1,4 +1,5 @@
 /** Reads what Gatehouse answered, to the letter: whatever is not an answer to the question is neither yes nor no. */
+import { SCOPE } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import type { UpstreamAnswer } from './upstream.js';
 
@@ -30,9 +31,6 @@ export interface Verdict {
 
 const TEXTS = ['iss', 'sub', 'aud', 'client_id', 'username', 'sid', 'jti'];
 const TIMES = ['iat', 'exp', 'auth_time', 'session_exp'];
-
-/** RFC 6749 section 3.3. */
-export const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/;
 
 /** RFC 6750 section 2.1. */
 const TOKEN = /^[\w\-.~+/]+=*$/;
