@@ -23,6 +23,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   variables: ['domain'],
   // Runs in pages: nothing of the service may come with it, nor any package.
   browser: [],
+  // What resource servers import: a program of its own, which knows the service by its answers alone.
+  'resource-server': [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */

@@ -1,6 +1,6 @@
 /** What a resource server says about itself and its Gatehouse: checked whole, every mistake named at once. */
 
-/** `undefined` is allowed where `process.env` may hold nothing: the check says what is missing. */
+/** `undefined` is allowed, because environment variables may hold nothing: the check says what is missing. */
 export interface GatehouseOptions {
   /** Where Gatehouse is, as this server reaches it: `http://localhost:3000`, `https://auth.example.com/prefix`. */
   url: string | URL | undefined;

@@ -13,7 +13,6 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Example {
   url: string;
-  output: () => string;
   stop: () => Promise<number | null>;
 }
 
@@ -21,6 +20,7 @@ let stage: Stage;
 let ada: TestUser;
 let orders: Example;
 let web: Example;
+const stopping: Example['stop'][] = [];
 
 beforeAll(async () => {
   stage = await openStage();
@@ -42,9 +42,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  // What they answer to a signal is part of what they show.
-  expect(await orders.stop()).toBe(0);
-  expect(await web.stop()).toBe(0);
+  for (const stop of stopping) await stop();
   await stage.close();
 });
 
@@ -58,18 +56,16 @@ async function start(name: string, environment: Record<string, string>, port?: n
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const stop = () => {
+    child.kill('SIGTERM');
+    return ended;
+  };
+  stopping.push(stop);
   while (!output.includes('Server listening')) {
     if (child.exitCode !== null) throw new Error(`examples/${name} ended: ${output}`);
     await sleep(20);
   }
-  return {
-    url: `http://localhost:${PORT}`,
-    output: () => output,
-    stop: () => {
-      child.kill('SIGTERM');
-      return ended;
-    },
-  };
+  return { url: `http://localhost:${PORT}`, stop };
 }
 
 describe('orders', () => {
@@ -153,7 +149,7 @@ describe('web', () => {
     gatehouse.onChange(({ type, why }) => changes.push(`${type}: ${why}`));
     const list = async () => {
       const answer = await gatehouse.fetch(`${addresses.orders}/orders`);
-      return answer.status === 200 ? ((await answer.json()) as unknown) : answer.status;
+      return answer.status === 200 ? await answer.json() : answer.status;
     };
     await gatehouse.login({ username: ada.username, password: ada.password });
     const made = await gatehouse.fetch(`${addresses.orders}/orders`, {
@@ -179,4 +175,8 @@ describe('web', () => {
     gatehouse.close();
     await stage.house.database.clock.set(0);
   });
+});
+
+it('both end in good order when they are told to', async () => {
+  expect(await Promise.all([orders.stop(), web.stop()])).toEqual([0, 0]);
 });

@@ -67,7 +67,12 @@ describe('a live token', () => {
   it('is judged 200 times at once, each for its own user', async () => {
     const pairs = await Promise.all(Array.from({ length: 8 }, () => stage.logIn()));
     const asked = Array.from({ length: 200 }, (_, turn) => pairs[turn % pairs.length]?.access_token ?? '');
-    const answers = await Promise.all(asked.map((token) => orders.get('/me', token)));
+    // On a machine that is too busy some are told to ask again, and nothing else.
+    const ask = async (token: string): Promise<LightMyRequestResponse> => {
+      const answer = await orders.get('/me', token);
+      return answer.statusCode === 503 ? ask(token) : answer;
+    };
+    const answers = await Promise.all(asked.map(ask));
     expect(answers.map((answer) => answer.json<unknown>())).toEqual(asked.map(claimsOf));
   });
 });

@@ -73,7 +73,7 @@ export async function openOrders(
 ): Promise<Orders> {
   const log: string[] = [];
   const loggerInstance = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
-  const app: FastifyInstance = Fastify<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger>({
+  const app: FastifyInstance = Fastify<RawServerDefault, IncomingMessage, ServerResponse>({
     loggerInstance,
   });
   onTestFinished(() => app.close());
