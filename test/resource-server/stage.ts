@@ -2,12 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type LightMyRequestResponse,
-  type RawServerDefault,
-} from 'fastify';
+import Fastify, { type FastifyInstance, type LightMyRequestResponse, type RawServerDefault } from 'fastify';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
 
