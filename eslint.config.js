@@ -8,7 +8,7 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.check.json', './tsconfig.browser.json'],
+        project: ['./tsconfig.check.json', './tsconfig.browser.json', './tsconfig.account.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

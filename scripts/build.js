@@ -1,7 +1,16 @@
-// Builds what is stale: Prisma's client after its schema changed, JavaScript from TypeScript, the module for browsers.
+// Builds what is stale: Prisma's client after its schema changed, JavaScript from TypeScript, the module for browsers, the account page.
 // Usage: node scripts/build.js [--all | --generate]
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +21,8 @@ const generated = join(root, 'src/database/generated/client.ts');
 const schema = join(root, 'prisma/schema.prisma');
 const browserSource = join(root, 'src/browser');
 const browserModule = join(root, 'dist/browser/gatehouse.js');
+const accountSource = join(root, 'src/account');
+const accountPage = join(root, 'dist/account');
 
 /** Runs a package's own command line in this Node; stops the build with its output when it fails. */
 function run(packageFile, ...args) {
@@ -33,8 +44,39 @@ function run(packageFile, ...args) {
   process.exit(status ?? 1);
 }
 
+/** Types are checked over all, then each module is compiled by itself: the client that they import is bundled apart. */
+async function buildAccountPage() {
+  run('typescript/bin/tsc', '--project', 'tsconfig.account.json');
+  const { default: ts } = await import('typescript');
+  const compilerOptions = {
+    target: 'ES2022',
+    module: 'ES2022',
+    verbatimModuleSyntax: true,
+    removeComments: true,
+  };
+  rmSync(accountPage, { recursive: true, force: true });
+  mkdirSync(accountPage, { recursive: true });
+  for (const name of readdirSync(accountSource)) {
+    const source = join(accountSource, name);
+    if (!name.endsWith('.ts')) {
+      copyFileSync(source, join(accountPage, name));
+      continue;
+    }
+    const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), { compilerOptions });
+    writeFileSync(join(accountPage, name.replace(/\.ts$/, '.js')), outputText);
+  }
+  // Last, so that its date tells of a build that came to its end.
+  writeFileSync(join(accountPage, '.built'), '');
+}
+
 function isOlder(file, than) {
   return !existsSync(file) || statSync(file).mtimeMs < statSync(than).mtimeMs;
+}
+
+/** Whether something was made before one of its sources changed, or the settings that it was made with. */
+function isStale(made, directory, settings) {
+  const sources = readdirSync(directory).map((file) => join(directory, file));
+  return [...sources, join(root, settings)].some((file) => isOlder(made, file));
 }
 
 /** Types as TypeScript sees them, and one small file for pages: a page waits for each import of an import. */
@@ -59,7 +101,6 @@ if (!process.argv.includes('--generate')) {
   run('typescript/bin/tsc', '--project', 'tsconfig.json');
   // What resource servers import is a program of its own: it comes with declarations, and knows nothing of the service.
   run('typescript/bin/tsc', '--project', 'tsconfig.resource-server.json');
-  const sources = readdirSync(browserSource).map((file) => join(browserSource, file));
-  sources.push(join(root, 'tsconfig.browser.json'));
-  if (sources.some((file) => isOlder(browserModule, file))) await buildForBrowsers();
+  if (isStale(browserModule, browserSource, 'tsconfig.browser.json')) await buildForBrowsers();
+  if (isStale(join(accountPage, '.built'), accountSource, 'tsconfig.account.json')) await buildAccountPage();
 }

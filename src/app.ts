@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 
 import type { Config } from './config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
+import { readAccountPage } from './http/account-page.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
 import { crossOrigin } from './http/cors.js';
@@ -19,6 +20,7 @@ import { securityHeaders } from './http/headers.js';
 import { logRequests } from './http/log.js';
 import { methodNotAllowed } from './http/methods.js';
 import { createRates } from './http/rates.js';
+import { accountRoute } from './http/routes/account.js';
 import { healthRoutes } from './http/routes/health.js';
 import { introspectRoute } from './http/routes/introspect.js';
 import { loginRoute } from './http/routes/login.js';
@@ -35,7 +37,7 @@ import { refuseAmbiguity } from './http/unambiguous.js';
 
 export interface AppOptions {
   gatehouse: Gatehouse;
-  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'issuer'>;
+  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer'>;
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
   isLeaving?: () => boolean;
@@ -109,6 +111,7 @@ export async function buildApp({
     await anyone.register(logoutRoute, { gatehouse });
     await anyone.register(wellKnownRoutes, { gatehouse });
     if (config.docs) await anyone.register(docsRoutes);
+    if (config.accountPage) await anyone.register(accountRoute, { page: readAccountPage(gatehouse.rules) });
   });
 
   // The door for clients with a secret.

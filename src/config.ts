@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { JwtAlgorithm } from './domain/keys.js';
-import { DURATIONS, environmentSchema, findTypos, type Environment } from './variables.js';
+import { DURATIONS, environmentSchema, findTypos, warnAboutIssuer, type Environment } from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -28,6 +28,7 @@ export interface Config {
   corsOrigins: string[];
   trustProxy: string[];
   docs: boolean;
+  accountPage: boolean;
   logLevel: string;
   /** What is allowed but probably not meant, to be logged at start. */
   warnings: string[];
@@ -71,7 +72,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const url = completeUrl(values, problems);
   if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const warnings = [...warningsAbout(issuerUrl), ...findTypos(environment)];
+  const warnings = [...warnAboutIssuer(issuerUrl), ...findTypos(environment)];
   for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,
@@ -93,6 +94,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     corsOrigins: values.CORS_ORIGINS,
     trustProxy: values.TRUST_PROXY,
     docs: values.DOCS === 'on',
+    accountPage: values.ACCOUNT_PAGE === 'on',
     logLevel: values.LOG_LEVEL,
     warnings,
   });
@@ -191,10 +193,4 @@ function readFile(name: string, path: string, problems: Problems): string | unde
     );
     return undefined;
   }
-}
-
-function warningsAbout(issuerUrl: string): string[] {
-  const { protocol, hostname } = new URL(issuerUrl);
-  if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
-  return ['ISSUER is http: tokens and passwords can be read on the way; put TLS in front and use https'];
 }

@@ -100,6 +100,7 @@ export const environmentSchema = z.object({
     )
     .default([]),
   DOCS: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ACCOUNT_PAGE: z.enum(['on', 'off'], 'must be on or off').default('on'),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
@@ -116,6 +117,13 @@ export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
   'REISSUE_GRACE',
   'REFRESH_REPLAY_WINDOW',
 ]);
+
+/** A warning where what the issuer's address says is allowed, but probably not meant. */
+export function warnAboutIssuer(issuerUrl: string): string[] {
+  const { protocol, hostname } = new URL(issuerUrl);
+  if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
+  return ['ISSUER is http: tokens and passwords can be read on the way; put TLS in front and use https'];
+}
 
 /** Names like HOST and PORT are one letter away from those of other programs. */
 const LEAST_TYPO_LENGTH = 6;

@@ -46,7 +46,12 @@ const DOORS: Record<string, Door> = {
   'GET /docs/yaml': 'anyone',
   'GET /docs/static/index.html': 'anyone',
   'GET /docs/static/swagger-initializer.js': 'anyone',
+  'GET /docs/static/theme/appearance.js': 'anyone',
+  'GET /docs/static/theme/ground.css': 'anyone',
   'GET /docs/static/*': 'anyone',
+  'GET /account': 'anyone',
+  'GET /account/': 'anyone',
+  'GET /account/:room/:file': 'anyone',
   // Where CORS answers preflights; all else there is not found.
   'OPTIONS *': 'nobody',
 };
@@ -97,7 +102,7 @@ async function findRoutes(): Promise<string[]> {
   unsubscribe('fastify.initialization', collect);
   const routes = await Promise.all(
     registered.map(async ([method, url]) => {
-      const path = url.replace(/^\*/, '/x').replace('*', 'x').replace(/:\w+/, 'x');
+      const path = url.replace(/^\*/, '/x').replace('*', 'x').replaceAll(/:\w+/g, 'x');
       const { statusCode } = await app.inject({ method: method, url: path });
       return statusCode === 405 ? [] : [`${method} ${url}`];
     }),

@@ -21,6 +21,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   demo: ['domain', 'database'],
   config: ['variables', 'domain'],
   variables: ['domain'],
+  // Runs in the browser, with nothing of ours but the client for browsers.
+  account: ['browser'],
   // Runs in pages: nothing of the service may come with it, nor any package.
   browser: [],
   // What resource servers import: a program of its own, which knows the service by its answers alone.

@@ -61,6 +61,7 @@ it('has the defaults of the contract', () => {
     corsOrigins: [],
     trustProxy: [],
     docs: true,
+    accountPage: true,
     logLevel: 'info',
     warnings: [],
   });
@@ -124,6 +125,8 @@ describe('takes', () => {
     ],
     ['DOCS', 'off', { docs: false }],
     ['DOCS', 'on', { docs: true }],
+    ['ACCOUNT_PAGE', 'off', { accountPage: false }],
+    ['ACCOUNT_PAGE', 'on', { accountPage: true }],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
     ['LOG_LEVEL', 'trace', { logLevel: 'trace' }],
     ['AUTH_SECRET', 'correct horse battery staple clip', { authSecret: 'correct horse battery staple clip' }],
@@ -249,6 +252,7 @@ describe('refuses', () => {
     // What every address is in is no list of proxies, and the library that takes the list refuses to start with it.
     ['TRUST_PROXY', ['0.0.0.0/0', '::/0']],
     ['DOCS', ['true', 'ON', 'yes', '1']],
+    ['ACCOUNT_PAGE', ['true', 'OFF', 'no', '0']],
     ['LOG_LEVEL', ['verbose', 'INFO', '30']],
   ] as [string, string[]][])('any other %s: %j', (name, values) => {
     for (const value of values) {
@@ -378,7 +382,7 @@ describe('names every mistake at once', () => {
       'DATABASE_PASSWORD_FILE',
     ];
     const others = ['PORT', 'ISSUER', 'JWT_ALGORITHM', 'ACCESS_TOKEN_TTL', 'REISSUE_GRACE', 'REISSUE_MAX'];
-    const lists = ['CORS_ORIGINS', 'TRUST_PROXY', 'DOCS', 'LOG_LEVEL'];
+    const lists = ['CORS_ORIGINS', 'TRUST_PROXY', 'DOCS', 'ACCOUNT_PAGE', 'LOG_LEVEL'];
     for (const name of [...names, ...others, ...lists]) {
       const problems = problemsOf({ [name]: value });
       expect(problems, name).not.toEqual([]);

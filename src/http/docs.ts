@@ -20,6 +20,17 @@ const PAGE_POLICY = {
   'style-src': ["'self'", "'unsafe-inline'"],
 };
 
+/** Swagger UI has a dark appearance, and a switch for it in a bar that this page does without: the browser's wish decides. */
+const APPEARANCE = `'use strict';
+const wish = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark-mode', wish.matches);
+wish.addEventListener('change', follow);
+follow();
+`;
+
+/** Its style sheet for pages leaves the ground beneath light. */
+const GROUND = 'html.dark-mode body { background: #1c2022; }\n';
+
 /** Collects routes: register it before them. */
 export const openapiDocument = fastifyPlugin<{ issuer: string }>(
   async (app, { issuer }) => {
@@ -66,7 +77,11 @@ export const docsRoutes = fastifyPlugin(
       routePrefix: '/docs',
       staticCSP: PAGE_POLICY,
       uiConfig: { layout: 'BaseLayout', deepLinking: true, tryItOutEnabled: true, validatorUrl: null },
-      theme: { title: 'Gatehouse API' },
+      theme: {
+        title: 'Gatehouse API',
+        js: [{ filename: 'appearance.js', content: APPEARANCE }],
+        css: [{ filename: 'ground.css', content: GROUND }],
+      },
     });
   },
   { name: 'docs-routes', dependencies: ['openapi-document'] },

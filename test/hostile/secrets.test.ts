@@ -659,6 +659,7 @@ describe('a start with many mistakes', () => {
     CORS_ORIGINS: ['https://app.example.invalid/path,*,null', /must be exact origins such as https:/],
     TRUST_PROXY: ['everybody.invalid', /must be addresses or CIDR ranges such as 10\.0\.0\.0\/8/],
     DOCS: ['perhaps-tomorrow', /must be on or off/],
+    ACCOUNT_PAGE: ['perhaps-never', /must be on or off/],
     LOG_LEVEL: ['deafening-loud', /must be one of trace/],
   };
 

@@ -1,0 +1,49 @@
+/** The view of somebody who is not signed in. */
+import type { Service } from './ask.js';
+import { find } from './dom.js';
+import { explain } from './failures.js';
+import { mountForm } from './form.js';
+
+export interface SignInView {
+  /** @param why what people should know about how they got here; null on a first visit */
+  show: (why: string | null) => void;
+  hide: () => void;
+}
+
+export function mountSignIn(service: Service): SignInView {
+  const view = find(document, '#signed-out', HTMLElement);
+  const form = find(view, '#sign-in', HTMLFormElement);
+  const reason = find(view, '#why', HTMLElement);
+
+  const reset = mountForm({
+    form,
+    error: find(view, '#sign-in-error', HTMLElement),
+    send: async (fields) => {
+      reason.hidden = true;
+      try {
+        const [username, password] = [fields.get('username'), fields.get('password')].map(String);
+        await service.client.login({ username: username ?? '', password: password ?? '' });
+        return null;
+      } catch (error) {
+        return explain(error);
+      }
+    },
+    // Which of the two is wrong is not said; mistyped is the one that nobody sees.
+    fieldFor: (code) => (code === 'invalid_request' ? 'username' : 'password'),
+  });
+
+  return {
+    show: (why) => {
+      reason.textContent = why;
+      reason.hidden = why === null;
+      if (!view.hidden) return;
+      reset();
+      view.hidden = false;
+      find(form, '#username', HTMLInputElement).focus();
+    },
+    hide: () => {
+      view.hidden = true;
+      reset();
+    },
+  };
+}

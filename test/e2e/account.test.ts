@@ -1,0 +1,405 @@
+// The account page in a real browser: what people do there, and what it must never show, keep or let scripts read.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+
+import { describeInBrowser, openBrowser } from '../support/chromium.js';
+import { openHouse, type House, type Replica, type TestUser } from '../support/house.js';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The shortest: every 15 seconds a renewal is due. */
+const LIFE_SECONDS = 30;
+
+const PHONE = { width: 360, height: 740 };
+
+let house: House;
+let replica: Replica;
+let browser: Browser;
+let url: string;
+
+/** What a page says on its console, or throws: nothing but the refusals that a test provokes. */
+const complaints: string[] = [];
+const contexts: BrowserContext[] = [];
+
+async function listen(config: Parameters<House['replica']>[0] = {}): Promise<string> {
+  replica = await house.replica(config);
+  await replica.app.listen({ host: '127.0.0.1', port: 0 });
+  return `http://localhost:${(replica.app.server.address() as AddressInfo).port}`;
+}
+
+/** A browser of its own, with cookies of its own. */
+async function openContext(options: Parameters<Browser['newContext']>[0] = {}): Promise<BrowserContext> {
+  const context = await browser.newContext(options);
+  contexts.push(context);
+  context.setDefaultTimeout(45_000);
+  context.on('weberror', (error) => complaints.push(String(error.error())));
+  context.on('console', (message) => {
+    const isRefusal = /status of (?:400|401|429|503)|ERR_INTERNET_DISCONNECTED|Clear-Site-Data/.test(
+      message.text(),
+    );
+    if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
+  });
+  return context;
+}
+
+async function openPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+  const page = await (await openContext(options)).newPage();
+  await page.goto(`${url}/account`);
+  return page;
+}
+
+async function signIn(page: Page, { username, password }: TestUser): Promise<void> {
+  await page.getByLabel('User name').fill(username);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { level: 1, name: username }).waitFor();
+  await page.locator('.session').first().waitFor();
+}
+
+async function signedInPage(user: TestUser, options = {}): Promise<Page> {
+  const page = await openPage(options);
+  await signIn(page, user);
+  return page;
+}
+
+const isSignedOut = (page: Page) => page.getByRole('heading', { level: 1, name: 'Sign in' }).waitFor();
+
+/** A login as another program makes it, with the name that it gives itself. */
+async function logInElsewhere({ username, password }: TestUser, userAgent: string): Promise<string> {
+  const response = await replica.app.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { 'user-agent': userAgent },
+    payload: { username, password },
+  });
+  return response.json<{ access_token: string }>().access_token;
+}
+
+async function isAlive(token: string): Promise<boolean> {
+  const headers = { authorization: `Bearer ${token}` };
+  return (await replica.app.inject({ url: '/session', headers })).statusCode === 200;
+}
+
+describeInBrowser('the account page', () => {
+  beforeAll(async () => {
+    house = await openHouse();
+    url = await listen({ config: { accessTtlSeconds: LIFE_SECONDS, trustProxy: ['127.0.0.1'] } });
+    // Playwright switches the cache for "back" off, which this page must be safe in.
+    browser = await openBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    expect(complaints.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await house.close();
+  });
+
+  it('signs in by name and password, and shows who it is', async () => {
+    const user = await house.user({ scope: 'orders:read orders:write' });
+    const page = await signedInPage(user);
+    expect(await page.locator('#scope').textContent()).toBe('orders:read orders:write');
+    expect(await page.locator('#session-id').textContent()).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await page.locator('h1:visible').evaluate('document.activeElement.id')).toBe('name');
+    await page.reload();
+    await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
+  });
+
+  it('says that a password is wrong, and goes back to it', async () => {
+    const user = await house.user();
+    const page = await openPage();
+    await page.getByLabel('User name').fill(user.username);
+    await page.getByLabel('Password', { exact: true }).fill('not this one');
+    await page.getByRole('button', { name: 'Show password' }).click();
+    expect(await page.locator('#password').getAttribute('type')).toBe('text');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: 'The user name or the password is wrong.' }).waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('password');
+    expect(await page.locator('#password').getAttribute('type')).toBe('password');
+    await signIn(page, user);
+  });
+
+  it('counts down when there were too many attempts, and when nothing can be answered says so', async () => {
+    const user = await house.user();
+    const page = await openPage();
+    const refuse = (status: number, error: string) =>
+      page.route('**/login', (route) =>
+        route.fulfill({ status, headers: { 'retry-after': '2' }, json: { error, status, detail: error } }),
+      );
+    await refuse(429, 'too_many_requests');
+    await page.getByLabel('User name').fill(user.username);
+    await page.getByLabel('Password', { exact: true }).fill(user.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('alert').filter({ hasText: 'Too many attempts. Wait 2 s' }).waitFor();
+    await page.getByRole('button', { name: /Sign in \([12]\)/ }).waitFor();
+    await page.getByRole('alert').filter({ hasText: 'You can try again now.' }).waitFor();
+    await page.unroute('**/login');
+    await refuse(503, 'temporarily_unavailable');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('alert').filter({ hasText: 'Gatehouse cannot answer right now.' }).waitFor();
+    await page.unroute('**/login');
+    await page.context().setOffline(true);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('alert').filter({ hasText: 'You are offline.' }).waitFor();
+    await page.context().setOffline(false);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
+  });
+
+  it('lists where the user is signed in, with device and place, and marks this session', async () => {
+    const user = await house.user();
+    await logInElsewhere(user, 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0');
+    const page = await signedInPage(user);
+    const sessions = page.locator('.session');
+    expect(await sessions.count()).toBe(2);
+    const here = sessions.filter({ hasText: 'This one' });
+    expect(await here.locator('.device-name').textContent()).toMatch(/^Chrome \d+ on Linux$/);
+    expect(await here.locator('button').count()).toBe(0);
+    const there = sessions.filter({ hasText: 'Firefox 145 on Linux' });
+    expect(await there.locator('.ip').textContent()).toBe('127.0.0.1');
+    expect(await there.locator('.used').textContent()).toBe('just now');
+    await there.getByText('Details').click();
+    expect(await there.locator('.user-agent').textContent()).toContain('rv:145.0');
+  });
+
+  it('ends one session: whoever looks there is signed out, and told so', async () => {
+    const user = await house.user();
+    const other = await signedInPage(user, { userAgent: 'Orders/1.2' });
+    const page = await signedInPage(user);
+    await page.getByRole('button', { name: /^End Orders 1\.2/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+    expect(await page.locator('.session').count()).toBe(2);
+    await page.getByRole('button', { name: /^End Orders 1\.2/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'End session' }).click();
+    await page.getByText('Orders 1.2 is signed out.').waitFor();
+    expect(await page.locator('.session').count()).toBe(1);
+    await isSignedOut(other);
+    await other.getByText('You were signed out: this session was ended elsewhere').waitFor();
+    expect(await other.content()).not.toContain(user.username);
+  });
+
+  it('ends all other sessions, and keeps this one', async () => {
+    const user = await house.user();
+    const tokens = [await logInElsewhere(user, 'one'), await logInElsewhere(user, 'two')];
+    const page = await signedInPage(user);
+    await page.getByRole('button', { name: 'End all others' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'End all others' }).click();
+    await page.getByText('2 other sessions ended.').waitFor();
+    expect(await Promise.all(tokens.map(isAlive))).toEqual([false, false]);
+    expect(await page.locator('.session').count()).toBe(1);
+    expect(await page.getByRole('button', { name: 'End all others' }).isDisabled()).toBe(true);
+  });
+
+  it('changes the password, which ends the session of another browser', async () => {
+    const user = await house.user();
+    const other = await signedInPage(user);
+    const page = await signedInPage(user);
+    const change = async (current: string, next: string) => {
+      await page.getByLabel('Current password', { exact: true }).fill(current);
+      await page.getByLabel('New password', { exact: true }).fill(next);
+      await page.getByRole('button', { name: 'Change password' }).click();
+    };
+    await change('not this one', 'lantern orchard violet tram');
+    await page.getByRole('alert').filter({ hasText: 'The current password is wrong.' }).waitFor();
+    await change(user.password, 'short');
+    await page
+      .getByRole('alert')
+      .filter({ hasText: 'The new password is shorter than 15 characters.' })
+      .waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('new-password');
+    await change(user.password, 'lantern orchard violet tram');
+    await page.getByText('The password is changed.').waitFor();
+    expect(await page.getByLabel('New password', { exact: true }).inputValue()).toBe('');
+    await isSignedOut(other);
+    await signIn(other, { ...user, password: 'lantern orchard violet tram' });
+    await page.reload();
+    await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
+  });
+
+  it('shows the life of the token, and each renewal as it happens', async () => {
+    const page = await signedInPage(await house.user());
+    const seconds = async (mark: string) =>
+      Date.parse((await page.locator(`[data-mark="${mark}"] time`).getAttribute('datetime')) ?? '') / 1000;
+    const issued = await seconds('issued');
+    expect((await seconds('window')) - issued).toBe(LIFE_SECONDS / 2);
+    expect((await seconds('expires')) - issued).toBe(LIFE_SECONDS);
+    expect((await seconds('grace')) - issued).toBe(LIFE_SECONDS + 60);
+    expect(await page.locator('#state').textContent()).toMatch(/^Good for 0:\d\d$/);
+    await page.locator('#plot').getByText('generation 0, in use').waitFor();
+    const placeOfNow = () =>
+      page.locator('#plot .now').evaluate('document.querySelector(".now").style.transform');
+    const before = await placeOfNow();
+    await page.locator('#renewals li').filter({ hasText: 'Reissued as generation 1' }).waitFor();
+    await page.locator('#plot').getByText('generation 1, in use').waitFor();
+    expect(await placeOfNow()).not.toBe(before);
+    expect((await seconds('issued')) - issued).toBe(LIFE_SECONDS / 2);
+  });
+
+  it('goes on with a refresh when the token is long over', async () => {
+    const page = await signedInPage(await house.user());
+    await house.database.clock.advance(3600);
+    await page.locator('#renewals li').filter({ hasText: 'Refreshed: a new token' }).waitFor();
+    await page.locator('#plot').getByText('generation 0, in use').waitFor();
+  });
+
+  it('signs out: other tabs show it, and "back" shows nothing', async () => {
+    const user = await house.user();
+    const page = await signedInPage(user);
+    const tab = await page.context().newPage();
+    await tab.goto(`${url}/account`);
+    await tab.getByRole('heading', { level: 1, name: user.username }).waitFor();
+    const left = await page.context().newPage();
+    await left.goto(`${url}/account`);
+    await left.getByRole('heading', { level: 1, name: user.username }).waitFor();
+    await left.goto(`${url}/health`);
+
+    await page.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+    await isSignedOut(page);
+    await page.getByText('You are signed out.').waitFor();
+    await isSignedOut(tab);
+    await tab.getByText('You were signed out in another tab.').waitFor();
+
+    await left.goBack();
+    await isSignedOut(left);
+    for (const each of [page, tab, left]) expect(await each.content()).not.toContain(user.username);
+    await page.goBack();
+    await page.goForward();
+    await isSignedOut(page);
+    expect(await page.context().cookies()).toEqual([]);
+  });
+
+  it('shows a page that comes back from the cache for "back" to nobody but its user', async () => {
+    const user = await house.user();
+    const page = await signedInPage(user);
+    const held = await page.evaluate(`
+      dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+      document.body.textContent`);
+    expect(held).not.toContain(user.username);
+    await page.evaluate(`dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))`);
+    await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
+  });
+
+  it('signs out everywhere', async () => {
+    const user = await house.user();
+    const token = await logInElsewhere(user, 'elsewhere');
+    const page = await signedInPage(user);
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign out everywhere' }).click();
+    await isSignedOut(page);
+    expect(await isAlive(token)).toBe(false);
+  });
+
+  it('lets no script read a token: not in cookies, storage, headers or answers', async () => {
+    const page = await openPage();
+    const answers: string[] = [];
+    page.on('response', (response) => {
+      void response.text().then(
+        (body) => answers.push(JSON.stringify({ ...response.headers(), 'set-cookie': '' }), body),
+        () => undefined,
+      );
+    });
+    await signIn(page, await house.user());
+    await page.locator('#renewals li').first().waitFor();
+    const cookies = (await page.context().cookies()).sort((a, b) => a.name.localeCompare(b.name));
+    expect(cookies.map(({ name, httpOnly, secure, sameSite }) => [name, httpOnly, secure, sameSite])).toEqual(
+      [
+        ['__Host-gatehouse-access', true, true, 'Lax'],
+        ['__Host-gatehouse-refresh', true, true, 'Lax'],
+      ],
+    );
+    const seen = await page.evaluate(
+      `JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, document.documentElement.outerHTML])`,
+    );
+    expect(answers.length).toBeGreaterThan(10);
+    for (const text of [String(seen), ...answers]) {
+      expect(text).not.toMatch(/eyJ[\w-]+\.eyJ/);
+      for (const { value } of cookies) expect(text).not.toContain(value);
+    }
+    expect(await page.evaluate('document.cookie')).toBe('');
+  });
+
+  it('says when it cannot look, keeps what it showed, and goes on', async () => {
+    const user = await house.user();
+    const page = await signedInPage(user);
+    await page.route('**/session', (route) =>
+      route.fulfill({ status: 503, json: { error: 'temporarily_unavailable' } }),
+    );
+    await page.evaluate(`dispatchEvent(new Event('online'))`);
+    await page.locator('#trouble').filter({ hasText: 'Gatehouse cannot answer right now' }).waitFor();
+    await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
+    await page.unroute('**/session');
+    await page.evaluate(`dispatchEvent(new Event('online'))`);
+    await expect.poll(() => page.locator('#trouble').textContent()).toBe('');
+  });
+
+  it('works with sixty sessions, a long name and one from right to left, on a phone', async () => {
+    for (const username of [
+      'donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft@example.com',
+      'شهرزاد-القصيرة',
+    ]) {
+      const user = await house.user({ username });
+      await house.database.admin.query(
+        `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
+         SELECT gen_random_uuid(), $1, users.epoch + service.epoch, clock_timestamp(), clock_timestamp(),
+                clock_timestamp() + interval '1 day', clock_timestamp() + interval '90 days',
+                '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff', repeat('Unbreakable', 40)
+         FROM users, service, generate_series(1, 59) WHERE users.id = $1`,
+        [user.id],
+      );
+      const page = await signedInPage(user, { viewport: PHONE });
+      await page.getByRole('button', { name: 'Show all 60' }).click();
+      expect(await page.locator('.session').count()).toBe(60);
+      await page.locator('.session summary').nth(20).click();
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(PHONE.width);
+      await findViolations(page).then((violations) => expect(violations).toEqual([]));
+    }
+  });
+
+  it.each([
+    ['in light', { colorScheme: 'light' }],
+    ['in dark', { colorScheme: 'dark' }],
+    ['on a phone', { viewport: PHONE, colorScheme: 'dark', reducedMotion: 'reduce' }],
+  ] as const)('has no violations of accessibility %s', async (_where, options) => {
+    const user = await house.user();
+    await logInElsewhere(user, 'curl/8.5.0');
+    const page = await openPage(options);
+    expect(await findViolations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('alert').filter({ hasText: 'Enter your user name.' }).waitFor();
+    expect(await findViolations(page)).toEqual([]);
+    await signIn(page, user);
+    expect(await findViolations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'End all others' }).click();
+    await page.getByRole('dialog').waitFor();
+    expect(await findViolations(page)).toEqual([]);
+  });
+
+  it('says without scripts that it needs them', async () => {
+    const page = await openPage({ javaScriptEnabled: false });
+    await page.getByRole('heading', { name: 'This page needs JavaScript' }).waitFor();
+    expect(await page.getByLabel('User name').isVisible()).toBe(false);
+  });
+});
+
+/** What axe finds, as lines; run past the page's policy, which keeps such scripts out. */
+async function findViolations(page: Page): Promise<string[]> {
+  const session = await page.context().newCDPSession(page);
+  const evaluate = (expression: string) =>
+    session.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+  await evaluate(AXE);
+  const { result, exceptionDetails } = await evaluate(
+    `axe.run().then(({ violations, passes }) => ({
+       passed: passes.length,
+       lines: violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => [id, target, failureSummary].join(' '))),
+     }))`,
+  );
+  expect(exceptionDetails).toBeUndefined();
+  const { passed, lines } = result.value as { passed: number; lines: string[] };
+  expect(passed).toBeGreaterThan(10);
+  return lines;
+}

@@ -1,0 +1,193 @@
+// /account: a page of fixed files, served from memory, that may do nothing but talk to the service which it came from.
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { StartError } from '../../src/database/start-error.js';
+import { readAccountPage } from '../../src/http/account-page.js';
+import { problemOf } from '../support/answers.js';
+import { openHouse, type House, type Replica } from '../support/house.js';
+
+const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+
+let house: House;
+let replica: Replica;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+});
+afterAll(() => house.close());
+
+const get = (url: string, headers: Record<string, string> = {}) => replica.app.inject({ url, headers });
+
+/** What the page, its style sheet and its modules name, as paths below the root. */
+async function findReferences(): Promise<string[]> {
+  const { body } = await get('/account');
+  const named = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = '']) => `/${path}`);
+  const imported = await Promise.all(
+    named
+      .filter((path) => path.endsWith('.js'))
+      .map(async (path) => {
+        const source = (await get(path)).body;
+        const modules = [...source.matchAll(/from ?['"](\.[^'"]+)['"]/g)].map(([, name = '']) => name);
+        return modules.map((name) => new URL(name, `http://gatehouse.test${path}`).pathname);
+      }),
+  );
+  return [...named, ...imported.flat()];
+}
+
+describe('the page', () => {
+  it('is HTML that nobody keeps', async () => {
+    const response = await get('/account');
+    expect(response.statusCode).toBe(200);
+    expect(response.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(response.headers['cache-control']).toBe('no-store');
+  });
+
+  it('is allowed nothing but its own files and its own service', async () => {
+    const policy = String((await get('/account')).headers['content-security-policy']).split('; ');
+    expect(policy.sort()).toEqual(
+      [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "img-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+      ].sort(),
+    );
+  });
+
+  it('has neither scripts nor styles within', async () => {
+    const { body } = await get('/account');
+    expect(body).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:/i);
+    expect(body).not.toContain('{{');
+  });
+
+  it('says without scripts that it needs them', async () => {
+    expect((await get('/account')).body).toMatch(/<noscript>[^]*needs JavaScript[^]*<\/noscript>/);
+  });
+
+  it('is told what claims do not tell', async () => {
+    const other = await house.replica({ config: { reissueGraceSeconds: 7, reissueMax: 3 } });
+    const { body } = await other.app.inject({ url: '/account' });
+    expect(body).toContain('data-grace-seconds="7" data-reissue-max="3"');
+    expect((await get('/account')).body).toContain('data-grace-seconds="60" data-reissue-max="90"');
+  });
+
+  it('names nothing that is not served here, and preloads every module', async () => {
+    const references = await findReferences();
+    expect(references).toContain('/account/browser/gatehouse.js');
+    expect(references.length).toBeGreaterThan(10);
+    for (const reference of references) {
+      expect(reference).toMatch(/^\/account\//);
+      expect([reference, (await get(reference)).statusCode]).toEqual([reference, 200]);
+    }
+    const { body } = await get('/account');
+    for (const module of references.filter((path) => path.endsWith('.js')))
+      expect(body).toContain(`<link rel="modulepreload" href="${module.slice(1)}" />`);
+  });
+
+  it('is one address: with a slash at its end it leads there, below any path that a proxy puts in front', async () => {
+    const response = await get('/account/');
+    expect(response.statusCode).toBe(308);
+    expect(response.headers.location).toBe('../account');
+  });
+});
+
+describe('a file of the page', () => {
+  it.each([
+    ['/account/page/main.js', 'text/javascript; charset=utf-8'],
+    ['/account/browser/gatehouse.js', 'text/javascript; charset=utf-8'],
+    ['/account/page/account.css', 'text/css; charset=utf-8'],
+    ['/account/page/favicon.svg', 'image/svg+xml'],
+  ])('%s is %s, and asked about each time', async (url, type) => {
+    const response = await get(url);
+    expect(response.headers).toMatchObject({ 'content-type': type, 'cache-control': 'public, no-cache' });
+    expect(response.headers.etag).toMatch(/^"[\w-]{22}"$/);
+    expect(response.headers['content-security-policy']).toBe("default-src 'none'; frame-ancestors 'none'");
+  });
+
+  it.each([
+    ['the same', (etag: string) => etag],
+    ['the same, weakened by a proxy', (etag: string) => `W/${etag}`],
+    ['the same among others', (etag: string) => `"other", ${etag}`],
+    ['any', () => '*'],
+  ])('is not sent again to who has %s', async (_what, tagFrom) => {
+    const { etag } = (await get('/account/page/main.js')).headers;
+    const response = await get('/account/page/main.js', { 'if-none-match': tagFrom(String(etag)) });
+    expect(response.statusCode).toBe(304);
+    expect(response.body).toBe('');
+    expect(response.headers.etag).toBe(etag);
+  });
+
+  it('is sent to who has another one', async () => {
+    const response = await get('/account/page/main.js', { 'if-none-match': '"other"' });
+    expect(response.statusCode).toBe(200);
+    expect(response.body).not.toBe('');
+  });
+
+  it('has a head', async () => {
+    const response = await replica.app.inject({ method: 'HEAD', url: '/account/page/main.js' });
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('');
+  });
+});
+
+it.each([
+  '/account/x',
+  '/account/page',
+  '/account/page/',
+  '/account/page/x',
+  '/account/page/index.html',
+  '/account/page/main.ts',
+  '/account/browser/gatehouse.d.ts',
+  '/account/page/..%2findex.html',
+  '/account/page/%6dain.js',
+  '/account/page/__proto__',
+  '/account/page/main.js/x',
+])('%s is not there', async (url) => {
+  expect(problemOf(await get(url))).toMatchObject({ status: 404, error: 'not_found' });
+});
+
+it('takes no method but GET and HEAD', async () => {
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'] as const) {
+    const response = await replica.app.inject({ method, url: '/account' });
+    expect(problemOf(response)).toMatchObject({ status: 405, error: 'method_not_allowed' });
+    expect(response.headers.allow).toBe('GET, HEAD');
+  }
+});
+
+it.each(['/account', '/account/', '/account/page/main.js', '/account/browser/gatehouse.js'])(
+  '%s is gone with ACCOUNT_PAGE=off',
+  async (url) => {
+    const quiet = await house.replica({ config: { accountPage: false } });
+    expect(problemOf(await quiet.app.inject({ url }))).toMatchObject({ status: 404, error: 'not_found' });
+  },
+);
+
+it('is in no document of the API', async () => {
+  expect((await get('/openapi.json')).body).not.toContain('/account');
+});
+
+describe('a build without the page', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-account-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it.each(['account', 'browser'])('that lacks %s fails the start, and says how to go on', (missing) => {
+    const place = join(directory, missing);
+    mkdirSync(place);
+    const there = missing === 'account' ? 'browser' : 'account';
+    cpSync(join(DIST, there), join(place, there), { recursive: true });
+    const read = () => readAccountPage(replica.gatehouse.rules, place);
+    expect(read).toThrow(StartError);
+    expect(read).toThrow(/page was not built .*npm run build.*ACCOUNT_PAGE=off/);
+  });
+});

@@ -1,0 +1,57 @@
+// A real browser for tests of pages: the Chromium of this machine, without what it would ask the Internet for.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { chromium, type Browser, type LaunchOptions } from 'playwright-core';
+import { describe } from 'vitest';
+
+const { GATEHOUSE_CHROMIUM, GATEHOUSE_REQUIRE_BROWSER, PATH = '' } = process.env;
+
+/** The one that is named, or the first of those that Linux distributions install. */
+const CANDIDATES =
+  GATEHOUSE_CHROMIUM === undefined || GATEHOUSE_CHROMIUM === ''
+    ? ['/usr/bin/chromium', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+    : [GATEHOUSE_CHROMIUM];
+
+const NOT_FOUND = `no browser found (looked for ${CANDIDATES.join(', ')}): install Chromium, or set GATEHOUSE_CHROMIUM`;
+
+/** Chromium calls home at every start, which tests neither need nor wait for. */
+const QUIET = ['--disable-quic', '--no-first-run', '--disable-component-update', '--disable-sync'];
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Path of a Chromium, or null. */
+export function findBrowser(): string | null {
+  const places = PATH.split(delimiter).filter((place) => place !== '');
+  const paths = CANDIDATES.flatMap((name) =>
+    isAbsolute(name) ? [name] : places.map((place) => join(place, name)),
+  );
+  return paths.find(isExecutable) ?? null;
+}
+
+/** Starts the browser; close it in `afterAll`. */
+export async function openBrowser(options: LaunchOptions = {}): Promise<Browser> {
+  const executablePath = findBrowser();
+  if (executablePath === null) throw new Error(NOT_FOUND);
+  return chromium.launch({ executablePath, ...options, args: [...QUIET, ...(options.args ?? [])] });
+}
+
+/**
+ * `describe` for tests that need a browser. Where none is found they are skipped, and that is said; with
+ * GATEHOUSE_REQUIRE_BROWSER=1 they run, and fail where they open one.
+ */
+export function describeInBrowser(name: string, tests: () => void): void {
+  if (findBrowser() !== null || GATEHOUSE_REQUIRE_BROWSER === '1') {
+    describe(name, tests);
+    return;
+  }
+  // The default reporter only counts what was skipped.
+  console.warn(`SKIPPED: ${name}: ${NOT_FOUND}`);
+  describe.skip(name, tests);
+}
