@@ -28,6 +28,7 @@ const OPERATIONS: Record<string, keyof typeof documented> = {
   'POST /refresh': 'refresh',
   'POST /logout': 'logout',
   'POST /logout-all': 'logoutAll',
+  'POST /password': 'password',
   'GET /session': 'session',
   'GET /sessions': 'sessions',
   'DELETE /sessions/:id': 'endSession',
