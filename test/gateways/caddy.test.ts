@@ -1,6 +1,7 @@
 // Caddy, with the configuration of examples/caddy, before a real Gatehouse and an application.
 import { afterAll, beforeAll, describe } from 'vitest';
 
+import { checkCookies } from './cookies.js';
 import { caddy, describeWith } from './gateway.js';
 import { checkIdentity } from './identity.js';
 import { checkOutages } from './outages.js';
@@ -18,5 +19,6 @@ describeWith(caddy, () => {
   describe('identity', () => checkIdentity(() => stage));
   describe('refusals', () => checkRefusals(() => stage));
   describe('renewal', () => checkRenewal(() => stage));
+  describe('cookies', () => checkCookies(() => stage));
   describe('outages', () => checkOutages(() => stage));
 });

@@ -1,7 +1,8 @@
 // nginx, with the configuration of examples/nginx, before a real Gatehouse and an application.
 import { afterAll, beforeAll, describe } from 'vitest';
 
-import { nginx, describeWith } from './gateway.js';
+import { checkCookies } from './cookies.js';
+import { describeWith, nginx } from './gateway.js';
 import { checkIdentity } from './identity.js';
 import { checkOutages } from './outages.js';
 import { checkRefusals } from './refusals.js';
@@ -18,5 +19,6 @@ describeWith(nginx, () => {
   describe('identity', () => checkIdentity(() => stage));
   describe('refusals', () => checkRefusals(() => stage));
   describe('renewal', () => checkRenewal(() => stage));
+  describe('cookies', () => checkCookies(() => stage));
   describe('outages', () => checkOutages(() => stage));
 });
