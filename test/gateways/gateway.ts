@@ -9,6 +9,9 @@ import { describe } from 'vitest';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url));
 
+/** Where programs are: for a user on Debian not where nginx is. */
+const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin`;
+
 /** Port numbers, all on loopback. */
 export interface Ports {
   gateway: number;
@@ -60,7 +63,8 @@ export const caddy: Driver = {
 
 /** A suite that needs the program: skipped with a word where there is none, unless it is required. */
 export function describeWith({ name, program, required }: Driver, suite: () => void): void {
-  const isThere = spawnSync(program, [program === 'nginx' ? '-v' : 'version']).error === undefined;
+  const isThere =
+    spawnSync(program, [program === 'nginx' ? '-v' : 'version'], { env: { PATH } }).error === undefined;
   if (isThere || process.env[required] === '1') describe(name, suite);
   else describe.skip(`${name}: skipped, since there is no program \`${program}\` here`, suite);
 }
@@ -80,7 +84,7 @@ async function run(
 ): Promise<Gateway> {
   const child = spawn(program, parameters, {
     cwd: directory,
-    env: { PATH: process.env['PATH'], HOME: directory, ...environment },
+    env: { PATH, HOME: directory, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let output = '';

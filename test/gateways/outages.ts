@@ -1,6 +1,7 @@
 // Where Gatehouse cannot be asked nobody gets through: stopped, standing still, or answered for by something else.
 import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { onServer } from '../support/database.js';
@@ -87,5 +88,32 @@ export function checkOutages(stage: () => Stage): void {
       answer = respond;
       expect([what, (await expectClosed()).status]).not.toContain(200);
     }
+  });
+
+  it('speaks of an outage or of the refusal when Gatehouse goes away right after it', async () => {
+    let isFirst = true;
+    impostor?.removeAllListeners('request').on('request', (_request, response: ServerResponse) => {
+      if (isFirst) response.writeHead(401, { 'content-type': 'application/problem+json' }).end('{}');
+      else response.socket?.destroy();
+      isFirst = false;
+    });
+    const answer = await expectClosed();
+    expect([401, 503]).toContain(answer.status);
+    expect(answer.headers['content-type']).toBe('application/problem+json');
+  });
+
+  it('asks again and again over connections that it keeps', async () => {
+    const questioners = new Set<unknown>();
+    impostor
+      ?.removeAllListeners('request')
+      .on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+        questioners.add(socket);
+        response.writeHead(403, { 'content-length': 0 }).end();
+      });
+    for (let turn = 0; turn < 20; turn += 1) {
+      expect((await stage().send('GET', '/orders', bearer(pair.access_token))).status).toBe(403);
+    }
+    // One for each process of the gateway, of which there may be one per core.
+    expect(questioners.size).toBeLessThanOrEqual(Math.max(2, availableParallelism()));
   });
 }
