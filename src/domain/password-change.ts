@@ -82,21 +82,28 @@ async function setAndEndOthers(
   { verified, fresh }: { verified: string; fresh: string },
 ): Promise<boolean> {
   // Settles two changes at once (the second finds another hash than the one that it verified), logins and refreshes in
-  // flight, which hold the epoch that this raises, and an end of the session that asks: once that was answered, nothing
-  // is changed. The session that asks takes the new epoch in the statement that raises it, so nobody sees it ended.
+  // flight, which hold the epoch that this raises, and an end of the session that asks: both rows are locked, the user's
+  // first as everywhere, and judged as they are by then, so nothing is changed for a session whose end was answered. It
+  // takes the new epoch in the statement that raises it, and nobody sees it ended.
   const rows = await database.query`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
-    ), changed AS (
-      UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1
-      FROM service, sessions, clock
-      WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL AND users.password_hash = ${verified}
-        AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id
-        AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND sessions.epoch = users.epoch + service.epoch
+    ), owner AS MATERIALIZED (
+      SELECT id, epoch FROM users
+      WHERE id = ${sub}::uuid AND disabled_at IS NULL AND password_hash = ${verified}
+      FOR UPDATE
+    ), asking AS MATERIALIZED (
+      SELECT sessions.id, sessions.user_id
+      FROM sessions JOIN owner ON sessions.user_id = owner.id, service, clock
+      WHERE sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > now
+        AND sessions.epoch = owner.epoch + service.epoch
         AND NOT EXISTS (
           SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
         )
+      FOR UPDATE OF sessions
+    ), changed AS (
+      UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1
+      FROM asking WHERE users.id = asking.user_id
       RETURNING users.id, users.epoch AS raised
     ), kept AS (
       UPDATE sessions SET epoch = sessions.epoch + 1 FROM changed WHERE sessions.id = ${sid}::uuid
@@ -104,8 +111,7 @@ async function setAndEndOthers(
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', 'user', now,
              greatest(now, (
-               SELECT max(expires_at) FROM sessions
-               WHERE sessions.user_id = changed.id AND sessions.id <> ${sid}::uuid
+               SELECT max(expires_at) FROM sessions WHERE sessions.user_id = changed.id
              )) + interval '6 minutes'
       FROM changed, clock
     )
