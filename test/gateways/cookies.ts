@@ -71,6 +71,22 @@ export function checkCookies(stage: () => Stage): void {
     await stage().arrive('GET', '/orders', [...OWN, ...both()]);
   });
 
+  it('carries tokens both ways that are as long as a cookie may be', async () => {
+    const { username, password } = await stage().house.user({ scope: 'a'.repeat(2400) });
+    const body = JSON.stringify({ username, password, transport: 'cookie' });
+    const answer = await stage().send('POST', '/login', [...OWN, ...JSON_BODY], body);
+    expect(answer.status).toBe(200);
+    access = valueOf(cookiesOf(answer).get(ACCESS_COOKIE));
+    refresh = valueOf(cookiesOf(answer).get(REFRESH_COOKIE));
+    expect(access.length).toBeGreaterThan(3600);
+    await stage().arrive('GET', '/orders', [...OWN, ...both()]);
+    await at(stage(), WINDOW);
+    const renewed = await stage().send('GET', '/orders', [...OWN, ...both()]);
+    expect(valueOf(cookiesOf(renewed).get(ACCESS_COOKIE)).length).toBeGreaterThan(3600);
+    const tooLong = await stage().send('GET', '/orders', ['Cookie', 'a'.repeat(20_000), ...bearer(access)]);
+    expect([400, 431]).toContain(tooLong.status);
+  });
+
   it('carries it on the 401 of the grace', async () => {
     await at(stage(), EXP);
     const answer = await stage().send('DELETE', '/orders/7', [...OWN, ...both()]);
