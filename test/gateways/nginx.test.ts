@@ -1,0 +1,24 @@
+// nginx, with the configuration of examples/nginx, before a real Gatehouse and an application.
+import { afterAll, beforeAll, describe } from 'vitest';
+
+import { checkCookies } from './cookies.js';
+import { describeWith, nginx } from './gateway.js';
+import { checkIdentity } from './identity.js';
+import { checkOutages } from './outages.js';
+import { checkRefusals } from './refusals.js';
+import { checkRenewal } from './renewal.js';
+import { openStage, type Stage } from './stage.js';
+
+describeWith(nginx, () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await openStage(nginx);
+  });
+  afterAll(() => stage.close());
+
+  describe('identity', () => checkIdentity(() => stage));
+  describe('refusals', () => checkRefusals(() => stage));
+  describe('renewal', () => checkRenewal(() => stage));
+  describe('cookies', () => checkCookies(() => stage));
+  describe('outages', () => checkOutages(() => stage));
+});

@@ -1,0 +1,171 @@
+// What the checks of a gateway play on: the gateway, a real Gatehouse behind it, and an application that tells what reached it.
+import { createServer, request, type IncomingMessage, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+
+import { openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
+import { createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import type { Driver, Ports } from './gateway.js';
+
+/** Names and values take turns, so that nothing is folded on the way. */
+export type RawHeaders = readonly string[];
+
+export interface Answer {
+  status: number;
+  headers: IncomingMessage['headers'];
+  body: string;
+  tookMs: number;
+}
+
+/** What the application saw of a request. */
+export interface Seen {
+  method: string;
+  url: string;
+  headers: [name: string, value: string][];
+  bytes: number;
+}
+
+export interface Stage {
+  house: House;
+  ports: Ports;
+  /** The origin that users type. */
+  origin: string;
+  gatehouse: () => Service;
+  /** Starts Gatehouse anew where it was. */
+  restart: () => Promise<void>;
+  /** Sends a request through the gateway. */
+  send: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Answer>;
+  /** Sends one that must get through to the application, and says what arrived there. */
+  arrive: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Seen>;
+  /** How many requests have reached the application so far. */
+  arrivals: () => number;
+  login: (user: TestUser) => Promise<TokenPair>;
+  close: () => Promise<void>;
+}
+
+export async function openStage(driver: Driver): Promise<Stage> {
+  const house = await openHouse();
+  const workshop = createWorkshop();
+  const application = createApplication();
+  application.server.listen(0, '127.0.0.1');
+  await once(application.server, 'listening');
+  const ports = {
+    gateway: await findFreePort(),
+    gatehouse: await findFreePort(),
+    application: (application.server.address() as AddressInfo).port,
+  };
+  const origin = `http://localhost:${ports.gateway}`;
+  const environment = {
+    ...environmentFor(house.database.url),
+    PORT: String(ports.gatehouse),
+    ISSUER: origin,
+    TRUST_PROXY: '127.0.0.1',
+    // One process, that can be stopped.
+    WORKERS: '1',
+  };
+  let gatehouse = await workshop.start(environment);
+  const gateway = await driver.start(ports, await workshop.directory());
+  const send: Stage['send'] = (method, path, headers, body) =>
+    ask(ports.gateway, method, path, headers, body);
+
+  return {
+    house,
+    ports,
+    origin,
+    gatehouse: () => gatehouse,
+    restart: async () => {
+      gatehouse = await workshop.start(environment);
+    },
+    send,
+    arrive: async (...what) => {
+      const answer = await send(...what);
+      if (answer.status !== 200) throw new Error(`did not arrive: ${answer.status} ${answer.body}`);
+      return JSON.parse(answer.body) as Seen;
+    },
+    arrivals: application.arrivals,
+    login: async ({ username, password }) => {
+      const answer = await send('POST', '/login', JSON_BODY, JSON.stringify({ username, password }));
+      if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
+      return JSON.parse(answer.body) as TokenPair;
+    },
+    close: async () => {
+      await gateway.stop();
+      application.server.closeAllConnections();
+      application.server.close();
+      await workshop.clear();
+      await house.close();
+    },
+  };
+}
+
+export const JSON_BODY: RawHeaders = ['Content-Type', 'application/json'];
+
+export function bearer(token: string): RawHeaders {
+  return ['Authorization', `Bearer ${token}`];
+}
+
+/** Answers with what it saw, with cookies and a lifetime of its own, and with a token that it has no business to hand out. */
+function createApplication(): { server: Server; arrivals: () => number } {
+  let arrivals = 0;
+  const server = createServer((incoming, response) => {
+    arrivals += 1;
+    let bytes = 0;
+    incoming.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    incoming.on('end', () => {
+      const { method = '', url = '', rawHeaders } = incoming;
+      const names = rawHeaders.filter((_, at) => at % 2 === 0);
+      const headers = names.map((name, at) => [name, rawHeaders[2 * at + 1]]);
+      response.setHeader('Set-Cookie', ['basket=7; Path=/', 'theme=dark; Path=/']);
+      response.setHeader('Cache-Control', 'private, max-age=60');
+      response.setHeader('Refreshed-API-Token', 'from-the-application');
+      response.setHeader('Content-Type', 'application/json');
+      const status = Number(/\/status\/(\d+)/.exec(url)?.[1] ?? 200);
+      response.writeHead(status).end(JSON.stringify({ method, url, headers, bytes }));
+    });
+  });
+  server.on('upgrade', (incoming, socket) => {
+    arrivals += 1;
+    const subject = String(incoming.headers['x-auth-subject']);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => socket.write(`${subject} said ${chunk.toString()}`));
+  });
+  return { server, arrivals: () => arrivals };
+}
+
+export async function ask(
+  port: number,
+  method: string,
+  path: string,
+  headers: RawHeaders = [],
+  body?: string,
+  localAddress = '127.0.0.1',
+): Promise<Answer> {
+  const startedAt = performance.now();
+  // As browsers do: a POST without a body says so.
+  const length = body === undefined && method === 'GET' ? [] : [String(Buffer.byteLength(body ?? ''))];
+  const asking = request({
+    port,
+    host: '127.0.0.1',
+    localAddress,
+    method,
+    path,
+    agent: false,
+    headers: [
+      'Host',
+      `localhost:${port}`,
+      ...length.flatMap((bytes) => ['Content-Length', bytes]),
+      ...headers,
+    ],
+  });
+  asking.end(body);
+  const [response] = (await once(asking, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += chunk as string;
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body: text,
+    tookMs: performance.now() - startedAt,
+  };
+}
