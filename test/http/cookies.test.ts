@@ -292,8 +292,8 @@ describe('POST /refresh by cookie', () => {
 
   it.each([
     ['expired', () => house.database.clock.advance(14 * 86_400)],
-    ['forged', async () => void browser.jar.set(REFRESH, forge(cookieOf(REFRESH)))],
-    ['an access token', async () => void browser.jar.set(REFRESH, cookieOf(ACCESS))],
+    ['forged', () => void browser.jar.set(REFRESH, forge(cookieOf(REFRESH)))],
+    ['an access token', () => void browser.jar.set(REFRESH, cookieOf(ACCESS))],
     ['ended', () => ask(replica, { method: 'POST', url: '/logout', headers: bearer(cookieOf(ACCESS)) })],
   ])('clears both for a token that is %s', async (_what, change) => {
     await change();

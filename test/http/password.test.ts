@@ -140,7 +140,7 @@ describe('refusal', () => {
   });
 
   it('of the user name as a password says why', async () => {
-    const response = await change(user.password, `${user.username}`);
+    const response = await change(user.password, user.username);
     expect(problemOf(response).errors).toEqual([
       { path: 'body/new_password', message: 'contains the user name' },
     ]);
