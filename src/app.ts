@@ -97,7 +97,7 @@ export async function buildApp({
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
 
-  const rates = await createRates(app);
+  const rates = createRates();
 
   // The door for anyone. Health is asked by those who watch over us: it is not limited.
   await app.register(healthRoutes, { gatehouse, isLeaving });

@@ -1,6 +1,6 @@
 // How often one may ask, and what is learned from being refused.
-import Fastify, { type FastifyRequest, type LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FastifyRequest, LightMyRequestResponse } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
 import { disableUser } from '../../src/domain/users.js';
@@ -126,21 +126,41 @@ describe('wrong client credentials', () => {
   });
 });
 
-it('a client that has spent its requests is refused, and no other', async () => {
-  const app = Fastify();
-  const rates = await createRates(app);
-  const hooks: ((request: FastifyRequest) => Promise<void>)[] = [];
-  rates.byClient({
-    addHook: (_name: string, hook: (request: FastifyRequest) => Promise<void>) => hooks.push(hook),
-    setErrorHandler: () => undefined,
-  } as never);
-  const [take = () => Promise.reject(new Error('no hook'))] = hooks;
-  const requestOf = (id: string) => ({ client: { id }, routeOptions: {} }) as FastifyRequest;
-  const loop = requestOf('in a loop');
-  for (let sent = 0; sent < RATES.client.max; sent += 1) await take(loop);
-  await expect(take(loop)).rejects.toMatchObject({ code: 'too_many_requests' });
-  await expect(take(requestOf('another'))).resolves.toBeUndefined();
-  await app.close();
+describe('a client that has spent its requests', () => {
+  type Hook = (request: FastifyRequest, reply: unknown, next: (error?: Error) => void) => void;
+  let take: (id: string) => Error | undefined;
+
+  beforeAll(() => {
+    const hooks: Hook[] = [];
+    createRates().byClient({
+      addHook: (_name: string, hook: Hook) => hooks.push(hook),
+      setErrorHandler: () => undefined,
+    } as never);
+    take = (id) => {
+      let refusal: Error | undefined;
+      for (const hook of hooks)
+        hook({ client: { id } } as FastifyRequest, null, (error) => (refusal ??= error));
+      return refusal;
+    };
+    vi.useFakeTimers({ toFake: ['performance'] });
+    for (let sent = 0; sent < RATES.client.max; sent += 1) {
+      if (take('in a loop') !== undefined) throw new Error(`refused after ${sent}`);
+    }
+  });
+  afterAll(() => void vi.useRealTimers());
+
+  it('is refused until the minute is over that began with its first request', () => {
+    vi.advanceTimersByTime(20_500);
+    expect(take('in a loop')).toMatchObject({ code: 'too_many_requests', retryAfterSeconds: 40 });
+    vi.advanceTimersByTime(39_499);
+    expect(take('in a loop')).toMatchObject({ code: 'too_many_requests', retryAfterSeconds: 1 });
+    vi.advanceTimersByTime(1);
+    expect(take('in a loop')).toBeUndefined();
+  });
+
+  it('takes nothing of another', () => {
+    expect(take('another')).toBeUndefined();
+  });
 });
 
 /** All that an answer says, but for the request's id, the time of day and `without`. */
