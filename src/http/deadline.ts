@@ -1,5 +1,7 @@
 /** Every answer within 2.5 s: whoever waits longer is told 503, whatever the work is still waiting for. */
+import type { Socket } from 'node:net';
 import fastifyPlugin from 'fastify-plugin';
+import type { FastifyReply } from 'fastify';
 
 import { AuthError, Reason } from '../domain/errors.js';
 
@@ -13,22 +15,24 @@ const ANSWER_DEADLINE_MS = 2300;
  */
 export const answerDeadline = fastifyPlugin(
   (app, _options, done) => {
-    app.decorateRequest('deadline', undefined);
+    // One timer for each connection, which has one request at a time: a new one for each request is a twentieth of its cost.
+    const watches = new WeakMap<Socket, Watch>();
 
-    app.addHook('preValidation', (request, reply, next) => {
-      request.deadline = setTimeout(() => {
-        if (reply.sent || reply.raw.headersSent) return;
-        reply.send(
-          new AuthError('temporarily_unavailable', {
-            cause: new Reason(`no answer within ${ANSWER_DEADLINE_MS} ms`),
-          }),
-        );
-      }, ANSWER_DEADLINE_MS);
+    app.addHook('preValidation', ({ raw: { socket } }, reply, next) => {
+      const known = watches.get(socket);
+      if (known === undefined) {
+        watches.set(socket, startWatch(reply));
+      } else {
+        known.reply = reply;
+        known.timer.refresh();
+      }
       next();
     });
 
-    app.addHook('onResponse', (request, _reply, next) => {
-      clearTimeout(request.deadline);
+    app.addHook('onResponse', ({ raw: { socket } }, reply, next) => {
+      const watch = watches.get(socket);
+      // The next request of the connection may have its turn already.
+      if (watch?.reply === reply) watch.reply = null;
       next();
     });
     done();
@@ -36,8 +40,24 @@ export const answerDeadline = fastifyPlugin(
   { name: 'answer-deadline' },
 );
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    deadline: NodeJS.Timeout | undefined;
-  }
+interface Watch {
+  /** What is to be answered until the timer ends; null when it has been. */
+  reply: FastifyReply | null;
+  timer: NodeJS.Timeout;
+}
+
+function startWatch(reply: FastifyReply): Watch {
+  const watch: Watch = { reply, timer: setTimeout(() => giveUp(watch), ANSWER_DEADLINE_MS).unref() };
+  return watch;
+}
+
+function giveUp(watch: Watch): void {
+  const { reply } = watch;
+  watch.reply = null;
+  if (reply === null || reply.sent || reply.raw.headersSent) return;
+  reply.send(
+    new AuthError('temporarily_unavailable', {
+      cause: new Reason(`no answer within ${ANSWER_DEADLINE_MS} ms`),
+    }),
+  );
 }

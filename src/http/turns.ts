@@ -38,21 +38,23 @@ export interface Turns {
  * waits until the one before has been answered.
  */
 export function createTurns({ lingerMs }: { lingerMs: number }): Turns {
-  const lines = new WeakMap<Socket, Line>();
-  const busy = new Set<Line>();
+  // Changes with connections, not with requests: a Set of those at work leaves its old tables behind all the time.
+  const lines = new Map<Socket, Line>();
 
   function lineOf(socket: Socket): Line {
-    const line = lines.get(socket) ?? { socket, turns: [], latest: null, bytesBefore: 0, sweeps: 0 };
+    const known = lines.get(socket);
+    if (known !== undefined) return known;
+    const line: Line = { socket, turns: [], latest: null, bytesBefore: 0, sweeps: 0 };
+    if (socket.closed) return line;
     lines.set(socket, line);
+    socket.once('close', () => lines.delete(socket));
     return line;
   }
 
   function queue(line: Line, turn: Turn): void {
     line.turns.push(turn);
     if (line.turns.length > 1) return;
-    line.bytesBefore = line.socket.bytesWritten;
     line.sweeps = 0;
-    busy.add(line);
     turn.run();
   }
 
@@ -68,8 +70,9 @@ export function createTurns({ lingerMs }: { lingerMs: number }): Turns {
       return;
     }
     line.turns.length = 0;
-    busy.delete(line);
-    const isLarge = line.socket.bytesWritten - line.bytesBefore > SMALL_BYTES;
+    const { bytesWritten } = line.socket;
+    const isLarge = bytesWritten - line.bytesBefore > SMALL_BYTES;
+    line.bytesBefore = bytesWritten;
     // Node has just set the time that an idle connection is kept, and sets its own again with the next request.
     if (isLarge && !line.socket.destroyed) line.socket.setTimeout(lingerMs);
   }
@@ -103,7 +106,7 @@ export function createTurns({ lingerMs }: { lingerMs: number }): Turns {
     },
 
     sweep: (patience) => {
-      for (const line of busy) {
+      for (const line of lines.values()) {
         const [turn] = line.turns;
         if (turn?.response?.headersSent === true && ++line.sweeps > patience) line.socket.destroy();
       }
