@@ -116,10 +116,10 @@ function checkSuperseded({ operation, token, session, isSpent, isLate }, finding
  * @param {World} world
  * @param {Findings} findings
  */
-function checkUnknown({ operation, token, session, isSpent }, { clock }, findings) {
+function checkUnknown({ operation, token, session, isSpent }, { clock, mayHaveEnded }, findings) {
   if (session.login === null || clock.isPossiblyPast(session.expiresAt, operation)) return;
   if (!isSpent && clock.isPossiblyPast(Number(token.claims['exp']), operation)) return;
-  if (session.mayEndFrom < operation.end) {
+  if (mayHaveEnded(session, operation)) {
     if (operation.end < (session.foundGone?.end ?? Infinity)) session.foundGone = operation;
     return;
   }

@@ -89,6 +89,6 @@ function isSignedAnew(one, other, { end }, { retirements, sessionOf }) {
   return (
     isDeepStrictEqual(one.claims, other.claims) &&
     login !== null &&
-    retirements.possibleFrom(sid, login) < end
+    retirements.mayEndBetween(sid, login.start, end)
   );
 }
