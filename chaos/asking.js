@@ -1,5 +1,6 @@
 // @ts-check
 // One question and its answer, recorded as the contract reads it; what the contract does not know is told.
+import { findWrongForm } from './form.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./history.js').Operation} Operation */
@@ -37,7 +38,11 @@
  * @property {string[]} told the first of them, in words
  * @property {number} late answers that came after their time
  * @property {number} silent questions that waited for an answer until they gave up
+ * @property {import('./signatures.js').Signatures} signatures
  */
+
+/** Of the answer to a login and to a refresh. */
+const PAIR_MEMBERS = 6;
 
 /** Breaches that are told in full; of the rest the number is enough. */
 const TOLD = 50;
@@ -46,11 +51,14 @@ const TOLD = 50;
  * @param {object} options
  * @param {import('./http.js').Http} options.http
  * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
+ * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
-export function createAsking({ http, recorder }) {
+export function createAsking({ http, recorder, onToken = () => undefined }) {
   /** @type {string[]} */
   const told = [];
   let breaches = 0;
+  /** The place of the latest token that had not been received before. */
+  let latest = -1;
 
   /**
    * @param {Caller} caller
@@ -93,33 +101,42 @@ export function createAsking({ http, recorder }) {
   /** @param {string} text @param {string} what @param {Reply} reply */
   function received(text, what, reply) {
     const token = recorder.token(text);
+    if (token.id > latest) {
+      latest = token.id;
+      onToken(token);
+    }
     reply.tokens = { ...reply.tokens, [what]: token };
-    return token.id;
+    return token;
   }
 
   /** @param {Reply} reply */
   function readPair(reply) {
-    const { access_token: access, refresh_token: refresh, session_id: sid } = JSON.parse(reply.body);
-    if (typeof access !== 'string' || typeof refresh !== 'string') return 'not a pair of tokens';
-    reply.access = received(access, 'access', reply);
-    reply.refresh = received(refresh, 'refresh', reply);
+    const pair = JSON.parse(reply.body);
+    const { access_token: accessText, refresh_token: refreshText, session_id: sid } = pair;
+    if (typeof accessText !== 'string' || typeof refreshText !== 'string') return 'not a pair of tokens';
+    const access = received(accessText, 'access', reply);
+    const refresh = received(refreshText, 'refresh', reply);
+    reply.access = access.id;
+    reply.refresh = refresh.id;
     if (reply.kind === 'login') reply.sid = sid;
-    const sids = [sid, reply.tokens.access?.sid, reply.tokens.refresh?.sid];
-    return new Set(sids).size === 1 ? null : 'tokens of two sessions';
+    if (sid !== access.sid || sid !== refresh.sid) return 'tokens of two sessions';
+    return isFittingPair(pair, access, refresh) ? null : 'other lifetimes than those of the tokens';
   }
 
   /** @param {Reply} reply @param {Answer} answer */
   function readReissued(reply, answer) {
     const text = answer.headers['refreshed-api-token'];
-    reply.reissued = typeof text === 'string' ? received(text, 'reissued', reply) : null;
-    return text === undefined || (answer.status ?? 500) < 500 ? null : 'a reissued token on a failure';
+    reply.reissued = typeof text === 'string' ? received(text, 'reissued', reply).id : null;
+    if (text === undefined) return null;
+    if ((answer.status ?? 500) >= 500) return 'a reissued token on a failure';
+    return /\bauthorization\b/i.test(answer.headers.vary ?? '') ? null : 'a reissued token without Vary';
   }
 
   return {
     ask,
     readPair,
     readReissued,
-    /** @returns {Manners} */
+    /** @returns {Omit<Manners, 'signatures'>} */
     manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent }),
   };
 }
@@ -141,13 +158,30 @@ function judge(reply, answer, success, refusals, read) {
       reply.error = String(JSON.parse(body).error);
       const isAnswered = reply.error === 'too_many_requests' || refusals.includes(reply.error);
       if (isAnswered) reply.outcome = 'refused';
-      else if (status !== 503 || reply.error !== 'temporarily_unavailable') return `${status} ${body}`;
+      else if (reply.error !== 'temporarily_unavailable') return `${status} ${body}`;
     }
-    return read(reply, answer);
+    return findWrongForm(answer, reply.error) ?? read(reply, answer);
   } catch (error) {
     // Whatever cannot be read is the service's mistake, and told with what it said.
     return `${status} ${body.slice(0, 500)} (${String(error)})`;
   }
+}
+
+/**
+ * Lifetimes are told from the time on that the access token was minted.
+ *
+ * @param {Record<string, unknown>} pair
+ * @param {Token} access
+ * @param {Token} refresh
+ */
+function isFittingPair(pair, access, refresh) {
+  const { iat, exp } = access.claims;
+  return (
+    pair['token_type'] === 'Bearer' &&
+    pair['expires_in'] === exp - iat &&
+    pair['refresh_expires_in'] === refresh.claims['exp'] - iat &&
+    Object.keys(pair).length === PAIR_MEMBERS
+  );
 }
 
 /** @param {Reply} reply */

@@ -103,10 +103,20 @@ export async function openMigrated({ dist, directory }) {
 }
 
 /** @param {import('./history.js').Rules} rules */
-function settingsFrom({ accessTtl, refreshTtl, sessionTtl, grace, reissueMax, replayWindow }) {
+function settingsFrom({
+  accessTtl,
+  refreshTtl,
+  sessionTtl,
+  grace,
+  reissueMax,
+  replayWindow,
+  issuer,
+  audience,
+}) {
   return {
     AUTH_SECRET: SECRET,
-    ISSUER: 'http://gatehouse.chaos',
+    ISSUER: issuer,
+    AUDIENCE: audience,
     // Every client tells an address of its own, so that limits per network do not answer in the place of the service.
     TRUST_PROXY: '127.0.0.1',
     WORKERS: '1',

@@ -45,10 +45,11 @@ export async function openOperator({ dist, url, secret }) {
     /**
      * @param {string} username
      * @param {string} password
+     * @param {string=} scope
      * @returns {Promise<{ id: string, username: string }>}
      */
-    addUser: async (username, password) => {
-      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope: '' });
+    addUser: async (username, password, scope = '') => {
+      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope });
       if (user === null) throw new Error(`there is a user ${username} already`);
       return user;
     },

@@ -1,6 +1,7 @@
 // @ts-check
 // What clients ask of the service: each endpoint as one question, with the answers that the contract allows.
 import { createAsking } from './asking.js';
+import { findOtherClaims, findOtherHeaders } from './form.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./asking.js').Caller} Caller */
@@ -19,9 +20,10 @@ const FORM = 'application/x-www-form-urlencoded';
  * @param {import('./http.js').Http} options.http
  * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
  * @param {{ id: string, secret: string }} options.client
+ * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
-export function createQuestions({ http, recorder, client }) {
-  const { ask, readPair, readReissued, manners } = createAsking({ http, recorder });
+export function createQuestions({ client, ...options }) {
+  const { ask, readPair, readReissued, manners } = createAsking(options);
   const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`;
   const form = { 'content-type': FORM, authorization: basic };
   /** A question with a live access token. @param {Token} token */
@@ -30,12 +32,18 @@ export function createQuestions({ http, recorder, client }) {
   return {
     manners,
 
-    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean }} who @param {Manner=} manner */
-    login: (caller, replica, { username, password, version, honest }, manner = {}) =>
+    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
+    login: (caller, replica, { username, password, version, honest, id, scope }, manner = {}) =>
       ask(
         caller,
         replica,
-        { kind: 'login', user: username, password: version, honest },
+        {
+          kind: 'login',
+          user: username,
+          password: version,
+          honest,
+          ...(id === undefined ? {} : { sub: id, scope }),
+        },
         {
           method: 'POST',
           path: '/login',
@@ -83,11 +91,11 @@ export function createQuestions({ http, recorder, client }) {
         manner,
         (reply, answer) => {
           if (reply.outcome !== 'ok') return null;
-          reply.active = reply.body.startsWith('{"active":true,');
           const wrong = readReissued(reply, answer);
-          if (!reply.active)
-            return reply.body === '{"active":false}' ? wrong : 'no answer to an introspection';
-          return isAbout(reply.body, token) ? wrong : "another token's claims";
+          reply.active = reply.body !== '{"active":false}';
+          if (reply.active)
+            note(reply, findOtherClaims(reply.body, token, { active: true, token_type: 'Bearer' }));
+          return wrong;
         },
       ),
 
@@ -107,8 +115,12 @@ export function createQuestions({ http, recorder, client }) {
         manner,
         (reply, answer) => {
           const wrong = readReissued(reply, answer);
-          if (reply.outcome !== 'ok' || isAbout(reply.body, token)) return wrong;
-          return "another token's claims";
+          if (reply.outcome === 'ok')
+            note(reply, [
+              ...findOtherClaims(reply.body, token, {}),
+              ...findOtherHeaders(answer.headers, token),
+            ]);
+          return wrong;
         },
       ),
 
@@ -129,10 +141,7 @@ export function createQuestions({ http, recorder, client }) {
         (reply, answer) => {
           const wrong = readReissued(reply, answer);
           if (reply.outcome !== 'ok') return wrong;
-          /** @type {{ sessions: { id: string }[] }} */
-          const { sessions } = JSON.parse(reply.body);
-          reply.sids = sessions.map(({ id }) => id);
-          return wrong;
+          return readList(reply, token) ?? wrong;
         },
       ),
 
@@ -214,7 +223,25 @@ export function createQuestions({ http, recorder, client }) {
   };
 }
 
-/** @param {string} body @param {Token} token */
-function isAbout(body, { claims }) {
-  return body.includes(`"jti":"${claims['jti']}"`) && body.includes(`"sid":"${claims['sid']}"`);
+/** Claims and headers that are not the token's own: for the checker to judge. @param {Reply} reply @param {string[]} others */
+function note(reply, others) {
+  if (others.length > 0) reply.others = others;
+}
+
+/** @param {Reply} reply @param {Token} token */
+function readList(reply, { sid, claims }) {
+  /** @type {{ sessions: { id: string, current: boolean, created_at: string, last_used_at: string, expires_at: string }[] }} */
+  const { sessions } = JSON.parse(reply.body);
+  reply.sids = sessions.map(({ id }) => id);
+  reply.current = sessions.flatMap(({ id, current }) => (current ? [id] : []));
+  const own = sessions.find(({ id }) => id === sid);
+  if (own === undefined) return null;
+  const [openedAt, usedAt, expiresAt] = [own.created_at, own.last_used_at, own.expires_at].map(
+    (time) => Date.parse(time) / 1000,
+  );
+  const isRight =
+    Math.floor(openedAt ?? NaN) === claims['auth_time'] &&
+    expiresAt === claims['session_exp'] &&
+    (usedAt ?? NaN) >= (openedAt ?? NaN);
+  return isRight ? null : `other times of a session than its token's: ${JSON.stringify(own)}`;
 }

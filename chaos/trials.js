@@ -1,7 +1,7 @@
 // @ts-check
 // Trials of parallel refreshes: many callers with one token at once, of whom all must get the same successor, which works.
 import { adopt, open } from './clients/holding.js';
-import { openScene } from './clients/scene.js';
+import { playScene } from './clients/scene.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/scene.js').Held} Held */
@@ -49,23 +49,20 @@ const LOST_SHARE = 0.12;
  * @returns {Promise<Trials & import('./questions.js').Manners>}
  */
 export async function runTrials({ cluster, recorder, random, untilMs, trials }) {
-  const { scene, close } = await openScene({ cluster, recorder, random, users: 20, untilMs });
-  /** @type {Trials} */
-  const counts = {
-    trials: 0,
-    callers: 0,
-    falseLogouts: 0,
-    secondSuccessors: 0,
-    deadSuccessors: 0,
-    unanswered: 0,
-  };
-  const isDone = () => scene.isOver() || counts.trials >= trials;
-  try {
+  return await playScene({ cluster, recorder, random, users: 20, untilMs }, async (scene) => {
+    /** @type {Trials} */
+    const counts = {
+      trials: 0,
+      callers: 0,
+      falseLogouts: 0,
+      secondSuccessors: 0,
+      deadSuccessors: 0,
+      unanswered: 0,
+    };
+    const isDone = () => scene.isOver() || counts.trials >= trials;
     await Promise.all(Array.from({ length: LANES }, () => runLane(scene, counts, isDone)));
-  } finally {
-    close();
-  }
-  return { ...counts, ...scene.ask.manners() };
+    return counts;
+  });
 }
 
 /** @param {Scene} scene @param {Trials} counts @param {() => boolean} isDone */

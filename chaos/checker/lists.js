@@ -66,7 +66,7 @@ function checkMissing(operation, sessions, { clock, rules, mayHaveEnded }, findi
     if (answeredAt(session) >= operation.start) return;
     if (clock.isPossiblyPast(session.expiresAt, operation)) continue;
     if (!mayHaveEnded(session, operation)) {
-      findings.apply('B');
+      findings.apply('B', 'lists');
       if (!sids.has(session.sid))
         findings.report('B', operation, 'lacks a session that nothing had ended', { session: session.sid });
     } else if (!sids.has(session.sid) && operation.end < (session.foundGone?.end ?? Infinity)) {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createHttp } from '../http.js';
 import { createQuestions } from '../questions.js';
+import { createSignatures } from '../signatures.js';
 
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('../history.js').Rules} Rules */
@@ -12,10 +13,13 @@ import { createQuestions } from '../questions.js';
 /** @typedef {import('../questions.js').Replica} Replica */
 /** @typedef {import('../questions.js').Reply} Reply */
 /** @typedef {import('../questions.js').Questions} Questions */
+/** @typedef {import('../questions.js').Manners} Manners */
 
 /**
  * @typedef {object} User
  * @property {string} username
+ * @property {string} id
+ * @property {string} scope
  * @property {number} version of the password that is in force, as far as its owner knows
  * @property {boolean} isBusy an operator is at work on this user
  * @property {number} wrongGuesses limits on guessing lock an account for an hour
@@ -41,6 +45,23 @@ import { createQuestions } from '../questions.js';
 const REMEMBERED = 400;
 
 /**
+ * Plays a part of a run on a scene of its own.
+ *
+ * @template {object} T
+ * @param {Parameters<typeof openScene>[0]} options
+ * @param {(scene: Scene) => Promise<T>} play
+ * @returns {Promise<T & Manners>} what the part counted, and how the service behaved in it
+ */
+export async function playScene(options, play) {
+  const { scene, close } = await openScene(options);
+  const counts = await play(scene).catch(async (error) => {
+    await close();
+    throw error;
+  });
+  return { ...counts, ...(await close()) };
+}
+
+/**
  * @param {object} options
  * @param {Cluster} options.cluster
  * @param {import('../history.js').Recorder} options.recorder
@@ -48,23 +69,26 @@ const REMEMBERED = 400;
  * @param {number} options.users how many are made
  * @param {number} options.untilMs by the recorder's clock
  * @param {number=} options.loginsPerSecond
+ * @param {boolean=} options.verifies whether all signatures are verified
  * @param {AbortSignal=} options.signal ends it early
  */
-export async function openScene({
+async function openScene({
   cluster,
   recorder,
   random,
   users,
   untilMs,
   loginsPerSecond = 16,
+  verifies = true,
   signal = new AbortController().signal,
 }) {
   const { replicas, operator, client } = cluster;
   // Everyone who waits listens.
   setMaxListeners(0, signal);
   const http = createHttp(recorder.now);
+  const signatures = createSignatures(() => fetchKeys(http, scene.replica()));
   const scene = createScene({
-    ask: createQuestions({ http, recorder, client }),
+    ask: createQuestions({ http, recorder, client, ...(verifies ? { onToken: signatures.note } : {}) }),
     now: recorder.now,
     rules: recorder.history().rules,
     random,
@@ -74,7 +98,21 @@ export async function openScene({
     loginsPerSecond,
     signal,
   });
-  return { scene, close: http.close };
+  return {
+    scene,
+    /** How the service behaved; nothing can be asked any more. @returns {Promise<Manners>} */
+    close: async () => {
+      const settled = await signatures.settle();
+      http.close();
+      return { ...scene.ask.manners(), signatures: settled };
+    },
+  };
+}
+
+/** @param {import('../http.js').Http} http @param {Replica} replica */
+async function fetchKeys(http, { port }) {
+  const answer = await http.send({ port, method: 'GET', path: '/.well-known/jwks.json', headers: {} });
+  return answer.status === 200 ? JSON.parse(answer.body).keys : null;
 }
 
 /**
@@ -87,9 +125,14 @@ async function addUsers(operator, prefix, count) {
   /** @type {User[]} */
   const users = [];
   for (let number = 1; number <= count; number += 1) {
-    const username = `${prefix}-${number}`;
-    await operator.addUser(username, passwordOf(0));
-    users.push({ username, version: 0, isBusy: false, wrongGuesses: 0 });
+    const name = `${prefix}-${number}`;
+    const scope = number % 2 === 0 ? 'read write' : '';
+    const { id, username } = await operator.addUser(
+      number % 3 === 0 ? `${name}-żółw` : name,
+      passwordOf(0),
+      scope,
+    );
+    users.push({ id, username, scope, version: 0, isBusy: false, wrongGuesses: 0 });
   }
   return users;
 }

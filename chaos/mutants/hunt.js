@@ -131,7 +131,7 @@ async function runRound({ hunt, cluster, recorder, limit, untilMs, log, number }
   setMaxListeners(0, stopping.signal);
   const common = { cluster, recorder, untilMs, signal: stopping.signal };
   const work = Promise.all([
-    runClients({ ...common, random: createRandom(seed), count, profile }),
+    runClients({ ...common, random: createRandom(seed), count, profile, verifies: false }),
     faults.length > 0 && runFaults({ ...common, random: createRandom(seed + 1), faults, log }),
   ]);
   try {
