@@ -44,6 +44,7 @@ export const MIXED = {
 };
 
 /**
+ * @template T
  * @param {object} options
  * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
@@ -53,7 +54,8 @@ export const MIXED = {
  * @param {Partial<Profile>=} options.profile
  * @param {boolean=} options.verifies whether all signatures are verified
  * @param {AbortSignal=} options.signal ends it early
- * @returns {Promise<import('./questions.js').Manners>}
+ * @param {() => Promise<T>} options.beside what else happens, from when all users are there
+ * @returns {Promise<import('./questions.js').Manners & { besides: T }>}
  */
 export async function runClients({
   cluster,
@@ -64,17 +66,19 @@ export async function runClients({
   profile = {},
   verifies = true,
   signal,
+  beside,
 }) {
   const { lives, loginsPerSecond, resourceServers, users, operator } = { ...MIXED, ...profile };
   const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
   const options = { cluster, recorder, random, users, untilMs, loginsPerSecond, verifies, signal };
   return await playScene(options, async (scene) => {
-    await Promise.all([
+    const [besides] = await Promise.all([
+      beside(),
       ...Array.from({ length: count }, () => live(scene, names)),
       ...Array.from({ length: resourceServers }, () => serveResources(scene)),
       createOperating(scene, cluster.operator, recorder, operator).run(),
     ]);
-    return {};
+    return { besides };
   });
 }
 

@@ -142,10 +142,8 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
   };
   const mixed = await during('mixed', async () => {
     const untilMs = until(MIXED_SECONDS * minutes);
-    return await Promise.all([
-      runClients({ ...common, untilMs, count: LIVES }),
-      runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) }),
-    ]);
+    const faults = () => runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) });
+    return await runClients({ ...common, untilMs, count: LIVES, beside: faults });
   });
   const trials = await during('trials', () =>
     runTrials({ ...common, untilMs: until(TRIALS_SECONDS * minutes), trials: Infinity }),
@@ -155,14 +153,13 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
     drillRestarts({ ...patiently(), restarts: Math.ceil(RESTARTS * minutes) }),
   );
   const sweep = await during('sweep', () => sweepMessages(patiently()));
-  const [clients = null, faults = null] = mixed ?? [];
   return {
-    faults,
+    faults: mixed?.besides ?? null,
     trials,
     refreshes,
     restarts,
     sweep,
-    manners: addUp([clients, trials, refreshes, restarts, sweep]),
+    manners: addUp([mixed, trials, refreshes, restarts, sweep]),
   };
 }
 
