@@ -4,36 +4,11 @@ import { expect, it } from 'vitest';
 
 import { createRandom } from '../../bench/random.js';
 import { check } from '../../chaos/checker.js';
+import { JUDGED } from '../../chaos/floors.js';
 import type { History, Operation } from '../../chaos/history.js';
 import { runReference } from './reference-run.js';
 
 const SEED = 20_261_122;
-
-/** What rules have to judge, by what it is about. */
-const JUDGED = [
-  'A ended',
-  'A logins',
-  'B access tokens',
-  'B lists',
-  'B logins',
-  'B logouts',
-  'B refreshes',
-  'C found gone',
-  'D successors',
-  'E replays',
-  'F late',
-  'F within',
-  'G expired',
-  'G minted',
-  'G reissued',
-  'H ended',
-  "I others' sessions",
-  'I claims',
-  'I lists',
-  'I minted',
-  'J absences',
-  'J answers',
-];
 
 function no(operation: Operation, error: string, status = 401): Operation {
   const { id, kind, replica, client, start, end, user, password, honest, token, sid, exceptCurrent } =
