@@ -12,7 +12,7 @@ import { findWrongForm } from './form.js';
  * @property {string} address limits are per network: each has its own
  */
 
-/** @typedef {{ name: string, port: number }} Replica */
+/** @typedef {{ name: string, port: number, pid?: () => number | null }} Replica */
 
 /**
  * What is asked: the questions of `history.js`, with what goes over the wire.
@@ -38,6 +38,7 @@ import { findWrongForm } from './form.js';
  * @property {string[]} told the first of them, in words
  * @property {number} late answers that came after their time
  * @property {number} silent questions that waited for an answer until they gave up
+ * @property {number} broken questions to a process that lives on, whose connection broke before the answer
  * @property {import('./signatures.js').Signatures} signatures
  */
 
@@ -57,6 +58,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
   /** @type {string[]} */
   const told = [];
   let breaches = 0;
+  let broken = 0;
   /** The place of the latest token that had not been received before. */
   let latest = -1;
 
@@ -72,6 +74,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
   async function ask(caller, replica, subject, { success, refusals, ...wire }, { dropAfterMs }, read) {
     const headers = { 'x-forwarded-for': caller.address, ...wire.headers };
     const asked = { port: replica.port, ...wire, headers };
+    const pid = replica.pid?.() ?? null;
     const answer = await http.send(dropAfterMs === undefined ? asked : { ...asked, dropAfterMs });
     const { start, end, status, body } = answer;
     /** @type {Reply} */
@@ -88,6 +91,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
       tokens: {},
     };
     const wrong = status === null ? null : judge(reply, answer, success, refusals, read);
+    if (answer.isBroken && pid !== null && replica.pid?.() === pid) broken += 1;
     if (wrong !== null) {
       reply.outcome = 'unknown';
       breaches += 1;
@@ -137,7 +141,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
     readPair,
     readReissued,
     /** @returns {Omit<Manners, 'signatures'>} */
-    manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent }),
+    manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent, broken }),
   };
 }
 

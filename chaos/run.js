@@ -120,8 +120,8 @@ async function keepEvidence({ directory }, recorder, parent) {
 }
 
 /** @param {{ violationsByRule: object, exits: unknown[], manners: Manners }} run */
-function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, late, signatures } }) {
-  const wrong = breaches + silent + late + signatures.forged;
+function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, late, broken, signatures } }) {
+  const wrong = breaches + silent + late + broken + signatures.forged;
   return Object.keys(violationsByRule).length + exits.length + wrong > 0;
 }
 
@@ -173,6 +173,7 @@ function addUp(parts) {
     told: all.flatMap(({ told }) => told),
     late: sum(({ late }) => late),
     silent: sum(({ silent }) => silent),
+    broken: sum(({ broken }) => broken),
     signatures: {
       verified: sum(({ signatures }) => signatures.verified),
       forged: sum(({ signatures }) => signatures.forged),

@@ -58,6 +58,7 @@ function correctness({ violationsByRule, outcomes, exits, manners }) {
     zero('acknowledged ends lost', violationsByRule['H'] ?? 0),
     zero('answers that the contract does not know', manners.breaches),
     zero('questions without any answer', manners.silent),
+    zero('connections that a living process broke', manners.broken),
     zero('late answers', manners.late),
     zero('processes that ended by themselves', exits.length),
     zero('tokens whose signature does not hold', signatures.forged),

@@ -9,19 +9,16 @@ import { playScene } from './clients/scene.js';
 /** Trials in one session come one after the other; so many sessions have theirs side by side. */
 const LANES = 6;
 
-/** How many callers: few tabs mostly, and now and then a client that has gone mad. */
-const CALLERS = [
-  [2, 4],
-  [2, 4],
-  [2, 4],
-  [2, 4],
-  [3, 9],
-  [3, 9],
-  [3, 9],
-  [10, 25],
-  [10, 25],
-  [26, 50],
-];
+/** How many callers, and how often of a hundred: few tabs mostly, and now and then a client that has gone mad. */
+const CALLERS = /** @type {const} */ ([
+  { share: 70, fewest: 2, most: 3 },
+  { share: 20, fewest: 4, most: 8 },
+  { share: 6, fewest: 9, most: 25 },
+  { share: 4, fewest: 26, most: 50 },
+]);
+
+/** As many of each as its share. */
+const DRAW = CALLERS.flatMap((one) => Array.from({ length: one.share }, () => one));
 
 /** Seconds before the end of a session, or of its refresh token, from which on another is used. */
 const SPARE_SECONDS = 6;
@@ -79,7 +76,7 @@ async function runLane(scene, counts, isDone) {
 /** @param {Scene} scene @param {Held} held @param {Trials} counts */
 async function tryOnce(scene, held, counts) {
   const { refresh: token } = held;
-  const [fewest, most] = /** @type {[number, number]} */ (scene.pick(CALLERS));
+  const { fewest, most } = scene.pick(DRAW);
   const callers = Math.round(scene.between(fewest, most));
   const giveUpAt = scene.now() + 500 * scene.rules.replayWindow;
   counts.callers += callers;

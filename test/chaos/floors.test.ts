@@ -50,6 +50,7 @@ function findings(change: {
         told: [],
         late: 0,
         silent: 0,
+        broken: 0,
         signatures: { verified: 1_000_000, forged: 0, orphans: [], ...signatures },
       },
       keptIn: null,

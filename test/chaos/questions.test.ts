@@ -39,7 +39,7 @@ async function hear(
 ) {
   const recorder = createRecorder({ seed: 1, rules: RULES });
   const received: string[] = [];
-  const answer = { start: 1, end: 2, headers: JSON_TYPE, status, ...rest };
+  const answer = { isBroken: false, start: 1, end: 2, headers: JSON_TYPE, status, ...rest };
   const ask = createQuestions({
     http: {
       send: () =>
@@ -161,4 +161,24 @@ it('gives each token to be verified once', async () => {
   };
   expect((await hear(twice, { body: pair })).received).toEqual([access.text, refresh.text]);
   expect(operation.outcome).toBe('ok');
+});
+
+it.each([
+  ['the same process as before', [7, 7], 1],
+  ['one that was killed', [7, null], 0],
+  ['the next one', [7, 8], 0],
+  ['none', [null, null], 0],
+])('counts a broken connection against %s', async (_name, pids, broken) => {
+  const recorder = createRecorder({ seed: 1, rules: RULES });
+  const ask = createQuestions({
+    http: {
+      send: () => Promise.resolve({ status: null, headers: {}, body: '', isBroken: true, start: 1, end: 2 }),
+      counts: { late: 0, silent: 0 },
+      close: () => undefined,
+    },
+    recorder,
+    client: { id: 'chaos', secret: 'secret' },
+  });
+  await ask.introspect(CALLER, { ...REPLICA, pid: () => pids.shift() ?? null }, access);
+  expect(ask.manners().broken).toBe(broken);
 });
