@@ -12,7 +12,7 @@ import { findWrongForm } from './form.js';
  * @property {string} address limits are per network: each has its own
  */
 
-/** @typedef {{ name: string, port: number, pid?: () => number | null }} Replica */
+/** @typedef {{ name: string, port: number, pid?: () => number | null, isUp?: () => boolean }} Replica */
 
 /**
  * What is asked: the questions of `history.js`, with what goes over the wire.
@@ -74,7 +74,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
   async function ask(caller, replica, subject, { success, refusals, ...wire }, { dropAfterMs }, read) {
     const headers = { 'x-forwarded-for': caller.address, ...wire.headers };
     const asked = { port: replica.port, ...wire, headers };
-    const pid = replica.pid?.() ?? null;
+    const pid = servingPid(replica);
     const answer = await http.send(dropAfterMs === undefined ? asked : { ...asked, dropAfterMs });
     const { start, end, status, body } = answer;
     /** @type {Reply} */
@@ -91,7 +91,7 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
       tokens: {},
     };
     const wrong = status === null ? null : judge(reply, answer, success, refusals, read);
-    if (answer.isBroken && pid !== null && replica.pid?.() === pid) broken += 1;
+    if (answer.isBroken && pid !== null && servingPid(replica) === pid) broken += 1;
     if (wrong !== null) {
       reply.outcome = 'unknown';
       breaches += 1;
@@ -169,6 +169,11 @@ function judge(reply, answer, success, refusals, read) {
     // Whatever cannot be read is the service's mistake, and told with what it said.
     return `${status} ${body.slice(0, 500)} (${String(error)})`;
   }
+}
+
+/** Of the process, unless it was told to go. @param {Replica} replica */
+function servingPid({ pid, isUp }) {
+  return isUp?.() === true ? (pid?.() ?? null) : null;
 }
 
 /**

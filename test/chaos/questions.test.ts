@@ -168,17 +168,21 @@ it.each([
   ['one that was killed', [7, null], 0],
   ['the next one', [7, 8], 0],
   ['none', [null, null], 0],
-])('counts a broken connection against %s', async (_name, pids, broken) => {
-  const recorder = createRecorder({ seed: 1, rules: RULES });
-  const ask = createQuestions({
-    http: {
-      send: () => Promise.resolve({ status: null, headers: {}, body: '', isBroken: true, start: 1, end: 2 }),
-      counts: { late: 0, silent: 0 },
-      close: () => undefined,
-    },
-    recorder,
-    client: { id: 'chaos', secret: 'secret' },
-  });
-  await ask.introspect(CALLER, { ...REPLICA, pid: () => pids.shift() ?? null }, access);
-  expect(ask.manners().broken).toBe(broken);
-});
+] as [string, (number | null)[], number][])(
+  'counts a broken connection against %s',
+  async (_name, pids, broken) => {
+    const recorder = createRecorder({ seed: 1, rules: RULES });
+    const ask = createQuestions({
+      http: {
+        send: () =>
+          Promise.resolve({ status: null, headers: {}, body: '', isBroken: true, start: 1, end: 2 }),
+        counts: { late: 0, silent: 0 },
+        close: () => undefined,
+      },
+      recorder,
+      client: { id: 'chaos', secret: 'secret' },
+    });
+    await ask.introspect(CALLER, { ...REPLICA, isUp: () => true, pid: () => pids.shift() ?? null }, access);
+    expect(ask.manners().broken).toBe(broken);
+  },
+);
