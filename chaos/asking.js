@@ -42,25 +42,19 @@ import { findWrongForm } from './form.js';
  * @property {import('./signatures.js').Signatures} signatures
  */
 
-/** Of the answer to a login and to a refresh. */
-const PAIR_MEMBERS = 6;
-
 /** Breaches that are told in full; of the rest the number is enough. */
 const TOLD = 50;
 
 /**
  * @param {object} options
  * @param {import('./http.js').Http} options.http
- * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
- * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
+ * @param {{ add: (operation: Done) => unknown }} options.recorder
  */
-export function createAsking({ http, recorder, onToken = () => undefined }) {
+export function createAsking({ http, recorder }) {
   /** @type {string[]} */
   const told = [];
   let breaches = 0;
   let broken = 0;
-  /** The place of the latest token that had not been received before. */
-  let latest = -1;
 
   /**
    * @param {Caller} caller
@@ -102,44 +96,8 @@ export function createAsking({ http, recorder, onToken = () => undefined }) {
     return reply;
   }
 
-  /** @param {string} text @param {string} what @param {Reply} reply */
-  function received(text, what, reply) {
-    const token = recorder.token(text);
-    if (token.id > latest) {
-      latest = token.id;
-      onToken(token);
-    }
-    reply.tokens = { ...reply.tokens, [what]: token };
-    return token;
-  }
-
-  /** @param {Reply} reply */
-  function readPair(reply) {
-    const pair = JSON.parse(reply.body);
-    const { access_token: accessText, refresh_token: refreshText, session_id: sid } = pair;
-    if (typeof accessText !== 'string' || typeof refreshText !== 'string') return 'not a pair of tokens';
-    const access = received(accessText, 'access', reply);
-    const refresh = received(refreshText, 'refresh', reply);
-    reply.access = access.id;
-    reply.refresh = refresh.id;
-    if (reply.kind === 'login') reply.sid = sid;
-    if (sid !== access.sid || sid !== refresh.sid) return 'tokens of two sessions';
-    return isFittingPair(pair, access, refresh) ? null : 'other lifetimes than those of the tokens';
-  }
-
-  /** @param {Reply} reply @param {Answer} answer */
-  function readReissued(reply, answer) {
-    const text = answer.headers['refreshed-api-token'];
-    reply.reissued = typeof text === 'string' ? received(text, 'reissued', reply).id : null;
-    if (text === undefined) return null;
-    if ((answer.status ?? 500) >= 500) return 'a reissued token on a failure';
-    return /\bauthorization\b/i.test(answer.headers.vary ?? '') ? null : 'a reissued token without Vary';
-  }
-
   return {
     ask,
-    readPair,
-    readReissued,
     /** @returns {Omit<Manners, 'signatures'>} */
     manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent, broken }),
   };
@@ -174,23 +132,6 @@ function judge(reply, answer, success, refusals, read) {
 /** Of the process, unless it was told to go. @param {Replica} replica */
 function servingPid({ pid, isUp }) {
   return isUp?.() === true ? (pid?.() ?? null) : null;
-}
-
-/**
- * Lifetimes are told from the time on that the access token was minted.
- *
- * @param {Record<string, unknown>} pair
- * @param {Token} access
- * @param {Token} refresh
- */
-function isFittingPair(pair, access, refresh) {
-  const { iat, exp } = access.claims;
-  return (
-    pair['token_type'] === 'Bearer' &&
-    pair['expires_in'] === exp - iat &&
-    pair['refresh_expires_in'] === refresh.claims['exp'] - iat &&
-    Object.keys(pair).length === PAIR_MEMBERS
-  );
 }
 
 /** @param {Reply} reply */

@@ -4,7 +4,7 @@ import { device, visitor } from './clients/device.js';
 import { family } from './clients/family.js';
 import { createOperating } from './clients/operating.js';
 import { revoker } from './clients/revoker.js';
-import { playScene } from './clients/scene.js';
+import { playScene } from './clients/play.js';
 import { elder, oversleeper, sleeper } from './clients/sleeper.js';
 import { stranger } from './clients/stranger.js';
 import { thief } from './clients/thief.js';

@@ -1,7 +1,8 @@
 // @ts-check
 // Kills a replica at each protocol message that each writing endpoint makes, and asks the others what has become of it.
 import { open } from './clients/holding.js';
-import { passwordOf, playScene } from './clients/scene.js';
+import { playScene } from './clients/play.js';
+import { passwordOf } from './clients/scene.js';
 import { strikeAtMessage } from './faults/moment.js';
 import { recordFault } from './faults/stage.js';
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Trials of parallel refreshes: many callers with one token at once, of whom all must get the same successor, which works.
 import { adopt, open } from './clients/holding.js';
-import { playScene } from './clients/scene.js';
+import { playScene } from './clients/play.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/scene.js').Held} Held */
@@ -38,7 +38,7 @@ const LOST_SHARE = 0.12;
 
 /**
  * @param {object} options
- * @param {import('./clients/scene.js').Cluster} options.cluster
+ * @param {import('./clients/play.js').Cluster} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
  * @param {() => number} options.random
  * @param {number} options.untilMs

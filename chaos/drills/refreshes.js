@@ -1,7 +1,7 @@
 // @ts-check
 // A drill: refreshes that the database fails in many ways, each tried again within the window.
 import { open } from '../clients/holding.js';
-import { playScene } from '../clients/scene.js';
+import { playScene } from '../clients/play.js';
 import { recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */

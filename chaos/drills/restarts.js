@@ -1,7 +1,7 @@
 // @ts-check
 // A drill: PostgreSQL goes and comes back, and whoever asks meanwhile is told that nobody knows.
 import { open } from '../clients/holding.js';
-import { playScene } from '../clients/scene.js';
+import { playScene } from '../clients/play.js';
 import { recordAbsence, recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */
