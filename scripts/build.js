@@ -1,7 +1,7 @@
-// Builds what is stale: Prisma's client after its schema changed, then JavaScript from TypeScript (incremental).
+// Builds what is stale: Prisma's client after its schema changed, JavaScript from TypeScript, the module for browsers.
 // Usage: node scripts/build.js [--all | --generate]
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
 const generated = join(root, 'src/database/generated/client.ts');
 const schema = join(root, 'prisma/schema.prisma');
+const browserSource = join(root, 'src/browser');
+const browserModule = join(root, 'dist/browser/gatehouse.js');
 
 /** Runs a package's own command line in this Node; stops the build with its output when it fails. */
 function run(packageFile, ...args) {
@@ -35,9 +37,29 @@ function isOlder(file, than) {
   return !existsSync(file) || statSync(file).mtimeMs < statSync(than).mtimeMs;
 }
 
+/** Types as TypeScript sees them, and one small file for pages: a page waits for each import of an import. */
+async function buildForBrowsers() {
+  run('typescript/bin/tsc', '--project', 'tsconfig.browser.json');
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: join(browserSource, 'gatehouse.ts'),
+    platform: 'browser',
+    tsconfig: join(root, 'tsconfig.browser.json'),
+  });
+  await bundle.write({ file: browserModule, format: 'esm', minify: true });
+  await bundle.close();
+}
+
 if (process.argv.includes('--all')) {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   rmSync(dirname(generated), { recursive: true, force: true });
 }
 if (isOlder(generated, schema)) run('prisma/build/index.js', 'generate');
-if (!process.argv.includes('--generate')) run('typescript/bin/tsc', '--project', 'tsconfig.json');
+if (!process.argv.includes('--generate')) {
+  run('typescript/bin/tsc', '--project', 'tsconfig.json');
+  // What resource servers import is a program of its own: it comes with declarations, and knows nothing of the service.
+  run('typescript/bin/tsc', '--project', 'tsconfig.resource-server.json');
+  const sources = readdirSync(browserSource).map((file) => join(browserSource, file));
+  sources.push(join(root, 'tsconfig.browser.json'));
+  if (sources.some((file) => isOlder(browserModule, file))) await buildForBrowsers();
+}

@@ -24,6 +24,7 @@ import { introspectRoute } from './http/routes/introspect.js';
 import { loginRoute } from './http/routes/login.js';
 import { logoutAllRoute } from './http/routes/logout-all.js';
 import { logoutRoute } from './http/routes/logout.js';
+import { passwordRoute } from './http/routes/password.js';
 import { refreshRoute } from './http/routes/refresh.js';
 import { revokeRoute } from './http/routes/revoke.js';
 import { sessionRoute } from './http/routes/session.js';
@@ -73,7 +74,7 @@ export async function buildApp({
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.decorateRequest('carriesToken', false);
+  for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
   app.decorateRequest('reason', undefined);
   for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
   installErrors(app);
@@ -128,6 +129,7 @@ export async function buildApp({
       rates.byNetwork(limited);
       await limited.register(logoutAllRoute, { gatehouse });
       await limited.register(sessionsRoute, { gatehouse });
+      await limited.register(passwordRoute, { gatehouse });
     });
   });
 

@@ -21,6 +21,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   demo: ['domain', 'database'],
   config: ['variables', 'domain'],
   variables: ['domain'],
+  // Runs in pages: nothing of the service may come with it, nor any package.
+  browser: [],
+  // What resource servers import: a program of its own, which knows the service by its answers alone.
+  'resource-server': [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */
@@ -77,9 +81,9 @@ describe('the rooms', () => {
     expect(forbidden).toEqual([]);
   });
 
-  it('keep Fastify in app.ts and http/, and @fastify/jwt in one file', () => {
+  it('keep Fastify in app.ts, http/ and the plugin for resource servers, and @fastify/jwt in one file', () => {
     const outside = importersOf(/^(?:@fastify\/|fastify)/).filter(
-      (file) => !/^(?:app\.ts|http\/)/.test(file),
+      (file) => !/^(?:app\.ts|http\/|resource-server\/fastify\.ts)/.test(file),
     );
     expect(outside).toEqual([]);
     expect(importersOf(/^(?:@fastify\/jwt|fast-jwt)/)).toEqual(['http/jwt.ts']);
@@ -87,6 +91,13 @@ describe('the rooms', () => {
 
   it('keep Prisma in database/', () => {
     const outside = importersOf(/^@prisma\/|\/generated\//).filter((file) => !file.startsWith('database/'));
+    expect(outside).toEqual([]);
+  });
+
+  it('keep everything out of browser/ but itself', () => {
+    const outside = sources
+      .filter(({ room }) => room === 'browser')
+      .flatMap(({ imports }) => imports.filter((name) => !name.startsWith('/browser/')));
     expect(outside).toEqual([]);
   });
 

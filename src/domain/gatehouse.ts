@@ -6,6 +6,7 @@ import { type JwtAlgorithm } from './keys.js';
 import { createLiveness, type Liveness } from './liveness.js';
 import { createLogins, type Logins } from './logins.js';
 import { createMemory } from './memory.js';
+import { createPasswordChanges, type PasswordChanges } from './password-change.js';
 import type { PasswordHasher } from './passwords.js';
 import { loadRing, type CreateTokenCodec } from './ring.js';
 import type { SessionRules } from './sessions.js';
@@ -17,6 +18,7 @@ export interface Gatehouse {
   rules: TokenRules & SessionRules;
   liveness: Liveness;
   logins: Logins;
+  passwords: PasswordChanges;
 }
 
 export interface GatehouseOptions {
@@ -52,10 +54,12 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
   });
   if (!memory.recall().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
   const liveness = createLiveness(reader, memory);
+  const throttle = createThrottle(database);
   return {
     database,
     rules,
     liveness,
-    logins: createLogins({ database, memory, liveness, hasher, throttle: createThrottle(database), rules }),
+    logins: createLogins({ database, memory, liveness, hasher, throttle, rules }),
+    passwords: createPasswordChanges({ database, hasher, throttle }),
   };
 }

@@ -1,7 +1,8 @@
 /** Which passwords are good enough: judged when people choose them, certain when they are made here. */
 
 import { randomInt } from 'node:crypto';
-import type { Match, ZxcvbnFactory, ZxcvbnResult } from '@zxcvbn-ts/core';
+
+import { estimate, type Estimate } from './estimator.js';
 import { MAX_TYPED_UNITS, preparePassword } from './passwords.js';
 
 /** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */
@@ -19,8 +20,9 @@ const UNTYPEABLE =
 
 /**
  * Why this password may not be set, as the end of a sentence that begins with "the password", or null if it may.
- * Repeats nothing of the password. Loads the dictionaries on demand (about 150 ms and 25 MB), so a process
- * that only verifies never pays for them.
+ * Repeats nothing of the password.
+ *
+ * @throws {AuthError} temporarily_unavailable when it cannot be judged
  */
 export async function refusePassword(
   typed: string,
@@ -35,9 +37,8 @@ export async function refusePassword(
   if (UNTYPEABLE.test(password))
     return 'contains a control character, or one that is invisible or unassigned';
 
-  const estimator = await loadEstimator();
-  const estimate = estimator.check(password, guessableFrom(username));
-  return estimate.score < MIN_SCORE ? explain(estimate) : null;
+  const estimated = await estimate(password, guessableFrom(username));
+  return estimated.score < MIN_SCORE ? explain(estimated) : null;
 }
 
 // Without 0, O, 1, I, l and their like: 24 of these 55 characters are 138 bits.
@@ -48,14 +49,6 @@ const GENERATED_LENGTH = 24;
 export function generatePassword(): string {
   const draw = () => GENERATED_ALPHABET.charAt(randomInt(GENERATED_ALPHABET.length));
   return Array.from({ length: GENERATED_LENGTH }, draw).join('');
-}
-
-async function loadEstimator(): Promise<ZxcvbnFactory> {
-  const [core, common] = await Promise.all([import('@zxcvbn-ts/core'), import('@zxcvbn-ts/language-common')]);
-  return new core.ZxcvbnFactory({
-    dictionary: { ...common.dictionary, service: ['gatehouse'] },
-    graphs: common.adjacencyGraphs,
-  });
 }
 
 /** What an attacker tries first for this user: the name, what stands before its @, and its longer parts. */
@@ -72,13 +65,9 @@ const REASONS: Record<string, string> = {
   date: 'is little more than a date',
 };
 
-function explain({ sequence }: ZxcvbnResult): string {
-  if (sequence.some((match) => match['dictionaryName'] === 'userInputs')) return 'contains the user name';
-  const [weakest] = sequence.toSorted((a, b) => lengthOf(b) - lengthOf(a));
-  if (sequence.length === 1 && weakest?.pattern === 'dictionary') return 'is among the commonest passwords';
+function explain({ parts }: Estimate): string {
+  if (parts.some(({ dictionary }) => dictionary === 'userInputs')) return 'contains the user name';
+  const [weakest] = parts.toSorted((a, b) => b.length - a.length);
+  if (parts.length === 1 && weakest?.pattern === 'dictionary') return 'is among the commonest passwords';
   return REASONS[weakest?.pattern ?? ''] ?? 'is too easy to guess';
-}
-
-function lengthOf({ token }: Match): number {
-  return token.length;
 }

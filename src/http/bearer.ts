@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { AuthError } from '../domain/errors.js';
 import type { Gatehouse } from '../domain/gatehouse.js';
 import { isExpired, type AccessClaims } from '../domain/tokens.js';
+import { ACCESS_COOKIE, takeCookie } from './cookies.js';
 import { carrySuccessor } from './reissue.js';
 
 declare module 'fastify' {
@@ -36,13 +37,18 @@ export function findBearer(request: FastifyRequest): string | null {
   return token;
 }
 
-/** Puts every route of the enclosing scope behind the users' door. */
+/** Puts every route of the enclosing scope behind the users' door. A cookie is looked for where no bearer was sent. */
 export const usersDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
   (app, { gatehouse }, done) => {
+    const { origin } = new URL(gatehouse.rules.issuer);
+
     app.addHook('preHandler', async (request, reply) => {
-      const text = findBearer(request);
-      if (text === null)
-        throw new AuthError('invalid_token', { detail: 'Send an access token as `Authorization: Bearer`.' });
+      const text = findBearer(request) ?? takeCookie(request, ACCESS_COOKIE, origin);
+      if (text === null) {
+        throw new AuthError('invalid_token', {
+          detail: 'Send an access token as `Authorization: Bearer`, or as a cookie.',
+        });
+      }
       const judgement = await gatehouse.liveness.judge(text);
       if (request.routeOptions.config.reissues === true) carrySuccessor(reply, judgement, gatehouse.rules);
       const { token, stands, now } = judgement;

@@ -4,6 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { DatabaseUnavailable } from '../database/prisma.js';
 import { AuthError, Reason, type AuthErrorCode } from '../domain/errors.js';
+import { withdrawCookies } from './cookies.js';
 import { REFRESHED_TOKEN_HEADER } from './reissue.js';
 
 declare module 'fastify' {
@@ -136,8 +137,9 @@ export function sendError(error: AuthError, request: FastifyRequest, reply: Fast
   if (status >= 500) {
     if (error.cause instanceof Reason) request.reason = error.cause.message;
     else logFailure(error, request);
-    // The door may have put it there before the answer failed.
+    // The door, or a route, may have put them there before the answer failed.
     reply.removeHeader(REFRESHED_TOKEN_HEADER);
+    withdrawCookies(reply);
   }
   setChallenge(error, request, reply);
   if (status === 429 || status === 503)

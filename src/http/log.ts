@@ -17,6 +17,8 @@ const SECRETS = [
   'accessToken',
   'refreshToken',
   'password',
+  'current_password',
+  'new_password',
   'client_secret',
   'secret',
 ];

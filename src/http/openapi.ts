@@ -1,81 +1,70 @@
 /** What the OpenAPI document says of each endpoint, beside the shapes that are checked anyway. */
 import { z } from 'zod';
 
+import { ACCESS_COOKIE, REFRESH_COOKIE } from './cookies.js';
+import { oauthErrors, problems, withHeaders } from './documented.js';
 import {
   accessClaims,
   introspection,
-  oauthError,
-  problem,
+  sessionInCookies,
   sessionList,
   sessionsEnded,
   status,
   tokenPair,
 } from './schemas.js';
 
-/** Why each status is answered, where it is. */
-const REASONS = {
-  400: 'The request is malformed: `invalid_request`.',
-  401: 'See `error` and `WWW-Authenticate`.',
-  403: 'The client lacks the permission: `insufficient_scope`.',
-  404: 'No such session of the caller: `not_found`.',
-  413: 'The body is larger than 16 KiB: `too_large`.',
-  415: 'Another content type than the one shown: `unsupported_media_type`.',
-  429: 'Too many attempts, or too many requests: `too_many_requests`, with `Retry-After`.',
-  503: 'The database, or room to hash, is not to be had: `temporarily_unavailable`, with `Retry-After`.',
-} as const;
-
-function problems(...statuses: (keyof typeof REASONS)[]) {
-  return describeErrors('application/problem+json', problem, statuses);
-}
-
-function oauthErrors(...statuses: (keyof typeof REASONS)[]) {
-  return describeErrors('application/json', oauthError, statuses);
-}
-
-function describeErrors(contentType: string, schema: z.ZodType, statuses: (keyof typeof REASONS)[]) {
-  return Object.fromEntries(
-    statuses.map((code) => [code, { description: REASONS[code], content: { [contentType]: { schema } } }]),
-  );
-}
-
 const jwkSet = z.looseObject({
   keys: z.array(z.looseObject({ kid: z.string(), kty: z.string(), alg: z.string() })),
 });
 const nothing = z.null().describe('No content.');
+const pair = withHeaders(z.union([tokenPair, sessionInCookies]), 'pair');
 const form = { consumes: ['application/x-www-form-urlencoded'] };
-const behindUsersDoor = { security: [{ accessToken: [] }] };
+const behindUsersDoor = { security: [{ accessToken: [] }, { accessCookie: [] }] };
 const behindClientsDoor = { security: [{ clientBasic: [] }] };
 
 export const describe = {
   login: {
     tags: ['people'],
     summary: 'Log in',
-    description: 'Turns a user name and a password into a session and its two tokens.',
-    response: { 200: tokenPair, ...problems(400, 401, 413, 415, 429, 503) },
+    description:
+      'Turns a user name and a password into a session and its two tokens. With the transport `cookie` they are in cookies, and no ' +
+      'script can read them.',
+    response: { 200: pair, ...problems(400, 401, 403, 413, 415, 429, 503) },
   },
   refresh: {
     tags: ['people'],
     summary: 'Refresh',
     description:
       'Rotates the refresh token. The token before the current one gives the same successor again for a while ' +
-      '(a lost answer, a second tab); later its return is taken for theft and ends the session.',
-    response: { 200: tokenPair, ...problems(400, 401, 413, 415, 429, 503) },
+      '(a lost answer, a second tab); later its return is taken for theft and ends the session. Answers in cookies where the ' +
+      'token came in one.',
+    security: [{ refreshCookie: [] }, {}],
+    response: { 200: pair, ...problems(400, 401, 403, 413, 415, 429, 503) },
   },
   logout: {
     tags: ['people'],
     summary: 'Log out',
     description:
-      'Ends the session of the access token in `Authorization`, or of the refresh token in the body. Expired tokens and ' +
-      'sessions that have ended are fine.',
-    security: [{ accessToken: [] }, {}],
-    response: { 204: nothing, ...problems(400, 401, 413, 415, 429, 503) },
+      'Ends the session of the access token in `Authorization`, of the refresh token in the body, or of the cookies. Expired ' +
+      'tokens and sessions that have ended are fine.',
+    security: [{ accessToken: [] }, { refreshCookie: [] }, { accessCookie: [] }, {}],
+    response: { 204: withHeaders(nothing, 'end'), ...problems(400, 401, 403, 413, 415, 429, 503) },
   },
   logoutAll: {
     tags: ['people'],
     summary: 'Log out everywhere',
     description: 'Ends every session of the user, or every other one with `except_current`.',
     ...behindUsersDoor,
-    response: { 200: sessionsEnded, ...problems(400, 401, 413, 415, 429, 503) },
+    response: { 200: withHeaders(sessionsEnded, 'end'), ...problems(400, 401, 403, 413, 415, 429, 503) },
+  },
+  password: {
+    tags: ['people'],
+    summary: 'Change the password',
+    description:
+      'Sets a new password and ends every other session of the user at once; the one that asks lives on. The current password ' +
+      'is guessed at no faster than at `/login`.',
+    ...behindUsersDoor,
+    response: { 204: nothing, ...problems(400, 401, 403, 413, 415, 429, 503) },
   },
   session: {
     tags: ['people', 'gateways'],
@@ -83,24 +72,24 @@ export const describe = {
     description:
       'Claims of the access token, and who it is in `X-Auth-Subject`, `X-Auth-Username` (percent-encoded UTF-8), `X-Auth-Session` ' +
       'and `X-Auth-Scope`. Any method, also below `/session/`: the target for forward authentication. Carries ' +
-      '`Refreshed-API-Token` near the end of the token and in the grace after it.',
+      'the successor near the end of the token and in the grace after it.',
     ...behindUsersDoor,
-    response: { 200: accessClaims, ...problems(401, 503) },
+    response: { 200: withHeaders(accessClaims, 'successor'), ...problems(400, 401, 403, 503) },
   },
   sessions: {
     tags: ['people'],
     summary: 'List sessions',
     description:
-      'Where the user is logged in, latest used first, at most 1,000. Carries `Refreshed-API-Token` like `/session`.',
+      'Where the user is logged in, latest used first, at most 1,000. Carries the successor of the token like `/session`.',
     ...behindUsersDoor,
-    response: { 200: sessionList, ...problems(401, 429, 503) },
+    response: { 200: withHeaders(sessionList, 'successor'), ...problems(400, 401, 429, 503) },
   },
   endSession: {
     tags: ['people'],
     summary: 'End one session',
     description: 'Also when it had ended.',
     ...behindUsersDoor,
-    response: { 204: nothing, ...problems(401, 404, 429, 503) },
+    response: { 204: withHeaders(nothing, 'end'), ...problems(400, 401, 403, 404, 429, 503) },
   },
   introspect: {
     tags: ['resource servers'],
@@ -162,6 +151,15 @@ export const openapi = {
   components: {
     securitySchemes: {
       accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+      accessCookie: {
+        type: 'apiKey',
+        in: 'cookie',
+        name: ACCESS_COOKIE,
+        description:
+          'Read where no bearer token is sent. What changes anything must come from a page of this origin: `Sec-Fetch-Site: ' +
+          'same-origin`, or in its absence `Origin`.',
+      },
+      refreshCookie: { type: 'apiKey', in: 'cookie', name: REFRESH_COOKIE, description: 'As the other one.' },
       clientBasic: { type: 'http', scheme: 'basic', description: 'Client id and client secret.' },
     },
   },

@@ -3,7 +3,9 @@ import type { FastifyReply } from 'fastify';
 
 import type { TokenPair } from '../domain/logins.js';
 import { markAsCarrier } from './carry.js';
+import { setCookies } from './cookies.js';
 
+/** In the body, for whoever sends them in `Authorization`. */
 export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
   markAsCarrier(reply);
   return reply.send({
@@ -14,4 +16,10 @@ export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
     refresh_expires_in: pair.refreshExpiresIn,
     session_id: pair.sessionId,
   });
+}
+
+/** In cookies, which no script can read; the body has what a page needs to know all the same. */
+export function sendPairInCookies(reply: FastifyReply, pair: TokenPair, graceSeconds: number): FastifyReply {
+  setCookies(reply, pair, graceSeconds);
+  return reply.send({ expires_in: pair.expiresIn, session_id: pair.sessionId });
 }

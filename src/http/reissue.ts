@@ -4,12 +4,14 @@ import type { FastifyReply } from 'fastify';
 import type { Judgement } from '../domain/liveness.js';
 import { reissue, type TokenRules } from '../domain/tokens.js';
 import { markAsCarrier } from './carry.js';
+import { setAccessCookie } from './cookies.js';
 
 export const REFRESHED_TOKEN_HEADER = 'refreshed-api-token';
 
 /**
  * Adds the header where the token stands and is due, also in the grace after its `exp`: deciding is the domain's,
- * delivering is done here. No question is asked, so nothing can fail after the answer is known.
+ * delivering is done here. No question is asked, so nothing can fail after the answer is known. A token that came in a
+ * cookie is succeeded in the cookie alone: in a header, scripts could read it.
  */
 export function carrySuccessor(
   reply: FastifyReply,
@@ -21,6 +23,11 @@ export function carrySuccessor(
   if (!memory.ring.isReadable) return;
   const successor = reissue(token.claims, now, rules);
   if (successor === null) return;
-  reply.header(REFRESHED_TOKEN_HEADER, memory.ring.signAccess(successor));
+  const signed = memory.ring.signAccess(successor);
+  if (reply.request.isByCookie) {
+    setAccessCookie(reply, signed, successor.exp - Math.floor(now), rules.reissueGraceSeconds);
+    return;
+  }
+  reply.header(REFRESHED_TOKEN_HEADER, signed);
   markAsCarrier(reply);
 }

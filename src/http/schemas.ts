@@ -10,9 +10,14 @@ const token = z.string().min(1, 'must not be empty').describe('A JWT that Gateho
 export const loginBody = z.strictObject({
   username: wellFormed.describe('Case and width do not matter (RFC 8265 UsernameCaseMapped).'),
   password: wellFormed.describe('Taken as typed.'),
+  transport: z
+    .enum(['bearer', 'cookie'])
+    .default('bearer')
+    .describe('`bearer`: both tokens in the answer. `cookie`: both in cookies that no script can read.'),
 });
 
-export const refreshBody = z.strictObject({ refresh_token: token });
+/** The refresh token may come in a cookie instead. */
+export const refreshBody = z.strictObject({ refresh_token: token.optional() }).nullish();
 
 /** Clients that always send JSON send `{}` beside the access token. */
 export const logoutBody = z.strictObject({ refresh_token: token.optional() }).nullish();
@@ -20,6 +25,13 @@ export const logoutBody = z.strictObject({ refresh_token: token.optional() }).nu
 export const logoutAllBody = z
   .strictObject({ except_current: z.boolean().optional().describe('Keep the session that asks.') })
   .nullish();
+
+export const passwordBody = z.strictObject({
+  current_password: wellFormed.describe('Taken as typed.'),
+  new_password: wellFormed.describe(
+    'Taken as typed: 15 to 256 characters, hard to guess, and nothing that nobody can see.',
+  ),
+});
 
 export const sessionParams = z.object({ id: z.string().describe('Id of a session of the caller.') });
 
@@ -48,6 +60,9 @@ export const tokenPair = z.object({
   refresh_expires_in: seconds,
   session_id: z.uuid(),
 });
+
+/** What a page is told of a session whose tokens are in cookies. */
+export const sessionInCookies = z.object({ expires_in: seconds, session_id: z.uuid() });
 
 export const accessClaims = z.object({
   iss: z.string(),

@@ -188,6 +188,14 @@ const TOKENS: Record<string, Hostile> = {
   '/session with a long token': get('/session', bearer('A'.repeat(HEADER_BYTES))),
   '/session with 10,000 segments': get('/session', bearer(segments(10_000))),
   '/session with equals signs': get('/session', bearer(`A${'='.repeat(HEADER_BYTES)}!`)),
+  '/session with many cookies': get('/session', { cookie: fill('a=b;', HEADER_BYTES) }),
+  '/session with white space for cookies': get('/session', { cookie: `a=b;${fill(' \t', HEADER_BYTES)};` }),
+  '/session with one cookie, many times': get('/session', {
+    cookie: fill('__Host-gatehouse-access=a;', HEADER_BYTES),
+  }),
+  '/session with a long cookie': get('/session', {
+    cookie: `__Host-gatehouse-access=${'A'.repeat(HEADER_BYTES)}`,
+  }),
   '/session with spaces': get('/session', { authorization: `Bearer${' '.repeat(HEADER_BYTES)}!` }),
   '/session with a long kid': get(
     '/session',

@@ -14,6 +14,7 @@ const ALLOWED: [url: string, methods: string[]][] = [
   ['/refresh', ['POST']],
   ['/logout', ['POST']],
   ['/logout-all', ['POST']],
+  ['/password', ['POST']],
   ['/sessions', ['GET', 'HEAD']],
   ['/sessions/00000000-0000-7000-8000-000000000000', ['DELETE']],
   ['/introspect', ['POST']],

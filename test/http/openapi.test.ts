@@ -34,9 +34,10 @@ interface Document {
 /** Contract section 3, as the document should name it; documentation itself and what gateways ask are left out. */
 const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'clientBasic' | 'either'> = {
   'post /login': 'nobody',
-  'post /refresh': 'nobody',
+  'post /refresh': 'either',
   'post /logout': 'either',
   'post /logout-all': 'accessToken',
+  'post /password': 'accessToken',
   'get /session': 'accessToken',
   'get /sessions': 'accessToken',
   'delete /sessions/{id}': 'accessToken',
@@ -142,7 +143,7 @@ it('declares exactly the parameters that a path has', () => {
 
 it.each([
   ['post /login', 'application/json', ['username', 'password']],
-  ['post /refresh', 'application/json', ['refresh_token']],
+  ['post /password', 'application/json', ['current_password', 'new_password']],
   ['post /introspect', 'application/x-www-form-urlencoded', ['token']],
   ['post /revoke', 'application/x-www-form-urlencoded', ['token']],
 ])('shows the body of %s', (name, type, required) => {

@@ -9,6 +9,7 @@ import { createGatehouse } from '../../src/domain/gatehouse.js';
 import { createPasswordHasher } from '../../src/domain/passwords.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { ask, forge, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
+import { ACCESS, REFRESH, SAME_ORIGIN } from '../support/browser.js';
 import { onServer } from '../support/database.js';
 import {
   basic,
@@ -60,6 +61,11 @@ const ASKING: [what: string, request: () => Asking][] = [
     'DELETE /sessions/:id',
     () => ({ method: 'DELETE', url: `/sessions/${pair.session_id}`, headers: bearer(pair.access_token) }),
   ],
+  ['POST /password', () => ({ ...post('/password', PASSWORDS), headers: bearer(pair.access_token) })],
+  ['GET /session by cookie', () => byCookie('GET', '/session')],
+  ['POST /refresh by cookie', () => byCookie('POST', '/refresh')],
+  ['POST /logout by cookie', () => byCookie('POST', '/logout')],
+  ['POST /logout-all by cookie', () => byCookie('POST', '/logout-all')],
   ['GET /.well-known/jwks.json', () => ({ url: '/.well-known/jwks.json' })],
   ['GET /ready', () => ({ url: '/ready' })],
 ];
@@ -73,6 +79,13 @@ const ASKING_AS_CLIENT: [what: string, request: () => Asking][] = [
   ['POST /revoke of a refresh token', () => form('/revoke', pair.refresh_token)],
   ['POST /revoke of no token', () => form('/revoke', MARKER)],
 ];
+
+const PASSWORDS = { current_password: MARKER, new_password: MARKER };
+
+function byCookie(method: 'GET' | 'POST', url: string): Asking {
+  const cookie = `${ACCESS}=${pair.access_token}; ${REFRESH}=${pair.refresh_token}`;
+  return { method, url, headers: { ...SAME_ORIGIN, cookie } };
+}
 
 function post(url: string, payload: object): Asking {
   return { method: 'POST', url, payload };

@@ -3,7 +3,8 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { addressOf } from '../address.js';
-import { sendPair } from '../pair.js';
+import { assertOwnLogin } from '../csrf.js';
+import { sendPair, sendPairInCookies } from '../pair.js';
 import { loginBody } from '../schemas.js';
 import { describe } from '../openapi.js';
 
@@ -11,6 +12,9 @@ import { describe } from '../openapi.js';
 const USER_AGENT_CHARACTERS = 512;
 
 export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
+  const { issuer, reissueGraceSeconds } = gatehouse.rules;
+  const { origin } = new URL(issuer);
+
   app.addHook('onRequest', (request, _reply, next) => {
     // In a storm of logins, most are turned away here: it is what keeps the storm away from everybody else.
     gatehouse.logins.assertFree(addressOf(request));
@@ -22,7 +26,10 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
       ip: addressOf(request),
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
     };
-    return sendPair(reply, await gatehouse.logins.login(request.body, device));
+    const { transport, ...credentials } = request.body;
+    if (transport === 'bearer') return sendPair(reply, await gatehouse.logins.login(credentials, device));
+    assertOwnLogin(request, origin);
+    return sendPairInCookies(reply, await gatehouse.logins.login(credentials, device), reissueGraceSeconds);
   });
   done();
 };

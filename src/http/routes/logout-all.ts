@@ -4,6 +4,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { endAllSessions } from '../../domain/endings.js';
+import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { logoutAllBody } from '../schemas.js';
 
@@ -12,11 +13,16 @@ export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> 
   { gatehouse },
   done,
 ) => {
-  app.post('/logout-all', { schema: { ...describe.logoutAll, body: logoutAllBody } }, async (request) => {
-    const exceptCurrent = request.body?.except_current === true;
-    const ended = await endAllSessions(gatehouse.database, request.claims, { exceptCurrent });
-    if (ended === null) throw new AuthError('invalid_token');
-    return { sessions_ended: ended };
-  });
+  app.post(
+    '/logout-all',
+    { schema: { ...describe.logoutAll, body: logoutAllBody } },
+    async (request, reply) => {
+      const exceptCurrent = request.body?.except_current === true;
+      const ended = await endAllSessions(gatehouse.database, request.claims, { exceptCurrent });
+      if (ended === null) throw new AuthError('invalid_token');
+      if (!exceptCurrent) clearCookies(reply);
+      return { sessions_ended: ended };
+    },
+  );
   done();
 };

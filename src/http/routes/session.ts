@@ -18,15 +18,16 @@ export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
   });
 
   const hidden = { hide: true };
-  app.get('/session', { schema: describe.session, config: { reissues: true } }, tellWho);
+  const config = { reissues: true, isForGateways: true };
+  app.get('/session', { schema: describe.session, config }, tellWho);
   app.route({
     method: app.supportedMethods.filter((method) => method !== 'GET' && method !== 'HEAD'),
     url: '/session',
     schema: hidden,
-    config: { reissues: true },
+    config,
     handler: tellWho,
   });
-  app.all('/session/*', { schema: hidden, config: { reissues: true, preflight: false } }, tellWho);
+  app.all('/session/*', { schema: hidden, config: { ...config, preflight: false } }, tellWho);
   done();
 };
 

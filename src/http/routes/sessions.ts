@@ -6,6 +6,7 @@ import type { Gatehouse } from '../../domain/gatehouse.js';
 import { endSession } from '../../domain/endings.js';
 import { listSessions } from '../../domain/sessions.js';
 import { isUuid } from '../../domain/tokens.js';
+import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { sessionParams } from '../schemas.js';
 
@@ -43,6 +44,7 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
         null,
       );
       if (!isKnown) throw new AuthError('not_found');
+      if (sid === request.claims.sid) clearCookies(reply);
       return reply.code(204).send(null);
     },
   );

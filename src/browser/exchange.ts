@@ -1,0 +1,41 @@
+/** A request with the token, sent twice at the most. */
+import { bodyOf } from './errors.js';
+import type { Held, Purse } from './purse.js';
+import type { Renew } from './renewal.js';
+import type { Wire } from './wire.js';
+
+export function createExchange(
+  purse: Purse,
+  wire: Wire,
+): (request: Request, renew: Renew) => Promise<Response> {
+  async function send(request: Request, held: Held | null): Promise<Response> {
+    if (held?.access) request.headers.set('authorization', `Bearer ${held.access}`);
+    const response = await wire.fetch(request);
+    const successor = response.headers.get('refreshed-api-token');
+    // A redirect may have led elsewhere: no stranger says what our token is.
+    if (held?.access && successor && wire.isTrusted(response.url || request.url)) purse.takeUp(successor);
+    return response;
+  }
+
+  return async (request, renew) => {
+    purse.hear();
+    const due = purse.isDue() ? purse.read() : null;
+    // If that fails the request is sent all the same: the token may be in its grace, and the answer says more than ours.
+    if (due) await renew(due).catch(() => undefined);
+    const sent = purse.read();
+    const spare = request.clone();
+    const response = await send(request, sent);
+    if (response.status !== 401) return response;
+    // A wrong password is a 401 too, and would be guessed twice.
+    if ((await bodyOf(response)).error === 'invalid_credentials') return response;
+    if (sent && purse.read()?.key === sent.key) {
+      const refusal = await renew(sent);
+      if (refusal) return refusal.clone();
+    }
+    const held = purse.read();
+    if (!held || held.key === sent?.key) return response;
+    // What one user asked for is not repeated in the name of another.
+    if (sent?.sid && sent.sid !== held.sid) return response;
+    return send(spare, held);
+  };
+}

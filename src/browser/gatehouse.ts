@@ -1,0 +1,185 @@
+/** Gatehouse for a web page: log in and out, and a `fetch` that keeps the session alive. */
+import { createCookiePurse } from './cookies.js';
+import { bodyOf, errorOf, GatehouseError, told } from './errors.js';
+import { createExchange } from './exchange.js';
+import { createRenewal } from './renewal.js';
+import { joinTabs } from './tabs.js';
+import { claimsOf, createMemory, createTokenPurse } from './tokens.js';
+import { createWire } from './wire.js';
+
+export { GatehouseError };
+
+/** What `localStorage` can do, as far as it is needed. */
+export interface TokenStorage {
+  getItem: (name: string) => string | null;
+  setItem: (name: string, value: string) => void;
+  removeItem: (name: string) => void;
+}
+
+export interface GatehouseOptions {
+  /** Where Gatehouse is, with a path if it has one; the page's own origin by default. */
+  url?: string;
+  /**
+   * `cookie`: the tokens are in cookies that no script can read. Needs one origin for the page and Gatehouse.
+   * `bearer` (the default): the page carries the tokens, to any origin that you name.
+   */
+  transport?: 'bearer' | 'cookie';
+  /** `bearer`: other origins that get the token with `fetch`, like `https://api.example.com`. */
+  origins?: string[];
+  /**
+   * `bearer`: where the tokens lie. `localStorage` by default; null keeps them in memory, until the tab is reloaded.
+   * Not `sessionStorage`: browsers copy it into a duplicated tab, and a refresh token that two hold counts as stolen.
+   */
+  storage?: TokenStorage | null;
+  /** What requests are made with; the platform's by default. */
+  fetch?: typeof fetch;
+}
+
+/** Who is signed in: the claims of the access token. Dates are in seconds since 1970, by the clock of the service. */
+export interface Session {
+  /** The user's id. */
+  sub: string;
+  username: string;
+  /** Words with spaces between; absent when there are none. */
+  scope?: string;
+  /** The session's id. */
+  sid: string;
+  jti: string;
+  iss: string;
+  aud: string;
+  client_id: string;
+  iat: number;
+  exp: number;
+  auth_time: number;
+  /** When the session ends for good. */
+  session_exp: number;
+}
+
+export interface Change {
+  type: 'signed-in' | 'renewed' | 'signed-out';
+  /** `ended`: the service said that it is over. `other-tab`: another tab of this browser did it. */
+  why: 'login' | 'refresh' | 'reissue' | 'logout' | 'ended' | 'other-tab';
+  sessionId: string;
+}
+
+export interface Gatehouse {
+  /**
+   * @throws {GatehouseError} `invalid_credentials`, `too_many_requests` (with `retryAfterSeconds`), `unreachable`, …
+   */
+  login: (credentials: { username: string; password: string }) => Promise<Session>;
+  /**
+   * Ends this session everywhere and tells the other tabs. Rejects when that cannot be known to have happened, offline
+   * above all: then the page is still signed in. Call it again.
+   */
+  logout: () => Promise<void>;
+  /** Ends all sessions of the user, or all others; resolves with how many. */
+  logoutAll: (options?: { exceptCurrent?: boolean }) => Promise<number>;
+  /** Who is signed in, asked of the service; null for nobody. Rejects when it cannot be known. */
+  session: () => Promise<Session | null>;
+  /**
+   * The platform's `fetch`, with the token for origins that may have it. A 401 is answered by one renewal and one
+   * repetition. When the renewal cannot be made, its answer (429, 503) or error takes the place of the 401.
+   */
+  fetch: typeof globalThis.fetch;
+  /** Calls back after each change, also of other tabs; returns a function that stops it. */
+  onChange: (listener: (change: Change) => void) => () => void;
+  /** Stops listening to other tabs. */
+  close: () => void;
+}
+
+export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
+  const { transport = 'bearer', storage = findStorage() } = options;
+  const isCookie = transport === 'cookie';
+  const wire = createWire(options);
+  const name = `gatehouse:${transport}:${wire.root}`;
+  const listeners = new Set<(change: Change) => void>();
+
+  function emit(type: Change['type'], why: Change['why'], sessionId: string): void {
+    const change = { type, why, sessionId };
+    if (why !== 'other-tab') tabs.tell(change);
+    // A listener that throws is reported as the page's own error, and stops nothing here.
+    for (const listener of listeners) queueMicrotask(() => listener(change));
+  }
+
+  const purse = isCookie ? createCookiePurse(emit) : createTokenPurse(name, storage ?? createMemory(), emit);
+  const tabs = joinTabs(name, (change) => {
+    purse.hear(change);
+    // A page that comes back as it was left has missed what happened, and cookies show nothing of it.
+    if (isCookie && !change) void session().catch(() => undefined);
+  });
+  const { renew, renewAlone } = createRenewal(purse, wire, tabs);
+  const exchange = createExchange(purse, wire);
+
+  async function session(): Promise<Session | null> {
+    purse.wonder();
+    if (!purse.read()) return null;
+    const response = await exchange(new Request(`${wire.root}/session`, { cache: 'no-store' }), renew);
+    const body = await bodyOf(response);
+    if (response.status === 401 && !purse.read()) return null;
+    if (!response.ok || !body['sid']) throw errorOf(response, body);
+    const claims = body as unknown as Session;
+    purse.saw(claims);
+    return claims;
+  }
+
+  async function login(credentials: { username: string; password: string }): Promise<Session> {
+    const { username, password } = credentials;
+    const claims = await tabs.alone(async () => {
+      const sentAtMs = performance.now();
+      const response = await wire.post('login', { username, password, ...(isCookie && { transport }) });
+      const body = await bodyOf(response);
+      if (!response.ok || !body.session_id) throw errorOf(response, body);
+      purse.keep(body, 'login', sentAtMs);
+      return claimsOf(body.access_token);
+    });
+    const signedIn = isCookie ? await session() : claims;
+    if (signedIn) return signedIn;
+    throw new GatehouseError('cookies_refused', 'The browser kept no cookie: it wants https, or localhost.');
+  }
+
+  async function logout(): Promise<void> {
+    purse.wonder();
+    const held = purse.read();
+    if (!held) return;
+    const response = await wire.post('logout', purse.proof());
+    // A 401 says that there was nothing to end.
+    if (!response.ok && response.status !== 401) throw errorOf(response, await bodyOf(response));
+    purse.drop(held.sid, 'logout');
+  }
+
+  async function logoutAll(exceptCurrent: boolean): Promise<number> {
+    const request = wire.request('logout-all', { except_current: exceptCurrent });
+    const response = await exchange(request, renewAlone);
+    const body = await bodyOf(response);
+    if (!response.ok || body.sessions_ended === undefined) throw errorOf(response, body);
+    const held = purse.read();
+    if (held && !exceptCurrent) purse.drop(held.sid, 'logout');
+    return body.sessions_ended;
+  }
+
+  return {
+    login: (credentials) => told(() => login(credentials)),
+    logout: () => told(() => tabs.alone(logout)),
+    logoutAll: ({ exceptCurrent = false } = {}) => told(() => tabs.alone(() => logoutAll(exceptCurrent))),
+    session: () => told(session),
+    fetch: async (input, init) => {
+      const request = new Request(input, init);
+      const isOurs = wire.isTrusted(request.url) && !request.headers.has('authorization');
+      return isOurs ? exchange(request, renew) : wire.fetch(request);
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close: () => tabs.close(),
+  };
+}
+
+/** Pages in a sandbox have none. */
+function findStorage(): TokenStorage {
+  try {
+    return localStorage;
+  } catch {
+    return createMemory();
+  }
+}

@@ -1,0 +1,132 @@
+/** A user's own change of password: proved by the current one, it ends all sessions but the one that asks. */
+import type { Database } from '../database/prisma.js';
+import { AuthError, Reason } from './errors.js';
+import { networkOf } from './networks.js';
+import { refusePassword } from './password-policy.js';
+import type { PasswordHasher } from './passwords.js';
+import type { Throttle } from './throttle.js';
+import { parseJti, type AccessClaims } from './tokens.js';
+
+export interface PasswordChanges {
+  /**
+   * @param claims of the live access token that asks
+   * @throws {AuthError} too_many_requests, invalid_credentials (the current password is wrong), invalid_request (the new one
+   * may not be set), invalid_token (the session has ended meanwhile), temporarily_unavailable
+   * @throws {DatabaseUnavailable}
+   */
+  change: (claims: Asking, passwords: { current: string; next: string }, ip: string) => Promise<void>;
+}
+
+type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username'>;
+
+/** The hash would have to be replaced this often within one request before we say that we cannot know. */
+const MAX_ATTEMPTS = 3;
+
+export function createPasswordChanges(options: {
+  database: Database;
+  hasher: PasswordHasher;
+  throttle: Throttle;
+}): PasswordChanges {
+  const { database, hasher, throttle } = options;
+
+  /** The stored hash, which the current password has been held against. */
+  async function verifyCurrent({ sub }: Asking, current: string): Promise<string> {
+    const [user] = await database.query<{ passwordHash: string }>`
+      SELECT password_hash AS "passwordHash" FROM users WHERE id = ${sub}::uuid AND disabled_at IS NULL`;
+    if (user === undefined) throw new AuthError('invalid_token');
+    if (await hasher.verify(user.passwordHash, current)) return user.passwordHash;
+    throw new AuthError('invalid_credentials', { detail: 'The current password is wrong.' });
+  }
+
+  async function hashNext({ username }: Asking, next: string): Promise<string> {
+    const problem = await refusePassword(next, { username });
+    if (problem === null) return await hasher.hash(next);
+    throw new AuthError('invalid_request', { issues: [{ path: 'body/new_password', message: problem }] });
+  }
+
+  async function replace(
+    claims: Asking,
+    { current, next }: { current: string; next: string },
+  ): Promise<void> {
+    let verified = await verifyCurrent(claims, current);
+    const fresh = await hashNext(claims, next);
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      if (await setAndEndOthers(database, claims, { verified, fresh })) return;
+      if (!(await isStanding(database, claims))) throw new AuthError('invalid_token');
+      // Another change was first, or a login has hashed the same password anew: the stored hash tells.
+      verified = await verifyCurrent(claims, current);
+    }
+    throw new AuthError('temporarily_unavailable', { cause: new Reason('the password keeps changing') });
+  }
+
+  return {
+    // One seat, as for a login, though it hashes twice: it takes its place for each like everybody else.
+    change: (claims, passwords, ip) =>
+      hasher.admit(networkOf(ip), async () => {
+        const attempt = await throttle.takeAttempt(claims.username, ip);
+        await replace(claims, passwords).catch(async (error: unknown) => {
+          // Only a wrong guess is spent, as at a login.
+          if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
+          throw error;
+        });
+        // It is done: what cannot be written down now must not deny it.
+        await attempt.succeed().catch(() => undefined);
+      }),
+  };
+}
+
+/** @returns false when nothing was changed: the hash is another one by now, or the session that asks has ended */
+async function setAndEndOthers(
+  database: Database,
+  { sub, sid, jti }: Asking,
+  { verified, fresh }: { verified: string; fresh: string },
+): Promise<boolean> {
+  // Settles two changes at once (the second finds another hash than the one that it verified), logins and refreshes in
+  // flight, which hold the epoch that this raises, and an end of the session that asks: both rows are locked, the user's
+  // first as everywhere, and judged as they are by then, so nothing is changed for a session whose end was answered. It
+  // takes the new epoch in the statement that raises it, and nobody sees it ended.
+  const rows = await database.query`
+    WITH clock AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    ), owner AS MATERIALIZED (
+      SELECT id, epoch FROM users
+      WHERE id = ${sub}::uuid AND disabled_at IS NULL AND password_hash = ${verified}
+      FOR UPDATE
+    ), asking AS MATERIALIZED (
+      SELECT sessions.id, sessions.user_id
+      FROM sessions JOIN owner ON sessions.user_id = owner.id, service, clock
+      WHERE sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > now
+        AND sessions.epoch = owner.epoch + service.epoch
+        AND NOT EXISTS (
+          SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
+        )
+      FOR UPDATE OF sessions
+    ), changed AS (
+      UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1
+      FROM asking WHERE users.id = asking.user_id
+      RETURNING users.id, users.epoch AS raised
+    ), kept AS (
+      UPDATE sessions SET epoch = sessions.epoch + 1 FROM changed WHERE sessions.id = ${sid}::uuid
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', 'user', now,
+             greatest(now, (
+               SELECT max(expires_at) FROM sessions WHERE sessions.user_id = changed.id
+             )) + interval '6 minutes'
+      FROM changed, clock
+    )
+    SELECT id FROM changed`;
+  return rows.length > 0;
+}
+
+async function isStanding(database: Database, { sub, sid, jti }: Asking): Promise<boolean> {
+  const rows = await database.query`
+    SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
+    WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
+      AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > clock_timestamp()
+      AND sessions.epoch = users.epoch + service.epoch
+      AND NOT EXISTS (
+        SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
+      )`;
+  return rows.length > 0;
+}

@@ -1,0 +1,26 @@
+/** POST /password: a new password, and the end of every other session. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { addressOf } from '../address.js';
+import { describe } from '../openapi.js';
+import { passwordBody } from '../schemas.js';
+
+export const passwordRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
+  app,
+  { gatehouse },
+  done,
+) => {
+  app.addHook('onRequest', (request, _reply, next) => {
+    // Hashes like a login, so it is turned away as early.
+    gatehouse.logins.assertFree(addressOf(request));
+    next();
+  });
+
+  app.post('/password', { schema: { ...describe.password, body: passwordBody } }, async (request, reply) => {
+    const { current_password: current, new_password: next } = request.body;
+    await gatehouse.passwords.change(request.claims, { current, next }, addressOf(request));
+    return reply.code(204).send(null);
+  });
+  done();
+};

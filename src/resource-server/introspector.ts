@@ -1,0 +1,87 @@
+/** Whose request is this? One function for any framework: it asks Gatehouse, every time, and lets nobody in on its own. */
+import { createCache } from './cache.js';
+import { readOptions, type GatehouseOptions, type Settings } from './options.js';
+import { insufficientScope, invalidToken, noToken, Refusal, unavailable } from './refusal.js';
+import { checkScope, hasScope } from './scope.js';
+import { Unanswered } from './unanswered.js';
+import { createUpstream } from './upstream.js';
+import { readVerdict, type User, type Verdict } from './verdict.js';
+
+export { hasScope, Refusal, type GatehouseOptions, type User };
+export type { Problem, RefusalCode } from './refusal.js';
+
+export interface Admission {
+  user: Readonly<User>;
+  /** The successor of a token near its end; undefined otherwise. */
+  refreshedToken: string | undefined;
+  /** What the answer to the caller must carry, unless it is a 5xx: the successor, and what caches must know of it. */
+  headers: Readonly<Record<string, string>>;
+}
+
+export interface Introspector {
+  /**
+   * @param authorization the request's `Authorization` header
+   * @param needs `scope`: what the token must be good for; several, separated by spaces, are all needed
+   * @throws {Refusal} 401 for anything but a live access token, 403 without the scope, 503 when Gatehouse cannot be asked
+   */
+  (authorization: string | null | undefined, needs?: { scope?: string }): Promise<Admission>;
+  /** Closes the connections, after the answers under way. */
+  close: () => Promise<void>;
+}
+
+const BEARER = /^Bearer +([\w\-.~+/]+=*)$/i;
+
+/** Gatehouse takes bodies of 16 KiB: whatever does not fit is no token of its own. */
+const MAX_FORM_CHARACTERS = 16 * 1024;
+
+/** @throws {TypeError} that names every mistake in the options */
+export function createIntrospector(options: GatehouseOptions): Introspector {
+  const settings = readOptions(options);
+  const upstream = createUpstream(settings);
+  const cache = createCache(settings.cacheSeconds);
+
+  async function judge(token: string, form: string): Promise<Verdict> {
+    const known = cache.find(token);
+    if (known !== undefined) return { user: known, refreshedToken: null };
+    const askedAtMs = performance.now();
+    const verdict = readVerdict(await upstream.ask(form));
+    cache.keep(token, verdict, askedAtMs);
+    return verdict;
+  }
+
+  async function introspect(
+    authorization: string | null | undefined,
+    { scope = '' }: { scope?: string } = {},
+  ): Promise<Admission> {
+    checkScope(scope);
+    if (!/^Bearer\b/i.test(authorization ?? '')) throw noToken();
+    const token = BEARER.exec(authorization ?? '')?.[1];
+    const form = `token=${encodeURIComponent(token ?? '')}`;
+    if (token === undefined || form.length > MAX_FORM_CHARACTERS) throw invalidToken();
+    const { user, refreshedToken } = await judge(token, form).catch((error: unknown) => {
+      throw error instanceof Unanswered ? unavailable(error) : error;
+    });
+    const headers = carry(refreshedToken);
+    if (user === null) throw invalidToken({ headers });
+    const foreign = foreignTo(user, settings);
+    if (foreign !== null) throw invalidToken({ cause: new Error(foreign) });
+    if (!hasScope(user, scope)) throw insufficientScope(scope, headers);
+    return { user, refreshedToken: refreshedToken ?? undefined, headers };
+  }
+
+  return Object.assign(introspect, { close: upstream.close });
+}
+
+/** Gatehouse stands by this token, but it is not the Gatehouse, or not the audience, that this server was told to believe. */
+function foreignTo({ iss, aud }: User, { issuer, audience }: Settings): string | null {
+  if (issuer !== undefined && iss !== issuer)
+    return 'A live token was refused: its `iss` is not the option `issuer`.';
+  if (audience !== undefined && aud !== audience)
+    return 'A live token was refused: its `aud` is not the option `audience`.';
+  return null;
+}
+
+function carry(refreshedToken: string | null): Record<string, string> {
+  if (refreshedToken === null) return {};
+  return { 'refreshed-api-token': refreshedToken, 'cache-control': 'no-store', vary: 'Authorization' };
+}

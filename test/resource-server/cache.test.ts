@@ -1,0 +1,127 @@
+// What may be remembered of a live token, and for how long: nothing, unless the operator says otherwise.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+
+import { createIntrospector, type Introspector } from '../../src/resource-server/introspector.js';
+import { bearer, type TokenPair } from '../support/house.js';
+import { listen, openOrders, openStage, type Stage } from './stage.js';
+
+let stage: Stage;
+let pair: TokenPair;
+
+beforeAll(async () => {
+  stage = await openStage();
+});
+beforeEach(async () => {
+  await stage.house.database.clock.set(0);
+  pair = await stage.logIn();
+});
+afterAll(() => stage.close());
+
+function open(cacheSeconds: number, url = stage.options.url): Introspector {
+  const introspect = createIntrospector({ ...stage.options, url, cacheSeconds });
+  onTestFinished(introspect.close);
+  return introspect;
+}
+
+function isLive(introspect: Introspector, token: string): Promise<boolean> {
+  return introspect(bearer(token).authorization).then(
+    () => true,
+    () => false,
+  );
+}
+
+it('keeps nothing by default: a logout counts at the next request', async () => {
+  const orders = await openOrders(stage.options);
+  for (let turn = 0; turn < 3; turn += 1) {
+    const own = await stage.logIn();
+    expect((await orders.get('/me', own.access_token)).statusCode).toBe(200);
+    await stage.logOut(own);
+    expect((await orders.get('/me', own.access_token)).statusCode).toBe(401);
+  }
+});
+
+describe('with cacheSeconds', () => {
+  it('lets a logout go unnoticed so long, and no longer', async () => {
+    const introspect = open(2);
+    const askedAtMs = performance.now();
+    expect(await isLive(introspect, pair.access_token)).toBe(true);
+    await stage.logOut(pair);
+    expect(await isLive(introspect, pair.access_token)).toBe(true);
+    await sleep(askedAtMs + 2000 - performance.now());
+    // By the wall: the answer was kept from the moment of the question, which lies before.
+    expect(await isLive(introspect, pair.access_token)).toBe(askedAtMs + 2000 > performance.now());
+  });
+
+  it('asks once for all requests of that time, and remembers scope by scope', async () => {
+    const fake = await listen((_request, response) => {
+      const iat = Math.floor(Date.now() / 1000);
+      response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + 600 }));
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 10; turn += 1)
+      expect((await introspect('Bearer a.b.c', { scope: 'orders:read' })).user.sub).toBe('sub');
+    await expect(introspect('Bearer a.b.c', { scope: 'orders:write' })).rejects.toMatchObject({
+      status: 403,
+    });
+    expect(fake.requests()).toBe(1);
+    // The same token in another spelling, for all we know: it is asked about itself.
+    await introspect('Bearer a.b.c=');
+    expect(fake.requests()).toBe(2);
+  });
+
+  it('remembers no refusal: what was dead is asked about again', async () => {
+    const fake = await listen((_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"active":false}');
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 3; turn += 1) expect(await isLive(introspect, 'a.b.c')).toBe(false);
+    expect(fake.requests()).toBe(3);
+  });
+
+  it('remembers nothing of a token near its end, so that each request gets the successor', async () => {
+    const introspect = open(60);
+    await stage.house.database.clock.set(500);
+    for (let turn = 0; turn < 3; turn += 1) {
+      const { headers } = await introspect(bearer(pair.access_token).authorization);
+      expect(headers).toHaveProperty('refreshed-api-token');
+    }
+    await stage.logOut(pair);
+    expect(await isLive(introspect, pair.access_token)).toBe(false);
+  });
+
+  it.each([
+    ['a token that is expired by our clock', { before: 600, life: 600 }],
+    ['a token within its renewal window', { before: 500, life: 600 }],
+    ['a short token within its window', { before: 16, life: 30 }],
+  ])('never keeps %s', async (_what, { before, life }) => {
+    const fake = await listen((_request, response) => {
+      const iat = Math.floor(Date.now() / 1000) - before;
+      response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + life }));
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 3; turn += 1) await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(3);
+  });
+
+  it('keeps a token until its renewal window begins, when that is sooner', async () => {
+    const iat = Math.floor(Date.now() / 1000) - 13;
+    const fake = await listen((_request, response) => {
+      response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + 30 }));
+    });
+    const introspect = open(60, fake.url);
+    await introspect('Bearer a.b.c');
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(1);
+    await sleep((iat + 15) * 1000 - Date.now() + 50);
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(2);
+  });
+});
+
+function answer(times: { iat: number; exp: number }): string {
+  const texts = { iss: 'iss', sub: 'sub', aud: 'aud', client_id: 'c', username: 'u', sid: 'sid', jti: 'jti' };
+  const session = { auth_time: times.iat, session_exp: times.exp };
+  const scope = 'orders:read';
+  return JSON.stringify({ active: true, ...texts, scope, ...times, ...session, token_type: 'Bearer' });
+}

@@ -1,0 +1,8 @@
+// Two plugins declare `request.user`, each for its own servers: where a program has both, as the tests do, they must agree.
+import type { User } from '../../src/resource-server/introspector.js';
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    user: User;
+  }
+}
