@@ -1,5 +1,6 @@
 // @ts-check
 // One question and its answer, recorded as the contract reads it; what the contract does not know is told.
+import { findWrongForm } from './form.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./history.js').Operation} Operation */
@@ -11,7 +12,7 @@
  * @property {string} address limits are per network: each has its own
  */
 
-/** @typedef {{ name: string, port: number }} Replica */
+/** @typedef {{ name: string, port: number, pid?: () => number | null, isUp?: () => boolean }} Replica */
 
 /**
  * What is asked: the questions of `history.js`, with what goes over the wire.
@@ -37,6 +38,8 @@
  * @property {string[]} told the first of them, in words
  * @property {number} late answers that came after their time
  * @property {number} silent questions that waited for an answer until they gave up
+ * @property {number} broken questions to a process that lives on, whose connection broke before the answer
+ * @property {import('./signatures.js').Signatures} signatures
  */
 
 /** Breaches that are told in full; of the rest the number is enough. */
@@ -45,12 +48,13 @@ const TOLD = 50;
 /**
  * @param {object} options
  * @param {import('./http.js').Http} options.http
- * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
+ * @param {{ add: (operation: Done) => unknown }} options.recorder
  */
 export function createAsking({ http, recorder }) {
   /** @type {string[]} */
   const told = [];
   let breaches = 0;
+  let broken = 0;
 
   /**
    * @param {Caller} caller
@@ -64,6 +68,7 @@ export function createAsking({ http, recorder }) {
   async function ask(caller, replica, subject, { success, refusals, ...wire }, { dropAfterMs }, read) {
     const headers = { 'x-forwarded-for': caller.address, ...wire.headers };
     const asked = { port: replica.port, ...wire, headers };
+    const pid = servingPid(replica);
     const answer = await http.send(dropAfterMs === undefined ? asked : { ...asked, dropAfterMs });
     const { start, end, status, body } = answer;
     /** @type {Reply} */
@@ -80,6 +85,7 @@ export function createAsking({ http, recorder }) {
       tokens: {},
     };
     const wrong = status === null ? null : judge(reply, answer, success, refusals, read);
+    if (answer.isBroken && pid !== null && servingPid(replica) === pid) broken += 1;
     if (wrong !== null) {
       reply.outcome = 'unknown';
       breaches += 1;
@@ -90,37 +96,10 @@ export function createAsking({ http, recorder }) {
     return reply;
   }
 
-  /** @param {string} text @param {string} what @param {Reply} reply */
-  function received(text, what, reply) {
-    const token = recorder.token(text);
-    reply.tokens = { ...reply.tokens, [what]: token };
-    return token.id;
-  }
-
-  /** @param {Reply} reply */
-  function readPair(reply) {
-    const { access_token: access, refresh_token: refresh, session_id: sid } = JSON.parse(reply.body);
-    if (typeof access !== 'string' || typeof refresh !== 'string') return 'not a pair of tokens';
-    reply.access = received(access, 'access', reply);
-    reply.refresh = received(refresh, 'refresh', reply);
-    if (reply.kind === 'login') reply.sid = sid;
-    const sids = [sid, reply.tokens.access?.sid, reply.tokens.refresh?.sid];
-    return new Set(sids).size === 1 ? null : 'tokens of two sessions';
-  }
-
-  /** @param {Reply} reply @param {Answer} answer */
-  function readReissued(reply, answer) {
-    const text = answer.headers['refreshed-api-token'];
-    reply.reissued = typeof text === 'string' ? received(text, 'reissued', reply) : null;
-    return text === undefined || (answer.status ?? 500) < 500 ? null : 'a reissued token on a failure';
-  }
-
   return {
     ask,
-    readPair,
-    readReissued,
-    /** @returns {Manners} */
-    manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent }),
+    /** @returns {Omit<Manners, 'signatures'>} */
+    manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent, broken }),
   };
 }
 
@@ -141,13 +120,18 @@ function judge(reply, answer, success, refusals, read) {
       reply.error = String(JSON.parse(body).error);
       const isAnswered = reply.error === 'too_many_requests' || refusals.includes(reply.error);
       if (isAnswered) reply.outcome = 'refused';
-      else if (status !== 503 || reply.error !== 'temporarily_unavailable') return `${status} ${body}`;
+      else if (reply.error !== 'temporarily_unavailable') return `${status} ${body}`;
     }
-    return read(reply, answer);
+    return findWrongForm(answer, reply.error) ?? read(reply, answer);
   } catch (error) {
     // Whatever cannot be read is the service's mistake, and told with what it said.
     return `${status} ${body.slice(0, 500)} (${String(error)})`;
   }
+}
+
+/** Of the process, unless it was told to go. @param {Replica} replica */
+function servingPid({ pid, isUp }) {
+  return isUp?.() === true ? (pid?.() ?? null) : null;
 }
 
 /** @param {Reply} reply */

@@ -9,8 +9,9 @@ import { enterRunDirectory } from '../bench/run-directory.js';
 import { FAULT_NAMES } from './faults.js';
 import { huntAll, MUTANTS } from './mutants.js';
 import { pictureText } from './picture.js';
-import { reportText, targetsOf } from './report.js';
+import { reportText } from './report.js';
 import { PHASES, runAgainst, RULES } from './run.js';
+import { targetsOf } from './targets.js';
 
 /** @typedef {import('./report.js').Findings} Findings */
 
@@ -61,6 +62,7 @@ async function prove() {
     seed,
     minutes,
     phases,
+    faults: options.faults ?? null,
     takenAt: new Date().toISOString(),
     seconds: 0,
     run: null,

@@ -1,7 +1,9 @@
 // @ts-check
 // The door of the checker: a history goes in, every answer in it that no moment within the brackets explains comes out.
+import { checkAbsence } from './checker/absence.js';
 import { checkAfterEnd } from './checker/after-end.js';
 import { createFindings } from './checker/findings.js';
+import { checkIdentity } from './checker/identity.js';
 import { checkLifetimes } from './checker/lifetimes.js';
 import { checkLists } from './checker/lists.js';
 import { checkLogins } from './checker/logins.js';
@@ -18,6 +20,8 @@ import { createWorld } from './checker/world.js';
 
 /** The sharper rule first: it is the one that reports. Resurrection last: it trusts what nobody has called wrong. */
 const RULES = [
+  checkAbsence,
+  checkIdentity,
   checkAfterEnd,
   checkLogins,
   checkSuccessors,
@@ -36,6 +40,7 @@ const RULES = [
  * @property {number} sessions whose login was answered
  * @property {number} kills
  * @property {Record<Rule, number>} applied how many answers each rule could have called wrong
+ * @property {Record<string, number>} judged the same, by what they were about
  */
 
 /**
@@ -57,6 +62,7 @@ export function check(history) {
       sessions: [...world.sessions.values()].filter(({ login }) => login !== null).length,
       kills: world.kills.length,
       applied: findings.applied,
+      judged: findings.judged,
     },
   };
 }

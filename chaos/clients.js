@@ -3,15 +3,17 @@
 import { device, visitor } from './clients/device.js';
 import { family } from './clients/family.js';
 import { createOperating } from './clients/operating.js';
-import { openScene } from './clients/scene.js';
+import { revoker } from './clients/revoker.js';
+import { playScene } from './clients/play.js';
 import { elder, oversleeper, sleeper } from './clients/sleeper.js';
+import { stranger } from './clients/stranger.js';
 import { thief } from './clients/thief.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/operating.js').Pace} Pace */
 
 /** @type {Record<string, (scene: Scene) => Promise<void>>} */
-const LIVES = { device, visitor, family, thief, sleeper, elder, oversleeper };
+const LIVES = { device, visitor, family, thief, stranger, revoker, sleeper, elder, oversleeper };
 
 /**
  * @typedef {object} Profile
@@ -24,7 +26,17 @@ const LIVES = { device, visitor, family, thief, sleeper, elder, oversleeper };
 
 /** @type {Profile} */
 export const MIXED = {
-  lives: { device: 36, visitor: 22, family: 9, thief: 12, sleeper: 13, elder: 4, oversleeper: 4 },
+  lives: {
+    device: 34,
+    visitor: 20,
+    family: 9,
+    thief: 12,
+    stranger: 4,
+    revoker: 5,
+    sleeper: 12,
+    elder: 4,
+    oversleeper: 4,
+  },
   loginsPerSecond: 16,
   resourceServers: 8,
   users: 200,
@@ -32,6 +44,7 @@ export const MIXED = {
 };
 
 /**
+ * @template T
  * @param {object} options
  * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
@@ -39,32 +52,34 @@ export const MIXED = {
  * @param {number} options.count lives at once
  * @param {number} options.untilMs by the recorder's clock
  * @param {Partial<Profile>=} options.profile
+ * @param {boolean=} options.verifies whether all signatures are verified
  * @param {AbortSignal=} options.signal ends it early
- * @returns {Promise<import('./questions.js').Manners>}
+ * @param {() => Promise<T>} options.beside what else happens, from when all users are there
+ * @returns {Promise<import('./questions.js').Manners & { besides: T }>}
  */
-export async function runClients({ cluster, recorder, random, count, untilMs, profile = {}, signal }) {
+export async function runClients({
+  cluster,
+  recorder,
+  random,
+  count,
+  untilMs,
+  profile = {},
+  verifies = true,
+  signal,
+  beside,
+}) {
   const { lives, loginsPerSecond, resourceServers, users, operator } = { ...MIXED, ...profile };
-  const { scene, close } = await openScene({
-    cluster,
-    recorder,
-    random,
-    users,
-    untilMs,
-    loginsPerSecond,
-    signal,
-  });
   const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
-  const all = [
-    ...Array.from({ length: count }, () => live(scene, names)),
-    ...Array.from({ length: resourceServers }, () => serveResources(scene)),
-    createOperating(scene, cluster.operator, recorder, operator).run(),
-  ];
-  try {
-    await Promise.all(all);
-  } finally {
-    close();
-  }
-  return scene.ask.manners();
+  const options = { cluster, recorder, random, users, untilMs, loginsPerSecond, verifies, signal };
+  return await playScene(options, async (scene) => {
+    const [besides] = await Promise.all([
+      beside(),
+      ...Array.from({ length: count }, () => live(scene, names)),
+      ...Array.from({ length: resourceServers }, () => serveResources(scene)),
+      createOperating(scene, cluster.operator, recorder, operator).run(),
+    ]);
+    return { besides };
+  });
 }
 
 /** One life after the other. @param {Scene} scene @param {string[]} names */

@@ -26,6 +26,12 @@ const PAUSES_MS = /** @type {const} */ ([
 /** Until what a fault would hit is free again. */
 const RETRY_MS = 50;
 
+/** Within so much each fault has its turn; the rest is by weight. */
+export const DEAL_MS = 75_000;
+
+/** How often whatever has not had its turn yet is picked first. */
+const DUE_SHARE = 0.8;
+
 /** What a fault takes that takes a replica away. */
 const AWAY = 'away';
 
@@ -67,6 +73,7 @@ export async function runFaults({
   /** @param {Replica} replica */
   const isSpared = (replica) => replica.isUp() && !taken.has(replica.name);
   const stopping = new AbortController();
+  const due = createDue(faults, recorder.now);
 
   /** @param {readonly [number, number]} pause */
   async function run([low, high]) {
@@ -74,16 +81,20 @@ export async function runFaults({
     const pause = () => wait(low + random() * (high - low), signal);
     await pause();
     while (!isOver()) {
-      const turn = pickTurn({ names: faults, cluster, random, taken, isSpared });
+      const names = random() < DUE_SHARE ? due.names() : faults;
+      const turn = pickTurn({ names, cluster, random, taken, isSpared });
       if (turn === null) {
         await sleep(RETRY_MS);
         continue;
       }
       const { name, fault, replica, claims } = turn;
       for (const claim of claims) taken.add(claim);
+      const times = counts.faults[name] ?? 0;
       await fault.run(
         createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal }),
       );
+      // One that waited in vain for its message has not had its turn.
+      if ((counts.faults[name] ?? 0) > times) due.done(name);
       for (const claim of claims) taken.delete(claim);
       await pause();
     }
@@ -100,6 +111,31 @@ export async function runFaults({
     counts.refusals += refusals() - (before[place]?.refusals ?? 0);
   }
   return counts;
+}
+
+/**
+ * Deals each fault once, and all of them again after a while.
+ *
+ * @param {string[]} faults
+ * @param {() => number} now
+ */
+function createDue(faults, now) {
+  let due = new Set(faults);
+  let dealtAt = now();
+  return {
+    /** Those that have not had their turn; all of them once each has. */
+    names: () => {
+      if (now() - dealtAt > DEAL_MS) {
+        dealtAt += DEAL_MS;
+        due = new Set(faults);
+      }
+      return due.size > 0 ? [...due] : faults;
+    },
+    /** @param {string} name */
+    done: (name) => {
+      due.delete(name);
+    },
+  };
 }
 
 /**

@@ -6,13 +6,15 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 /**
- * @typedef {object} Rules as the replicas were started with, in seconds
+ * @typedef {object} Rules as the replicas were started with; times in seconds
  * @property {number} accessTtl
  * @property {number} refreshTtl
  * @property {number} sessionTtl
  * @property {number} grace
  * @property {number} reissueMax
  * @property {number} replayWindow
+ * @property {string} issuer
+ * @property {string} audience
  */
 
 /**
@@ -29,11 +31,12 @@ import { pipeline } from 'node:stream/promises';
 /**
  * Kinds, with what they carry besides:
  *
- * - `login` user, password (a version that counts from 0), honest; ok: sid, access, refresh (ids of tokens)
+ * - `login` user, sub and scope (what the user was made with), password (a version that counts from 0), honest; ok: sid,
+ *   access, refresh (ids of tokens)
  * - `refresh` token; ok: access, refresh
- * - `introspect` token; ok: active, reissued (id of a token, or null)
- * - `session` token (GET /session); ok or refused: reissued
- * - `list` token (GET /sessions); ok: sids, reissued; refused: reissued
+ * - `introspect` token; ok: active, reissued (id of a token, or null), others
+ * - `session` token (GET /session); ok: others; ok or refused: reissued
+ * - `list` token (GET /sessions); ok: sids, current; ok or refused: reissued
  * - `logout` token, access or refresh
  * - `logout-all` token, exceptCurrent; ok: ended (how many)
  * - `end-session` token, sid (DELETE /sessions/:id)
@@ -41,7 +44,7 @@ import { pipeline } from 'node:stream/promises';
  * - `disable`, `enable` user · `password` user, password (the new version)
  * - `retire-key`, `rotate-key`, `prune`
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
- *   `isKill` where something lost its memory
+ *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
  *
  * @typedef {object} Operation
  * @property {number} id
@@ -55,6 +58,8 @@ import { pipeline } from 'node:stream/promises';
  * @property {number | null} status of HTTP
  * @property {string | null} error the code in the answer
  * @property {string=} user
+ * @property {string=} sub
+ * @property {string | undefined=} scope
  * @property {number=} password
  * @property {boolean=} honest the session's client sends a token again only as long as the window allows
  * @property {number=} token
@@ -63,12 +68,16 @@ import { pipeline } from 'node:stream/promises';
  * @property {number=} refresh
  * @property {boolean=} active
  * @property {number | null=} reissued
+ * @property {string[]=} others names of the claims and headers in the answer that are not the token's own
  * @property {string[]=} sids
+ * @property {string[]=} current those of them that are said to be the one that asks
  * @property {boolean=} exceptCurrent
  * @property {number=} ended
  * @property {string=} name
  * @property {string | null=} target
  * @property {boolean=} isKill
+ * @property {boolean=} isAway
+ * @property {boolean=} isOpenEnded unanswered it may be decided however late, since commits wait for a standby
  */
 
 /**

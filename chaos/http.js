@@ -13,6 +13,7 @@ const LATE_MS = 3000;
  * @property {number | null} status null where none came
  * @property {import('node:http').IncomingHttpHeaders} headers
  * @property {string} body
+ * @property {boolean} isBroken whether the connection broke, and not at our hand
  * @property {number} start
  * @property {number} end
  */
@@ -53,7 +54,7 @@ export function createHttp(now) {
         clearTimeout(dropping);
         const end = now();
         if (came.status !== undefined && end - start > LATE_MS) counts.late += 1;
-        resolve({ status: null, headers: {}, body: '', start, end, ...came });
+        resolve({ status: null, headers: {}, body: '', isBroken: false, start, end, ...came });
       };
 
       const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (incoming) => {
@@ -64,14 +65,14 @@ export function createHttp(now) {
           settle({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: text }),
         );
         // A status without the rest of its answer tells nothing.
-        incoming.on('error', () => settle({}));
+        incoming.on('error', () => settle({ isBroken: true }));
       });
       const patience = setTimeout(() => {
         counts.silent += 1;
         settle({});
         outgoing.destroy();
       }, PATIENCE_MS);
-      outgoing.on('error', () => settle({}));
+      outgoing.on('error', () => settle({ isBroken: true }));
       outgoing.end(body, () => {
         if (dropAfterMs === undefined || isSettled) return;
         dropping = setTimeout(() => {

@@ -1,6 +1,10 @@
 // @ts-check
 // What an operator does on the command line, by the same verbs of the domain and straight to PostgreSQL.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { importFrom } from './postgres.js';
+
+const HASH_AGAIN_MS = 100;
 
 /** @typedef {Awaited<ReturnType<typeof openOperator>>} Operator */
 
@@ -36,19 +40,32 @@ export async function openOperator({ dist, url, secret }) {
 
   /** @param {string} password */
   async function hash(password) {
-    const phc = hashes.get(password) ?? (await hasher.hash(password));
+    const phc = hashes.get(password) ?? (await hashPatiently(password));
     hashes.set(password, phc);
     return phc;
+  }
+
+  /** Hashing gives way to all else on the machine, and says so when that takes too long. @param {string} password @returns {Promise<string>} */
+  async function hashPatiently(password) {
+    for (;;) {
+      try {
+        return await hasher.hash(password);
+      } catch (error) {
+        if (!(error instanceof Error) || error.message !== 'temporarily_unavailable') throw error;
+        await sleep(HASH_AGAIN_MS);
+      }
+    }
   }
 
   return {
     /**
      * @param {string} username
      * @param {string} password
+     * @param {string=} scope
      * @returns {Promise<{ id: string, username: string }>}
      */
-    addUser: async (username, password) => {
-      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope: '' });
+    addUser: async (username, password, scope = '') => {
+      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope });
       if (user === null) throw new Error(`there is a user ${username} already`);
       return user;
     },

@@ -13,7 +13,8 @@ const MAX_CONNECTIONS = 200;
 
 const POLL_MS = 10;
 const STARTS_WITHIN_MS = 30_000;
-const ADMIN_DEADLINE_MS = 5000;
+/** Much longer than it takes, unless the machine is busy with something else. */
+const ADMIN_DEADLINE_MS = 30_000;
 
 /** @typedef {Awaited<ReturnType<typeof openPostgres>>} Postgres */
 

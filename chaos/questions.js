@@ -1,11 +1,14 @@
 // @ts-check
 // What clients ask of the service: each endpoint as one question, with the answers that the contract allows.
 import { createAsking } from './asking.js';
+import { createReading } from './reading.js';
 
 /** @typedef {import('./history.js').Token} Token */
+/** @typedef {import('./http.js').Answer} Answer */
 /** @typedef {import('./asking.js').Caller} Caller */
 /** @typedef {import('./asking.js').Replica} Replica */
 /** @typedef {import('./asking.js').Reply} Reply */
+/** @typedef {import('./asking.js').Wire} Wire */
 /** @typedef {import('./asking.js').Manner} Manner */
 /** @typedef {import('./asking.js').Manners} Manners */
 /** @typedef {import('./asking.js').Done} Done */
@@ -14,28 +17,69 @@ import { createAsking } from './asking.js';
 const JSON_BODY = { 'content-type': 'application/json' };
 const FORM = 'application/x-www-form-urlencoded';
 
+/** What may be refused to a bearer. */
+const NO_TOKEN = ['invalid_token'];
+
+/** Nothing to read. */
+const empty = () => null;
+
+/** @param {Token} token */
+const bearer = (token) => ({ authorization: `Bearer ${token.text}` });
+
+/** @param {Token} token */
+const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${token.text}"}` });
+
 /**
  * @param {object} options
  * @param {import('./http.js').Http} options.http
  * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
  * @param {{ id: string, secret: string }} options.client
+ * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
-export function createQuestions({ http, recorder, client }) {
-  const { ask, readPair, readReissued, manners } = createAsking({ http, recorder });
+export function createQuestions({ client, ...options }) {
+  const { ask, manners } = createAsking(options);
+  const { readPair, readIntrospection, readSession, readList } = createReading(options);
   const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`;
-  const form = { 'content-type': FORM, authorization: basic };
-  /** A question with a live access token. @param {Token} token */
-  const bearer = (token) => ({ authorization: `Bearer ${token.text}` });
+  /** @param {Token} token */
+  const inForm = (token) => ({
+    headers: { 'content-type': FORM, authorization: basic },
+    body: `token=${token.text}`,
+  });
+
+  /**
+   * A question about one token, and nothing else.
+   *
+   * @param {string} kind
+   * @param {(token: Token) => Wire} wireOf
+   * @param {(reply: Reply, answer: Answer, token: Token) => string | null} read
+   */
+  function about(kind, wireOf, read) {
+    return (
+      /** @type {Caller} */ caller,
+      /** @type {Replica} */ replica,
+      /** @type {Token} */ token,
+      /** @type {Manner} */ manner = {},
+    ) =>
+      ask(caller, replica, { kind, token: token.id }, wireOf(token), manner, (reply, answer) =>
+        read(reply, answer, token),
+      );
+  }
 
   return {
     manners,
 
-    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean }} who @param {Manner=} manner */
-    login: (caller, replica, { username, password, version, honest }, manner = {}) =>
+    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
+    login: (caller, replica, { username, password, version, honest, id, scope }, manner = {}) =>
       ask(
         caller,
         replica,
-        { kind: 'login', user: username, password: version, honest },
+        {
+          kind: 'login',
+          user: username,
+          password: version,
+          honest,
+          ...(id === undefined ? {} : { sub: id, scope }),
+        },
         {
           method: 'POST',
           path: '/login',
@@ -45,115 +89,70 @@ export function createQuestions({ http, recorder, client }) {
           refusals: ['invalid_credentials'],
         },
         manner,
-        (reply) => (reply.outcome === 'ok' ? readPair(reply) : null),
+        readPair,
       ),
 
-    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    refresh: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'refresh', token: token.id },
-        {
-          method: 'POST',
-          path: '/refresh',
-          headers: JSON_BODY,
-          body: `{"refresh_token":"${token.text}"}`,
-          success: 200,
-          refusals: ['invalid_token', 'refresh_reused', 'refresh_superseded'],
-        },
-        manner,
-        (reply) => (reply.outcome === 'ok' ? readPair(reply) : null),
-      ),
+    refresh: about(
+      'refresh',
+      (token) => ({
+        method: 'POST',
+        path: '/refresh',
+        ...inBody(token),
+        success: 200,
+        refusals: ['invalid_token', 'refresh_reused', 'refresh_superseded'],
+      }),
+      readPair,
+    ),
 
-    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    introspect: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'introspect', token: token.id },
-        {
-          method: 'POST',
-          path: '/introspect',
-          headers: form,
-          body: `token=${token.text}`,
-          success: 200,
-          refusals: [],
-        },
-        manner,
-        (reply, answer) => {
-          if (reply.outcome !== 'ok') return null;
-          reply.active = reply.body.startsWith('{"active":true,');
-          const wrong = readReissued(reply, answer);
-          if (!reply.active)
-            return reply.body === '{"active":false}' ? wrong : 'no answer to an introspection';
-          return isAbout(reply.body, token) ? wrong : "another token's claims";
-        },
-      ),
+    introspect: about(
+      'introspect',
+      (token) => ({ method: 'POST', path: '/introspect', ...inForm(token), success: 200, refusals: [] }),
+      readIntrospection,
+    ),
 
-    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    session: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'session', token: token.id },
-        {
-          method: 'GET',
-          path: '/session',
-          headers: bearer(token),
-          success: 200,
-          refusals: ['invalid_token'],
-        },
-        manner,
-        (reply, answer) => {
-          const wrong = readReissued(reply, answer);
-          if (reply.outcome !== 'ok' || isAbout(reply.body, token)) return wrong;
-          return "another token's claims";
-        },
-      ),
+    session: about(
+      'session',
+      (token) => ({
+        method: 'GET',
+        path: '/session',
+        headers: bearer(token),
+        success: 200,
+        refusals: NO_TOKEN,
+      }),
+      readSession,
+    ),
 
-    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    list: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'list', token: token.id },
-        {
-          method: 'GET',
-          path: '/sessions',
-          headers: bearer(token),
-          success: 200,
-          refusals: ['invalid_token'],
-        },
-        manner,
-        (reply, answer) => {
-          const wrong = readReissued(reply, answer);
-          if (reply.outcome !== 'ok') return wrong;
-          /** @type {{ sessions: { id: string }[] }} */
-          const { sessions } = JSON.parse(reply.body);
-          reply.sids = sessions.map(({ id }) => id);
-          return wrong;
-        },
-      ),
+    list: about(
+      'list',
+      (token) => ({
+        method: 'GET',
+        path: '/sessions',
+        headers: bearer(token),
+        success: 200,
+        refusals: NO_TOKEN,
+      }),
+      readList,
+    ),
 
-    /** With either token. @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    logout: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'logout', token: token.id },
-        {
-          method: 'POST',
-          path: '/logout',
-          ...(token.type === 'access'
-            ? { headers: bearer(token) }
-            : { headers: JSON_BODY, body: `{"refresh_token":"${token.text}"}` }),
-          success: 204,
-          refusals: ['invalid_token'],
-        },
-        manner,
-        () => null,
-      ),
+    /** With either token. */
+    logout: about(
+      'logout',
+      (token) => ({
+        method: 'POST',
+        path: '/logout',
+        ...(token.type === 'access' ? { headers: bearer(token) } : inBody(token)),
+        success: 204,
+        refusals: NO_TOKEN,
+      }),
+      empty,
+    ),
+
+    /** With either token, as a client may. */
+    revoke: about(
+      'revoke',
+      (token) => ({ method: 'POST', path: '/revoke', ...inForm(token), success: 200, refusals: [] }),
+      (reply) => (reply.outcome === 'ok' && reply.body !== '' ? 'a body where there is none' : null),
+    ),
 
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {{ exceptCurrent: boolean }} how @param {Manner=} manner */
     logoutAll: (caller, replica, token, { exceptCurrent }, manner = {}) =>
@@ -167,7 +166,7 @@ export function createQuestions({ http, recorder, client }) {
           headers: { ...bearer(token), ...(exceptCurrent ? JSON_BODY : {}) },
           body: exceptCurrent ? '{"except_current":true}' : '',
           success: 200,
-          refusals: ['invalid_token'],
+          refusals: NO_TOKEN,
         },
         manner,
         (reply) => {
@@ -191,30 +190,7 @@ export function createQuestions({ http, recorder, client }) {
           refusals: ['invalid_token', 'not_found'],
         },
         manner,
-        () => null,
-      ),
-
-    /** With either token, as a client may. @param {Caller} caller @param {Replica} replica @param {Token} token @param {Manner=} manner */
-    revoke: (caller, replica, token, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'revoke', token: token.id },
-        {
-          method: 'POST',
-          path: '/revoke',
-          headers: form,
-          body: `token=${token.text}`,
-          success: 200,
-          refusals: [],
-        },
-        manner,
-        () => null,
+        empty,
       ),
   };
-}
-
-/** @param {string} body @param {Token} token */
-function isAbout(body, { claims }) {
-  return body.includes(`"jti":"${claims['jti']}"`) && body.includes(`"sid":"${claims['sid']}"`);
 }

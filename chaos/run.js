@@ -21,7 +21,7 @@ import { runTrials } from './trials.js';
 export const PHASES = ['mixed', 'trials', 'drills', 'sweep'];
 
 /**
- * As short as the service allows: an access token lives half a minute at least, and a refresh token no shorter. One
+ * Lives as short as the service allows: an access token lives half a minute at least, and a refresh token no shorter. One
  * reissue, so that its limit comes before the end of the session.
  *
  * @type {import('./history.js').Rules}
@@ -33,6 +33,8 @@ export const RULES = {
   grace: 5,
   reissueMax: 1,
   replayWindow: 10,
+  issuer: 'http://gatehouse.chaos',
+  audience: 'chaos',
 };
 
 /** Of each minute asked for. What is left goes to drills, mutants, and starting. */
@@ -118,8 +120,9 @@ async function keepEvidence({ directory }, recorder, parent) {
 }
 
 /** @param {{ violationsByRule: object, exits: unknown[], manners: Manners }} run */
-function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, late } }) {
-  return Object.keys(violationsByRule).length + exits.length + breaches + silent + late > 0;
+function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, late, broken, signatures } }) {
+  const wrong = breaches + silent + late + broken + signatures.forged;
+  return Object.keys(violationsByRule).length + exits.length + wrong > 0;
 }
 
 /**
@@ -139,10 +142,8 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
   };
   const mixed = await during('mixed', async () => {
     const untilMs = until(MIXED_SECONDS * minutes);
-    return await Promise.all([
-      runClients({ ...common, untilMs, count: LIVES }),
-      runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) }),
-    ]);
+    const faults = () => runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) });
+    return await runClients({ ...common, untilMs, count: LIVES, beside: faults });
   });
   const trials = await during('trials', () =>
     runTrials({ ...common, untilMs: until(TRIALS_SECONDS * minutes), trials: Infinity }),
@@ -152,14 +153,13 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
     drillRestarts({ ...patiently(), restarts: Math.ceil(RESTARTS * minutes) }),
   );
   const sweep = await during('sweep', () => sweepMessages(patiently()));
-  const [clients = null, faults = null] = mixed ?? [];
   return {
-    faults,
+    faults: mixed?.besides ?? null,
     trials,
     refreshes,
     restarts,
     sweep,
-    manners: addUp([clients, trials, refreshes, restarts, sweep]),
+    manners: addUp([mixed, trials, refreshes, restarts, sweep]),
   };
 }
 
@@ -173,5 +173,11 @@ function addUp(parts) {
     told: all.flatMap(({ told }) => told),
     late: sum(({ late }) => late),
     silent: sum(({ silent }) => silent),
+    broken: sum(({ broken }) => broken),
+    signatures: {
+      verified: sum(({ signatures }) => signatures.verified),
+      forged: sum(({ signatures }) => signatures.forged),
+      orphans: [...new Set(all.flatMap(({ signatures }) => signatures.orphans))],
+    },
   };
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // Kills a replica at each protocol message that each writing endpoint makes, and asks the others what has become of it.
 import { open } from './clients/holding.js';
-import { openScene, passwordOf } from './clients/scene.js';
+import { playScene } from './clients/play.js';
+import { passwordOf } from './clients/scene.js';
 import { strikeAtMessage } from './faults/moment.js';
 import { recordFault } from './faults/stage.js';
 
@@ -57,10 +58,10 @@ export async function sweepMessages({
   endpoints = SWEPT_ENDPOINTS,
   log = () => undefined,
 }) {
-  const { scene, close } = await openScene({ cluster, recorder, random, users: USERS, untilMs });
-  /** @type {Sweep} */
-  const sweep = { kills: 0, missed: 0, messages: {} };
-  try {
+  const options = { cluster, recorder, random, users: USERS, untilMs };
+  return await playScene(options, async (scene) => {
+    /** @type {Sweep} */
+    const sweep = { kills: 0, missed: 0, messages: {} };
     for (const name of endpoints) {
       const endpoint = ENDPOINTS[name];
       if (endpoint === undefined) throw new Error(`no such endpoint: ${name}`);
@@ -73,10 +74,8 @@ export async function sweepMessages({
       }
       log(`${name}: ${sweep.kills} kills so far, at ${messages.join('')}`);
     }
-  } finally {
-    close();
-  }
-  return { ...sweep, ...scene.ask.manners() };
+    return sweep;
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 // Trials of parallel refreshes: many callers with one token at once, of whom all must get the same successor, which works.
 import { adopt, open } from './clients/holding.js';
-import { openScene } from './clients/scene.js';
+import { playScene } from './clients/play.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/scene.js').Held} Held */
@@ -9,19 +9,16 @@ import { openScene } from './clients/scene.js';
 /** Trials in one session come one after the other; so many sessions have theirs side by side. */
 const LANES = 6;
 
-/** How many callers: few tabs mostly, and now and then a client that has gone mad. */
-const CALLERS = [
-  [2, 4],
-  [2, 4],
-  [2, 4],
-  [2, 4],
-  [3, 9],
-  [3, 9],
-  [3, 9],
-  [10, 25],
-  [10, 25],
-  [26, 50],
-];
+/** How many callers, and how often of a hundred: few tabs mostly, and now and then a client that has gone mad. */
+const CALLERS = /** @type {const} */ ([
+  { share: 70, fewest: 2, most: 3 },
+  { share: 20, fewest: 4, most: 8 },
+  { share: 6, fewest: 9, most: 25 },
+  { share: 4, fewest: 26, most: 50 },
+]);
+
+/** As many of each as its share. */
+const DRAW = CALLERS.flatMap((one) => Array.from({ length: one.share }, () => one));
 
 /** Seconds before the end of a session, or of its refresh token, from which on another is used. */
 const SPARE_SECONDS = 6;
@@ -41,7 +38,7 @@ const LOST_SHARE = 0.12;
 
 /**
  * @param {object} options
- * @param {import('./clients/scene.js').Cluster} options.cluster
+ * @param {import('./clients/play.js').Cluster} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
  * @param {() => number} options.random
  * @param {number} options.untilMs
@@ -49,23 +46,20 @@ const LOST_SHARE = 0.12;
  * @returns {Promise<Trials & import('./questions.js').Manners>}
  */
 export async function runTrials({ cluster, recorder, random, untilMs, trials }) {
-  const { scene, close } = await openScene({ cluster, recorder, random, users: 20, untilMs });
-  /** @type {Trials} */
-  const counts = {
-    trials: 0,
-    callers: 0,
-    falseLogouts: 0,
-    secondSuccessors: 0,
-    deadSuccessors: 0,
-    unanswered: 0,
-  };
-  const isDone = () => scene.isOver() || counts.trials >= trials;
-  try {
+  return await playScene({ cluster, recorder, random, users: 20, untilMs }, async (scene) => {
+    /** @type {Trials} */
+    const counts = {
+      trials: 0,
+      callers: 0,
+      falseLogouts: 0,
+      secondSuccessors: 0,
+      deadSuccessors: 0,
+      unanswered: 0,
+    };
+    const isDone = () => scene.isOver() || counts.trials >= trials;
     await Promise.all(Array.from({ length: LANES }, () => runLane(scene, counts, isDone)));
-  } finally {
-    close();
-  }
-  return { ...counts, ...scene.ask.manners() };
+    return counts;
+  });
 }
 
 /** @param {Scene} scene @param {Trials} counts @param {() => boolean} isDone */
@@ -82,7 +76,7 @@ async function runLane(scene, counts, isDone) {
 /** @param {Scene} scene @param {Held} held @param {Trials} counts */
 async function tryOnce(scene, held, counts) {
   const { refresh: token } = held;
-  const [fewest, most] = /** @type {[number, number]} */ (scene.pick(CALLERS));
+  const { fewest, most } = scene.pick(DRAW);
   const callers = Math.round(scene.between(fewest, most));
   const giveUpAt = scene.now() + 500 * scene.rules.replayWindow;
   counts.callers += callers;

@@ -1,6 +1,9 @@
 // @ts-check
 // What was done to a user as a whole: ends of all sessions, passwords, disabling and enabling; with what is certain of each.
+import { latestEffect } from './deadlines.js';
+import { groupBy } from './group.js';
 import { createLeastAfter } from './least-after.js';
+import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 
@@ -11,11 +14,6 @@ import { createLeastAfter } from './least-after.js';
  * @property {Operation} operation
  * @property {string | null} kept the session that it leaves alone
  */
-
-/** The latest that it can take effect: once answered it has, and unanswered it may at any time. @param {Operation} operation */
-export function latestEffect({ outcome, end }) {
-  return outcome === 'ok' ? end : Infinity;
-}
 
 /** @param {Operation[]} operations */
 const okOf = (operations) => operations.filter(({ outcome }) => outcome === 'ok');
@@ -32,14 +30,9 @@ export function createRaises(raises) {
         of: operation,
       })),
   );
-  const firstPossible = createLeastAfter(
-    raises.map(({ operation, kept }) => ({
-      at: latestEffect(operation),
-      value: operation.start,
-      tag: kept,
-      of: operation,
-    })),
-  );
+  const possible = createSpans();
+  for (const { operation, kept } of raises)
+    possible.add({ from: operation.start, until: latestEffect(operation), tag: kept, of: operation });
   return {
     /**
      * The first acknowledged one that surely ends the session. A login stores the epoch that it reads: it has read it by
@@ -51,39 +44,51 @@ export function createRaises(raises) {
     certainEnd: (sid, login) => firstCertain(login.end, sid)?.of ?? null,
 
     /**
-     * From when on one may end the session. One that surely took effect before the login began was read by it.
+     * Whether one may have ended the session after a moment at which it lived, or at which its login had not begun, and
+     * before another. One that surely took effect before the login began was read by it.
      *
      * @param {string} sid
-     * @param {Operation} login
+     * @param {number} after
+     * @param {number} before
      */
-    possibleFrom: (sid, login) => firstPossible(login.start, sid)?.value ?? Infinity,
+    mayEndBetween: (sid, after, before) => possible.mayLieBetween(after, before, sid),
 
     /** Whether one may take effect within the bracket. @param {{ start: number, end: number }} bracket */
-    mayTouch: ({ start, end }) => (firstPossible(start)?.value ?? Infinity) < end,
+    mayTouch: ({ start, end }) => possible.mayLieBetween(start, end),
   };
 }
 
 /**
- * @param {Operation[]} operations `password`, `disable`, `enable` of one user, refused ones left out
- * @param {Raise[]} raises of the same user
+ * @param {object} about one user
+ * @param {Operation[]} about.changes `password`, `disable`, `enable`, refused ones left out
+ * @param {Raise[]} about.raises
+ * @param {Operation[]} about.logins that were let in: they show which password was in force, and that the user was enabled
  *
  * @typedef {ReturnType<typeof createAccount>} Account
  */
-export function createAccount(operations, raises) {
-  const passwords = createPasswords(operations.filter(({ kind }) => kind === 'password'));
-  const access = createAccess(
-    operations.filter(({ kind }) => kind === 'disable'),
-    operations.filter(({ kind }) => kind === 'enable'),
-  );
+export function createAccount({ changes, raises, logins }) {
+  const of = (/** @type {string} */ kind) => changes.filter((change) => change.kind === kind);
   return {
     ...createRaises(raises),
-    passwords,
-    access,
+    passwords: createPasswords(of('password'), logins),
+    access: createAccess(of('disable'), of('enable'), logins),
   };
 }
 
-/** @param {Operation[]} changes */
-function createPasswords(changes) {
+/**
+ * The latest start among what was over before a moment: it shows something at its moment, or brings it about.
+ *
+ * @param {Operation[]} shows
+ */
+function createLatestShown(shows) {
+  const latest = createLeastAfter(
+    shows.map((one) => ({ at: -one.end, value: -one.start, tag: null, of: one })),
+  );
+  return (/** @type {number} */ moment) => -(latest(-moment)?.value ?? Infinity);
+}
+
+/** @param {Operation[]} changes @param {Operation[]} logins */
+function createPasswords(changes, logins) {
   const replaced = createLeastAfter(
     okOf(changes).map((change) => ({
       at: change.start,
@@ -100,10 +105,13 @@ function createPasswords(changes) {
       of: change,
     })),
   );
-  /** @type {Map<number | undefined, Operation[]>} */
-  const setters = new Map();
-  for (const change of changes)
-    setters.set(change.password, [...(setters.get(change.password) ?? []), change]);
+  const setters = groupBy(changes, ({ password }) => password);
+  const shown = new Map(
+    [...groupBy([...okOf(changes), ...logins], ({ password }) => password)].map(([password, shows]) => [
+      password,
+      createLatestShown(shows),
+    ]),
+  );
   return {
     /**
      * The first change to another password that was surely made after the login read this one: no change to this one can
@@ -124,9 +132,8 @@ function createPasswords(changes) {
     isSurelyRight: ({ password, start, end }) => {
       const other = others(-end, password);
       if (password === 0 && other === null) return true;
-      const since = okOf(setters.get(password) ?? []).filter((setter) => setter.end < start);
       const latestOther = other === null ? -Infinity : -other.value;
-      return since.some((setter) => setter.start > latestOther);
+      return (shown.get(password)?.(start) ?? -Infinity) > latestOther;
     },
   };
 }
@@ -134,8 +141,9 @@ function createPasswords(changes) {
 /**
  * @param {Operation[]} disables
  * @param {Operation[]} enables
+ * @param {Operation[]} logins
  */
-function createAccess(disables, enables) {
+function createAccess(disables, enables, logins) {
   const firstDisable = createLeastAfter(
     okOf(disables).map((disable) => ({
       at: disable.start,
@@ -155,9 +163,7 @@ function createAccess(disables, enables) {
     );
   const latestEnable = latestOf(enables);
   const latestDisable = latestOf(disables);
-  const lastEnabled = createLeastAfter(
-    okOf(enables).map((enable) => ({ at: -enable.end, value: -enable.start, tag: null, of: enable })),
-  );
+  const enabledBy = createLatestShown([...okOf(enables), ...logins]);
   return {
     /**
      * The first disabling that surely came after the login found the user enabled: no enabling can have come between.
@@ -172,9 +178,7 @@ function createAccess(disables, enables) {
     /** Whether the user was surely enabled in all of the login's bracket. @param {Operation} login */
     isSurelyEnabled: ({ start, end }) => {
       const disabled = latestDisable(-end);
-      if (disabled === null) return true;
-      const enabled = lastEnabled(-start);
-      return enabled !== null && -enabled.value > -disabled.value;
+      return disabled === null || enabledBy(start) > -disabled.value;
     },
   };
 }

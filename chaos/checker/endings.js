@@ -1,39 +1,50 @@
 // @ts-check
-// Who ended what: for each session and lineage the end that was acknowledged first, and from when on it may have ended.
+// Who ended what: for each session and lineage the end that was acknowledged first, and when else it may have ended.
 import { createAccount, createRaises } from './accounts.js';
+import { latestEffect } from './deadlines.js';
+import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('./accounts.js').Account} Account */
+/** @typedef {import('./accounts.js').Raise} Raise */
 /** @typedef {import('./world.js').Mortal} Mortal */
 /** @typedef {import('./world.js').Session} Session */
 /** @typedef {import('./world.js').Subjects} Subjects */
+
+/** What ends all sessions of a user, and what lets a user in again. */
+const CHANGES = new Set(['password', 'disable', 'enable']);
 
 /**
  * @param {Operation[]} operations
  * @param {Subjects} subjects
  */
 export function readAccounts(operations, { tokenOf, sessionOf }) {
-  /** @type {Map<string, { changes: Operation[], raises: import('./accounts.js').Raise[] }>} */
+  /** @type {Map<string, { changes: Operation[], raises: Raise[], logins: Operation[] }>} */
   const found = new Map();
-  /** @type {import('./accounts.js').Raise[]} */
+  /** @type {Raise[]} */
   const retired = [];
+  /** @param {string | null | undefined} user */
+  const accountOf = (user) => {
+    const name = user ?? '';
+    const account = found.get(name) ?? { changes: [], raises: [], logins: [] };
+    found.set(name, account);
+    return account;
+  };
   for (const operation of operations) {
-    if (operation.outcome === 'refused') continue;
-    if (operation.kind === 'retire-key') retired.push({ operation, kept: null });
-    const isByToken = operation.kind === 'logout-all';
-    if (!isByToken && !['password', 'disable', 'enable'].includes(operation.kind)) continue;
-    const caller = isByToken ? sessionOf(tokenOf(operation.token)) : null;
-    const user = caller === null ? operation.user : caller.user;
-    if (user === undefined || user === null) continue;
-    const account = found.get(user) ?? { changes: [], raises: [] };
-    found.set(user, account);
-    if (!isByToken) account.changes.push(operation);
-    const kept = caller !== null && operation.exceptCurrent === true ? caller.sid : null;
-    if (operation.kind !== 'enable') account.raises.push({ operation, kept });
+    const { kind, outcome, user } = operation;
+    if (outcome === 'refused') continue;
+    if (kind === 'login' && outcome === 'ok') accountOf(user).logins.push(operation);
+    if (kind === 'retire-key') retired.push({ operation, kept: null });
+    if (CHANGES.has(kind)) accountOf(user).changes.push(operation);
+    if (kind === 'password' || kind === 'disable') accountOf(user).raises.push({ operation, kept: null });
+    if (kind !== 'logout-all') continue;
+    const caller = sessionOf(tokenOf(operation.token));
+    const kept = operation.exceptCurrent === true ? caller.sid : null;
+    if (caller.user !== null) accountOf(caller.user).raises.push({ operation, kept });
   }
   /** @type {Map<string, Account>} */
   const accounts = new Map();
-  for (const [user, { changes, raises }] of found) accounts.set(user, createAccount(changes, raises));
+  for (const [user, about] of found) accounts.set(user, createAccount(about));
   return { accounts, retirements: createRaises(retired) };
 }
 
@@ -46,10 +57,17 @@ export function endSessions(operations, sessions, subjects) {
   for (const operation of operations) {
     const ended = targetOf(operation, sessions, subjects);
     if (ended === null) continue;
-    ended.mayEndFrom = Math.min(ended.mayEndFrom, operation.start);
     const isAcknowledged = operation.outcome !== 'unknown';
+    const until = isAcknowledged ? operation.end : latestEffect(operation);
+    addEnd(ended, { from: operation.start, until, of: operation });
     if (isAcknowledged) ended.ended = firstOf(ended.ended, operation);
   }
+}
+
+/** @param {Mortal} mortal @param {import('./spans.js').Span} span in which it may have ended */
+export function addEnd(mortal, span) {
+  mortal.ends ??= createSpans();
+  mortal.ends.add(span);
 }
 
 /**
@@ -84,16 +102,11 @@ function targetOf(operation, sessions, { tokenOf, sessionOf, lineageOf }) {
 export function endByAccounts(sessions, accounts, retirements) {
   for (const session of sessions.values()) {
     const { sid, login, user } = session;
-    if (login === null) {
-      session.mayEndFrom = -Infinity;
-      continue;
-    }
+    if (login === null) continue;
+    session.ended = firstOf(session.ended, retirements.certainEnd(sid, login));
     const account = accounts.get(user ?? '');
-    for (const raises of account === undefined ? [retirements] : [retirements, account]) {
-      session.ended = firstOf(session.ended, raises.certainEnd(sid, login));
-      session.mayEndFrom = Math.min(session.mayEndFrom, raises.possibleFrom(sid, login));
-    }
     if (account === undefined) continue;
+    session.ended = firstOf(session.ended, account.certainEnd(sid, login));
     session.ended = firstOf(session.ended, account.passwords.replacedAfterRead(login));
     session.ended = firstOf(session.ended, account.access.disabledAfterRead(login));
   }

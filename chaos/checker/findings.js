@@ -3,7 +3,7 @@
 
 /** @typedef {import('../history.js').Operation} Operation */
 
-/** @typedef {'A' | 'B' | 'C' | 'D' | 'E' | 'F' | 'G' | 'H'} Rule */
+/** @typedef {'A' | 'B' | 'C' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J'} Rule */
 
 /**
  * @typedef {object} Violation
@@ -21,14 +21,32 @@ export function createFindings() {
   /** @type {Set<number>} */
   const reported = new Set();
   /** @type {Record<Rule, number>} */
-  const applied = { A: 0, B: 0, C: 0, D: 0, E: 0, F: 0, G: 0, H: 0 };
+  const applied = { A: 0, B: 0, C: 0, D: 0, E: 0, F: 0, G: 0, H: 0, I: 0, J: 0 };
+  /** @type {Record<string, number>} */
+  const judged = {};
+
+  /** @param {string} name */
+  function count(name) {
+    judged[name] = (judged[name] ?? 0) + 1;
+  }
+
   return {
     violations,
     applied,
+    judged,
 
-    /** Notes that a rule had an answer before it that it could have called wrong. @param {Rule} rule */
-    apply: (rule) => {
+    /** Notes something else that was judged. */
+    count,
+
+    /**
+     * Notes that a rule had an answer before it that it could have called wrong.
+     *
+     * @param {Rule} rule
+     * @param {string} what it was about: what a rule has enough of in one place it may lack in another
+     */
+    apply: (rule, what) => {
       applied[rule] += 1;
+      count(`${rule} ${what}`);
     },
 
     /** @param {Operation} operation */

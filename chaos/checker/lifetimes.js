@@ -24,7 +24,7 @@ export function checkLifetimes(world, findings) {
         session: session.sid,
       });
     if (!world.clock.isSurelyPast(Number(token.claims['exp']), operation)) continue;
-    findings.apply('G');
+    findings.apply('G', 'expired');
     if (says === 'active')
       findings.report('G', operation, 'accepted a token past its exp', { session: session.sid });
   }
@@ -37,7 +37,7 @@ function checkLogin(operation, { clock, rules, tokenOf }, findings) {
   const { least, most } = clock.secondsOf(operation);
   const iat = Number(refresh.claims['iat']);
   const expiresAt = iat + rules.sessionTtl;
-  findings.apply('G');
+  findings.apply('G', 'minted');
   const wrong =
     findWrongTime('iat', iat, least, most) ??
     findWrongMint(access, {
@@ -74,7 +74,7 @@ function checkRefresh(operation, { clock, rules, tokenOf, sessionOf }, findings)
   const earliest = clock.secondsOf({ start: rotatedFrom, end: rotatedFrom }).least;
   const authTime = Number(parent.claims['auth_time']);
   const expiresAt = Number(parent.claims['session_exp']);
-  findings.apply('G');
+  findings.apply('G', 'minted');
   const wrong =
     findWrongTime('iat', Number(refresh.claims['iat']), earliest, most) ??
     findWrongTime('iat', Number(access.claims['iat']), least, most) ??

@@ -57,7 +57,7 @@ function checkPresent(operation, { sessions, clock }, findings) {
  * @param {World} world
  * @param {Findings} findings
  */
-function checkMissing(operation, sessions, { clock, rules }, findings) {
+function checkMissing(operation, sessions, { clock, rules, mayHaveEnded }, findings) {
   const sids = new Set(operation.sids);
   if (sids.size >= LONGEST_LIST) return;
   const oldest = operation.start - rules.sessionTtl * 1000 - clock.slackMs;
@@ -65,8 +65,8 @@ function checkMissing(operation, sessions, { clock, rules }, findings) {
     const session = /** @type {Session} */ (sessions[place]);
     if (answeredAt(session) >= operation.start) return;
     if (clock.isPossiblyPast(session.expiresAt, operation)) continue;
-    if (session.mayEndFrom >= operation.end) {
-      findings.apply('B');
+    if (!mayHaveEnded(session, operation)) {
+      findings.apply('B', 'lists');
       if (!sids.has(session.sid))
         findings.report('B', operation, 'lacks a session that nothing had ended', { session: session.sid });
     } else if (!sids.has(session.sid) && operation.end < (session.foundGone?.end ?? Infinity)) {

@@ -22,7 +22,7 @@ export function checkLogins(world, findings) {
 function checkAccepted(login, world, findings) {
   const session = world.sessionOf(world.tokenOf(login.access)).sid;
   const account = world.accounts.get(login.user ?? '');
-  if (isSurelyWelcome(login, world)) findings.apply('B');
+  if (isSurelyWelcome(login, world)) findings.apply('B', 'logins');
   if (account === undefined) {
     if (login.password !== 0)
       findings.report('A', login, 'accepted a password that was never set', { session });
@@ -44,10 +44,10 @@ function checkAccepted(login, world, findings) {
 /** @param {Operation} login @param {World} world @param {Findings} findings */
 function checkRefused(login, world, findings) {
   if (!isSurelyWelcome(login, world)) {
-    findings.apply('A');
+    findings.apply('A', 'logins');
     return;
   }
-  findings.apply('B');
+  findings.apply('B', 'logins');
   findings.report('B', login, 'refused the right password of an enabled user');
 }
 

@@ -28,7 +28,7 @@ function checkHeader(operation, { tokenOf, rules, clock }, findings) {
   const parent = tokenOf(operation.token);
   const successor = tokenOf(operation.reissued);
   const session = parent.sid;
-  findings.apply('G');
+  findings.apply('G', 'reissued');
   const stretch = findStretch(parent, successor, rules);
   if (stretch === null) {
     findings.report('G', operation, 'the reissued token is not what its parent determines', { session });
@@ -46,21 +46,26 @@ function checkHeader(operation, { tokenOf, rules, clock }, findings) {
  * @param {World} world
  * @param {Findings} findings
  */
-function checkNoHeader(operation, { tokenOf, sessionOf, lineageOf, rules, clock }, findings) {
+function checkNoHeader(operation, world, findings) {
+  const { tokenOf, lineageOf, rules, clock } = world;
   const parent = tokenOf(operation.token);
   const lineage = lineageOf(parent);
   if (lineage === null) return;
   const isAccepted = operation.outcome === 'ok' && operation.active !== false;
-  const mayHaveEnded = Math.min(sessionOf(parent).mayEndFrom, lineage.mayEndFrom) < operation.end;
-  if (!isAccepted && (mayHaveEnded || !isTokenRefused(operation))) return;
+  if (!isAccepted && (!isTokenRefused(operation) || mayBeDead(operation, lineage, world))) return;
   const { iat, exp } = parent.claims;
   const { least, most } = clock.secondsOf(operation);
   const lastExp = findLastExp(parent.claims, rules);
   // What was accepted had not expired: then the bracket's end says nothing.
   const isDue = least >= exp - windowSeconds(iat, exp) && (isAccepted || most < exp + rules.grace);
   if (lastExp === exp || !isDue || (!isAccepted && most >= lastExp)) return;
-  findings.apply('G');
+  findings.apply('G', 'reissued');
   findings.report('G', operation, 'was not reissued near its end', { session: parent.sid });
+}
+
+/** @param {Operation} operation @param {import('./world.js').Lineage} lineage @param {World} world */
+function mayBeDead(operation, lineage, { mayHaveEnded, mayBeRevoked }) {
+  return mayHaveEnded(lineage.session, operation) || mayBeRevoked(lineage, operation);
 }
 
 /** By the judgement of the token, and not of whoever asked. @param {Operation} operation */

@@ -28,7 +28,7 @@ export function checkReplays(world, findings) {
   for (const operation of world.operations) {
     if (operation.kind !== 'refresh' || operation.outcome === 'unknown') continue;
     const found = caseOf(operation, world);
-    noteWork(found, findings);
+    noteWork(found, world, findings);
     checkExpired(found, world, findings);
     if (operation.outcome === 'ok') checkAccepted(found, findings);
     else if (operation.error === 'refresh_reused') checkReused(found, findings);
@@ -57,10 +57,12 @@ function caseOf(operation, { clock, rules, tokenOf, sessionOf }) {
   };
 }
 
-/** @param {Case} found @param {Findings} findings */
-function noteWork({ session, isSpent, isWithin, isLate }, findings) {
-  if (isSpent && isWithin && session.login?.honest === true) findings.apply('E');
-  if (isSpent && (isWithin || isLate)) findings.apply('F');
+/** @param {Case} found @param {World} world @param {Findings} findings */
+function noteWork(found, world, findings) {
+  const { operation, session, isSpent, isWithin, isLate } = found;
+  if (isOwed(found, world) && !world.mayHaveEnded(session, operation)) findings.apply('B', 'refreshes');
+  if (isSpent && isWithin && session.login?.honest === true) findings.apply('E', 'replays');
+  if (isSpent && (isWithin || isLate)) findings.apply('F', isLate ? 'late' : 'within');
 }
 
 /**
@@ -110,16 +112,27 @@ function checkSuperseded({ operation, token, session, isSpent, isLate }, finding
 }
 
 /**
- * The table knows this answer for an expired current token alone; for the rest, the session must have ended.
+ * Whether the token is known to whoever finds the session alive: all but an expired current one is.
+ *
+ * @param {Case} found
+ * @param {World} world
+ */
+function isOwed({ operation, token, session, isSpent }, { clock }) {
+  if (session.login === null || clock.isPossiblyPast(session.expiresAt, operation)) return false;
+  return isSpent || !clock.isPossiblyPast(Number(token.claims['exp']), operation);
+}
+
+/**
+ * What is owed an answer and was not even known: its session must have ended.
  *
  * @param {Case} found
  * @param {World} world
  * @param {Findings} findings
  */
-function checkUnknown({ operation, token, session, isSpent }, { clock }, findings) {
-  if (session.login === null || clock.isPossiblyPast(session.expiresAt, operation)) return;
-  if (!isSpent && clock.isPossiblyPast(Number(token.claims['exp']), operation)) return;
-  if (session.mayEndFrom < operation.end) {
+function checkUnknown(found, world, findings) {
+  const { operation, token, session } = found;
+  if (!isOwed(found, world)) return;
+  if (world.mayHaveEnded(session, operation)) {
     if (operation.end < (session.foundGone?.end ?? Infinity)) session.foundGone = operation;
     return;
   }

@@ -24,7 +24,7 @@ export function checkResurrection(world, findings) {
     if (token !== null && lineage !== null && says !== 'stands')
       gone = firstOf(gone, refused.get(token.id) ?? null);
     if (gone === null || operation.start <= gone.end) continue;
-    findings.apply('C');
+    findings.apply('C', 'found gone');
     if (says === 'inactive' || says === 'gone') continue;
     findings.report('C', operation, `is ${says === 'active' ? 'active' : 'alive'} after it was found gone`, {
       because: [gone],
@@ -41,10 +41,10 @@ export function checkResurrection(world, findings) {
  * @param {Map<number, Operation>} refused
  * @param {World} world
  */
-function noteInactive({ operation, token, session, lineage }, refused, { clock }) {
+function noteInactive({ operation, token, session, lineage }, refused, { clock, mayBeRevoked }) {
   if (token === null || lineage === null) return;
   refused.set(token.id, firstOf(refused.get(token.id) ?? null, operation) ?? operation);
   if (hasSuccessor(operation) || clock.isPossiblyPast(Number(token.claims['exp']), operation)) return;
   lineage.foundGone = firstOf(lineage.foundGone, operation);
-  if (lineage.mayEndFrom >= operation.end) session.foundGone = firstOf(session.foundGone, operation);
+  if (!mayBeRevoked(lineage, operation)) session.foundGone = firstOf(session.foundGone, operation);
 }

@@ -1,5 +1,6 @@
 // @ts-check
 // When the refresh tokens of a session were spent: for each generation the earliest and the latest it can have been.
+import { latestEffect } from './deadlines.js';
 import { createLeastAfter } from './least-after.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -15,6 +16,7 @@ import { createLeastAfter } from './least-after.js';
  * @property {number} firstStart
  * @property {number} secondStart of the others, the earliest
  * @property {number} sureBy the earliest end of those that were answered: by then it was done
+ * @property {number} latest by then it was done, or never will be
  * @property {Token | null} successor of the next generation, as first answered
  */
 
@@ -28,7 +30,7 @@ export const NO_ROTATIONS = {
   firstStartOf: () => Infinity,
   surelySince: () => Infinity,
   lastEndsBy: () => -Infinity,
-  mayBeTheftFrom: Infinity,
+  thefts: [],
 };
 
 /**
@@ -89,7 +91,7 @@ export function createRotations(refreshes, clock, rules) {
       return latest === null ? -Infinity : -latest.value;
     },
   };
-  return { ...known, mayBeTheftFrom: findTheft(refreshes, rotations, surelySince, clock, rules) };
+  return { ...known, thefts: findThefts(refreshes, rotations, surelySince, clock, rules) };
 }
 
 /**
@@ -99,6 +101,7 @@ export function createRotations(refreshes, clock, rules) {
 function addRefresh(rotations, { operation, generation, successor }) {
   const { start, end, outcome } = operation;
   const sureBy = outcome === 'ok' ? end : Infinity;
+  const latest = latestEffect(operation);
   const known = rotations.get(generation);
   const fits = successor?.generation === generation + 1 ? successor : null;
   if (known === undefined) {
@@ -107,6 +110,7 @@ function addRefresh(rotations, { operation, generation, successor }) {
       firstStart: start,
       secondStart: Infinity,
       sureBy,
+      latest,
       successor: fits,
     });
     return;
@@ -117,6 +121,7 @@ function addRefresh(rotations, { operation, generation, successor }) {
     known.firstStart = start;
   }
   known.sureBy = Math.min(known.sureBy, sureBy);
+  known.latest = Math.max(known.latest, latest);
   known.successor ??= fits;
 }
 
@@ -127,8 +132,8 @@ function addRefresh(rotations, { operation, generation, successor }) {
  * @param {Rotation} rotation
  * @param {import('./clock.js').Clock} clock
  */
-function bracketOf({ firstStart, sureBy, successor }, clock) {
-  const whole = { start: firstStart, end: sureBy };
+function bracketOf({ firstStart, sureBy, latest, successor }, clock) {
+  const whole = { start: firstStart, end: Math.min(sureBy, latest) };
   if (successor === null) return whole;
   const iat = Number(successor.claims['iat']);
   const start = Math.max(firstStart, clock.bracketOf(iat).start);
@@ -137,24 +142,24 @@ function bracketOf({ firstStart, sureBy, successor }, clock) {
 }
 
 /**
- * From when on a refresh without an answer may have ended the session as theft: it may be decided at any time, also when
- * another has spent its token and the window has closed since.
+ * When refreshes without an answer may have ended the session as theft: each may be decided until the service's deadlines have
+ * passed, also when another has spent its token and the window has closed since.
  *
  * @param {Refresh[]} refreshes
  * @param {Map<number, Rotation>} rotations
  * @param {(generation: number, moment: number) => number} surelySince
  * @param {import('./clock.js').Clock} clock
  * @param {import('../history.js').Rules} rules
+ * @returns {import('./spans.js').Span[]}
  */
-function findTheft(refreshes, rotations, surelySince, clock, rules) {
-  let from = Infinity;
-  for (const { operation, generation } of refreshes) {
+function findThefts(refreshes, rotations, surelySince, clock, rules) {
+  return refreshes.flatMap(({ operation, generation }) => {
     const rotation = rotations.get(generation);
-    if (operation.outcome !== 'unknown' || rotation === undefined) continue;
+    if (operation.outcome !== 'unknown' || rotation === undefined) return [];
     const byOthers = rotation.first === operation ? rotation.secondStart : rotation.firstStart;
-    if (byOthers === Infinity) continue;
     const since = Math.max(byOthers, surelySince(generation, operation.start));
-    from = Math.min(from, Math.max(operation.start, since + rules.replayWindow * 1000 - clock.slackMs));
-  }
-  return from;
+    const from = Math.max(operation.start, since + rules.replayWindow * 1000 - clock.slackMs);
+    const until = latestEffect(operation);
+    return from < until ? [{ from, until, of: operation }] : [];
+  });
 }

@@ -58,7 +58,7 @@ function checkSuccessor(operation, known, world, findings) {
     known.set(key, { operation, successor });
     return;
   }
-  findings.apply('D');
+  findings.apply('D', 'successors');
   if (isSame(first.successor, successor) || isSignedAnew(first.successor, successor, operation, world))
     return;
   findings.report('D', operation, 'a second successor of one refresh token', {
@@ -89,6 +89,6 @@ function isSignedAnew(one, other, { end }, { retirements, sessionOf }) {
   return (
     isDeepStrictEqual(one.claims, other.claims) &&
     login !== null &&
-    retirements.possibleFrom(sid, login) < end
+    retirements.mayEndBetween(sid, login.start, end)
   );
 }

@@ -18,10 +18,10 @@ export function checkUnfounded(world, findings) {
   for (const { operation, says, token, session, lineage } of sightings(world)) {
     if (token === null || lineage === null || (says !== 'active' && says !== 'inactive')) continue;
     if (world.clock.isPossiblyPast(Number(token.claims['exp']), operation)) continue;
-    const mayHaveEnded = Math.min(session.mayEndFrom, lineage.mayEndFrom) < operation.end;
+    const mayHaveEnded = world.mayHaveEnded(session, operation) || world.mayBeRevoked(lineage, operation);
     // Whatever earned a successor stands, so an end is no excuse.
     if (mayHaveEnded && !(says === 'inactive' && hasSuccessor(operation))) continue;
-    findings.apply('B');
+    findings.apply('B', 'access tokens');
     if (says === 'active') continue;
     const message = 'an access token was turned away though nothing had ended it and it had not expired';
     findings.report('B', operation, message, { session: session.sid });
@@ -50,9 +50,9 @@ function checkService(operation, world, findings) {
  */
 function checkLogout(operation, { clock, retirements, tokenOf, sessionOf }, findings) {
   const { login, expiresAt, sid } = sessionOf(tokenOf(operation.token));
-  if (login === null || retirements.possibleFrom(sid, login) < operation.end) return;
+  if (login === null || retirements.mayEndBetween(sid, login.start, operation.end)) return;
   if (clock.isPossiblyPast(expiresAt + KEPT_SECONDS, operation)) return;
-  findings.apply('B');
+  findings.apply('B', 'logouts');
   if (isTurnedAway(operation)) findings.report('B', operation, 'refused a token of ours', { session: sid });
 }
 

@@ -1,9 +1,11 @@
 // @ts-check
 // The history by whom it is about: sessions, lineages and users, each with when it surely ended and when it may have.
 import { createClock } from './clock.js';
-import { endByAccounts, endSessions, readAccounts } from './endings.js';
+import { addEnd, endByAccounts, endSessions, readAccounts } from './endings.js';
 import { createLeastAfter } from './least-after.js';
+import { createMortality } from './mortality.js';
 import { createRotations, NO_ROTATIONS } from './rotations.js';
+import { sightings } from './sightings.js';
 
 /** @typedef {import('../history.js').History} History */
 /** @typedef {import('../history.js').Operation} Operation */
@@ -15,7 +17,8 @@ import { createRotations, NO_ROTATIONS } from './rotations.js';
  *
  * @typedef {object} Mortal
  * @property {Operation | null} ended the end that was acknowledged first
- * @property {number} mayEndFrom before this nothing can have ended it
+ * @property {import('./spans.js').Spans | null} ends when it may have ended by something that was done to it alone
+ * @property {number[]} seenAlive starts of the answers that say it lived, in ascending order
  * @property {Operation | null} foundGone the first answer that nothing but its end explains
  */
 
@@ -44,7 +47,7 @@ export function createWorld(history) {
     if (type === 'refresh') return null;
     const known = lineages.get(lineage);
     if (known !== undefined) return known;
-    const fresh = { session: sessionOf(sessions, sid), ended: null, mayEndFrom: Infinity, foundGone: null };
+    const fresh = { session: sessionOf(sessions, sid), ...createMortal() };
     lineages.set(lineage, fresh);
     return fresh;
   });
@@ -70,9 +73,10 @@ export function createWorld(history) {
   endByAccounts(sessions, accounts, retirements);
 
   const kills = operations.filter(({ isKill }) => isKill === true);
-  return {
+  const world = {
     ...history,
     ...subjects,
+    ...createMortality({ accounts, retirements }),
     clock,
     sessions,
     accounts,
@@ -83,9 +87,23 @@ export function createWorld(history) {
       kills.map((kill) => ({ at: kill.end, value: kill.start, tag: null, of: kill })),
     ),
   };
+  noteLife(world, [...sessions.values(), ...lineages.values()]);
+  return world;
 }
 
 /** @typedef {{ tokenOf: (id: number | null | undefined) => Token, sessionOf: (token: Token) => Session, lineageOf: (token: Token) => Lineage | null }} Subjects */
+
+const SAYS_ALIVE = new Set(['active', 'stands', 'lives']);
+
+/** @param {World} world @param {Mortal[]} mortals all there are */
+function noteLife(world, mortals) {
+  for (const { operation, says, session, lineage } of sightings(world)) {
+    if (!SAYS_ALIVE.has(says)) continue;
+    session.seenAlive.push(operation.start);
+    lineage?.seenAlive.push(operation.start);
+  }
+  for (const { seenAlive } of mortals) seenAlive.sort((a, b) => a - b);
+}
 
 /** @param {History} history @returns {Map<string, Session>} */
 function openSessions({ operations, tokens }) {
@@ -120,12 +138,15 @@ function sessionOf(sessions, sid) {
     user: null,
     expiresAt: -Infinity,
     rotations: NO_ROTATIONS,
-    ended: null,
-    mayEndFrom: Infinity,
-    foundGone: null,
+    ...createMortal(),
   };
   sessions.set(sid, session);
   return session;
+}
+
+/** @returns {Mortal} */
+function createMortal() {
+  return { ended: null, ends: null, seenAlive: [], foundGone: null };
 }
 
 /**
@@ -147,6 +168,6 @@ function addRotations({ operations, rules }, clock, { tokenOf, sessionOf }) {
   }
   for (const [session, own] of refreshes) {
     session.rotations = createRotations(own, clock, rules);
-    session.mayEndFrom = Math.min(session.mayEndFrom, session.rotations.mayBeTheftFrom);
+    for (const span of session.rotations.thefts) addEnd(session, span);
   }
 }

@@ -1,10 +1,6 @@
 // @ts-check
 // What all clients of a run share: chance, the clock, the replicas, the users, and the sessions that somebody knows of.
-import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-import { createHttp } from '../http.js';
-import { createQuestions } from '../questions.js';
 
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('../history.js').Rules} Rules */
@@ -16,6 +12,8 @@ import { createQuestions } from '../questions.js';
 /**
  * @typedef {object} User
  * @property {string} username
+ * @property {string} id
+ * @property {string} scope
  * @property {number} version of the password that is in force, as far as its owner knows
  * @property {boolean} isBusy an operator is at work on this user
  * @property {number} wrongGuesses limits on guessing lock an account for an hour
@@ -34,65 +32,10 @@ import { createQuestions } from '../questions.js';
  * @property {boolean} isOver its client has no more use for it
  */
 
-/** @typedef {Pick<import('../cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} Cluster */
 /** @typedef {ReturnType<typeof createScene>} Scene */
 
 /** Sessions that resource servers still ask about. */
 const REMEMBERED = 400;
-
-/**
- * @param {object} options
- * @param {Cluster} options.cluster
- * @param {import('../history.js').Recorder} options.recorder
- * @param {() => number} options.random seeded
- * @param {number} options.users how many are made
- * @param {number} options.untilMs by the recorder's clock
- * @param {number=} options.loginsPerSecond
- * @param {AbortSignal=} options.signal ends it early
- */
-export async function openScene({
-  cluster,
-  recorder,
-  random,
-  users,
-  untilMs,
-  loginsPerSecond = 16,
-  signal = new AbortController().signal,
-}) {
-  const { replicas, operator, client } = cluster;
-  // Everyone who waits listens.
-  setMaxListeners(0, signal);
-  const http = createHttp(recorder.now);
-  const scene = createScene({
-    ask: createQuestions({ http, recorder, client }),
-    now: recorder.now,
-    rules: recorder.history().rules,
-    random,
-    replicas,
-    users: await addUsers(operator, `user-${Math.round(recorder.now())}`, users),
-    untilMs,
-    loginsPerSecond,
-    signal,
-  });
-  return { scene, close: http.close };
-}
-
-/**
- * @param {Pick<Cluster['operator'], 'addUser'>} operator
- * @param {string} prefix
- * @param {number} count
- * @returns {Promise<User[]>} all with the first password
- */
-async function addUsers(operator, prefix, count) {
-  /** @type {User[]} */
-  const users = [];
-  for (let number = 1; number <= count; number += 1) {
-    const username = `${prefix}-${number}`;
-    await operator.addUser(username, passwordOf(0));
-    users.push({ username, version: 0, isBusy: false, wrongGuesses: 0 });
-  }
-  return users;
-}
 
 /**
  * @param {object} options
@@ -106,7 +49,7 @@ async function addUsers(operator, prefix, count) {
  * @param {number} options.loginsPerSecond
  * @param {AbortSignal} options.signal ends the run early
  */
-function createScene({ ask, now, rules, random, replicas, users, untilMs, loginsPerSecond, signal }) {
+export function createScene({ ask, now, rules, random, replicas, users, untilMs, loginsPerSecond, signal }) {
   /** @type {Held[]} */
   const remembered = [];
   let callers = 0;

@@ -61,7 +61,7 @@ export async function endWatched(scene, tokens, end) {
   await stop();
 }
 
-/** What the holder of an ended session may still try, which must all be in vain. @param {Scene} scene @param {Held} held */
+/** What the holder of an ended session may still try, which must change nothing. @param {Scene} scene @param {Held} held */
 export async function tryDead(scene, held) {
   const { ask } = scene;
   const tries = [
@@ -70,6 +70,9 @@ export async function tryDead(scene, held) {
     () => ask.refresh(held.caller, scene.replica(), held.refresh),
     () => ask.logoutAll(held.caller, scene.replica(), held.access, { exceptCurrent: scene.chance(0.5) }),
     () => ask.endSession(held.caller, scene.replica(), held.access, held.sid),
+    // These are taken all the same: whoever has had no answer asks again.
+    () => ask.logout(held.caller, scene.replica(), scene.pick([held.access, held.refresh])),
+    () => ask.revoke(held.caller, scene.replica(), scene.pick([held.access, held.refresh])),
   ];
   await Promise.all(tries.filter(() => scene.chance(0.5)).map((attempt) => attempt()));
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // A drill: refreshes that the database fails in many ways, each tried again within the window.
 import { open } from '../clients/holding.js';
-import { openScene } from '../clients/scene.js';
+import { playScene } from '../clients/play.js';
 import { recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */
@@ -65,9 +65,8 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * @param {(line: string) => void} options.log
  */
 export async function drillRefreshes({ cluster, recorder, random, untilMs, log }) {
-  const { scene, close } = await openScene({ cluster, recorder, random, users: SESSIONS, untilMs });
-  const counts = { refreshes: 0, failedFirst: 0, failedForGood: 0 };
-  try {
+  return await playScene({ cluster, recorder, random, users: SESSIONS, untilMs }, async (scene) => {
+    const counts = { refreshes: 0, failedFirst: 0, failedForGood: 0 };
     for (const [name, fail] of Object.entries(FAILURES)) {
       if (scene.isOver()) break;
       const all = await Promise.all(scene.users.map((user) => open(scene, { honest: true, user })));
@@ -77,10 +76,8 @@ export async function drillRefreshes({ cluster, recorder, random, untilMs, log }
       await failing;
       log(`${name}: ${counts.failedForGood} of ${counts.refreshes} refreshes failed for good so far`);
     }
-  } finally {
-    close();
-  }
-  return { ...counts, ...scene.ask.manners() };
+    return counts;
+  });
 }
 
 /** @param {Scene} scene @param {Held} held @param {{ refreshes: number, failedFirst: number, failedForGood: number }} counts */

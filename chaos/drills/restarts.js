@@ -1,8 +1,8 @@
 // @ts-check
 // A drill: PostgreSQL goes and comes back, and whoever asks meanwhile is told that nobody knows.
 import { open } from '../clients/holding.js';
-import { openScene } from '../clients/scene.js';
-import { recordFault } from '../faults/stage.js';
+import { playScene } from '../clients/play.js';
+import { recordAbsence, recordFault } from '../faults/stage.js';
 
 /** @typedef {import('../clients/scene.js').Scene} Scene */
 /** @typedef {import('../clients/scene.js').Held} Held */
@@ -27,28 +27,25 @@ const BACK_WITHIN_MS = 5000;
  * @param {(line: string) => void} options.log
  */
 export async function drillRestarts({ cluster, recorder, random, restarts, untilMs, log }) {
-  const { scene, close } = await openScene({ cluster, recorder, random, users: 4, untilMs });
-  const counts = { restarts: 0, meanwhile: 0, otherThan503: 0, slowestMs: 0 };
-  try {
+  return await playScene({ cluster, recorder, random, users: 4, untilMs }, async (scene) => {
+    const counts = { restarts: 0, meanwhile: 0, otherThan503: 0, slowestMs: 0 };
+    const { postgres } = cluster;
     while (counts.restarts < restarts && !scene.isOver()) {
       const held = await open(scene, { honest: true });
       if (held === null) break;
-      const { postgres } = cluster;
       const isKilled = scene.chance(0.5);
       const name = isKilled ? 'kill PostgreSQL' : 'stop PostgreSQL at once';
       const takeDown = isKilled ? postgres.kill : postgres.stopImmediately;
       await recordFault(recorder, { name, target: 'postgres', isKill: true }, takeDown);
-      await askMeanwhile(scene, held, counts);
+      await recordAbsence(recorder, () => askMeanwhile(scene, held, counts));
       await postgres.start();
       const backMs = await untilAllAnswer(scene, held);
       counts.restarts += 1;
       counts.slowestMs = Math.max(counts.slowestMs, backMs);
       log(`PostgreSQL back: all replicas answer after ${Math.round(backMs)} ms`);
     }
-  } finally {
-    close();
-  }
-  return { ...counts, ...scene.ask.manners() };
+    return counts;
+  });
 }
 
 /** Whatever needs the database, of every replica. @param {Scene} scene @param {Held} held @param {{ meanwhile: number, otherThan503: number }} counts */

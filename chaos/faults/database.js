@@ -9,6 +9,9 @@ import pg from 'pg';
 /** SQLSTATE */
 const LOCK_NOT_AVAILABLE = '55P03';
 
+/** How long PostgreSQL stays away: long enough to be asked meanwhile. */
+const AWAY_MS = /** @type {const} */ ([100, 800]);
+
 const POLL_MS = 10;
 const ASK_WITHIN_MS = 3000;
 /** A replica that has not answered by then is told as what it is: too late. */
@@ -69,9 +72,9 @@ async function lockSessions(url, meanwhile) {
  * @param {() => Promise<void>} away
  */
 async function takeDown(stage, name, away) {
-  const { cluster, counts, note, wait } = stage;
+  const { cluster, counts, note, wait, withoutDatabase } = stage;
   await note({ target: 'postgres', isKill: true }, away);
-  await wait(0, 800);
+  await withoutDatabase(() => wait(...AWAY_MS));
   const recoveredMs = await cluster.postgres.start();
   counts.restarts.push({ name, recoveredMs, ...(await timeAnswers(stage)) });
 }

@@ -42,6 +42,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {(replica: Replica) => boolean} isSpared whether a replica is up and nothing else is done to it
  * @property {(note: { target?: string | null, isKill?: boolean }, work: () => unknown) => Promise<void>} note records the
  *   fault for as long as `work` takes; `isKill` where memory is lost
+ * @property {(work: () => Promise<void>) => Promise<void>} withoutDatabase records that there is none for as long
  */
 
 /**
@@ -73,6 +74,7 @@ export function createStage({ name, cluster, replica, recorder, counts, random, 
       counts.faults[name] = (counts.faults[name] ?? 0) + 1;
       log(`${Math.round(recorder.now())} ms: ${name} ${target ?? ''}`);
     },
+    withoutDatabase: (work) => recordAbsence(recorder, work),
   };
 }
 
@@ -85,10 +87,20 @@ export async function wait(ms, signal) {
 }
 
 /**
+ * Records that there is no database for as long as `work` takes: between its end and its next start.
+ *
+ * @param {import('../history.js').Recorder} recorder
+ * @param {() => unknown} work
+ */
+export async function recordAbsence(recorder, work) {
+  await recordFault(recorder, { name: 'no-database', target: 'postgres', isKill: false, isAway: true }, work);
+}
+
+/**
  * Records a fault for as long as `work` takes.
  *
  * @param {import('../history.js').Recorder} recorder
- * @param {{ name: string, target: string | null, isKill: boolean }} fault
+ * @param {{ name: string, target: string | null, isKill: boolean, isAway?: boolean }} fault
  * @param {() => unknown} work
  */
 export async function recordFault(recorder, fault, work) {

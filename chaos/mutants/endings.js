@@ -1,6 +1,6 @@
 // @ts-check
 // Mutants of how things end: ends that are claimed, forgotten, pruned away, or met by a login that looks the other way.
-import { AGEING, FAMILIES, LEAVING, OPERATING } from './profiles.js';
+import { AGEING, FAMILIES, LEAVING, OPERATING, REVOKING, STRANGE } from './profiles.js';
 
 /** @typedef {import('../mutants.js').Mutant} Mutant */
 
@@ -85,6 +85,34 @@ export const earlyPruning = {
     },
   ],
   hunt: { profile: AGEING, count: 24, leastSeconds: 30 },
+};
+
+/** @type {Mutant} */
+export const earlyForgetting = {
+  name: 'early-forgetting',
+  sentence: "Revocations alone are pruned at the access token's `exp`, when its successor still lives.",
+  patches: [
+    {
+      file: 'domain/revocations.js',
+      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      replace: `to_timestamp(\${claims.exp}::float8))`,
+    },
+  ],
+  hunt: { profile: REVOKING, count: 24, leastSeconds: 30 },
+};
+
+/** @type {Mutant} */
+export const anyoneEnds = {
+  name: 'anyone-ends',
+  sentence: '`DELETE /sessions/:id` ends the session of that id, whose ever it is.',
+  patches: [
+    {
+      file: 'http/routes/sessions.js',
+      find: `const session = { sid, sub: request.claims.sub };`,
+      replace: `const session = { sid, sub: null };`,
+    },
+  ],
+  hunt: { profile: STRANGE },
 };
 
 /** @type {Mutant} */

@@ -38,6 +38,17 @@ export const RETIRING = {
   operator: { ...IDLE, retire: [1, 2, 3, 4], retireCycle: 5 },
 };
 
+/** Access tokens that are revoked when they have a successor, and an operator who prunes. @type {Profile} */
+export const REVOKING = {
+  ...USUAL,
+  lives: { revoker: 1 },
+  resourceServers: 1,
+  operator: { ...IDLE, prune: 1 },
+};
+
+/** Users who try to end the sessions of others. @type {Profile} */
+export const STRANGE = { ...USUAL, lives: { stranger: 1 } };
+
 /** Few sessions, asked about until they are old, and an operator who prunes. @type {Profile} */
 export const AGEING = {
   ...USUAL,

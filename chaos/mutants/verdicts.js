@@ -92,6 +92,40 @@ export const clockOfTheReplica = {
 };
 
 /** @type {Mutant} */
+export const claimsOfTheSession = {
+  name: 'claims-of-the-session',
+  sentence: 'Verified claims are remembered by session: another access token of it is told with those.',
+  patches: [
+    {
+      file: 'domain/reader.js',
+      find: `            remembered.set(text.slice(-KEY_CHARACTERS), { text, read });
+        return read;`,
+      replace: `            remembered.set(text.slice(-KEY_CHARACTERS), { text, read });
+        if (read?.kind !== 'access')
+            return read;
+        const first = remembered.get(read.claims.sid)?.read ?? read;
+        remembered.set(read.claims.sid, { text: '', read: first });
+        return first;`,
+    },
+  ],
+  hunt: { profile: KEEPING },
+};
+
+/** @type {Mutant} */
+export const listOfEveryone = {
+  name: 'list-of-everyone',
+  sentence: '`GET /sessions` lists the sessions of all users.',
+  patches: [
+    {
+      file: 'domain/sessions.js',
+      find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()`,
+      replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > clock_timestamp()`,
+    },
+  ],
+  hunt: { profile: KEEPING },
+};
+
+/** @type {Mutant} */
 export const graceThatAuthorises = {
   name: 'grace-that-authorises',
   sentence: 'A token in its grace is taken for a live one.',

@@ -29,6 +29,8 @@ const RULES = {
   grace: 60,
   reissueMax: 90,
   replayWindow: 30,
+  issuer: 'http://gatehouse.drill',
+  audience: 'gatehouse',
 };
 
 /** @typedef {Awaited<ReturnType<typeof openStage>>} Stage */
@@ -82,7 +84,8 @@ export async function openStage({ dist, programs, standbys, useHaproxy, callers,
         token: recorder.token,
         add: (operation) => {
           ledger.note(operation);
-          recorder.add(operation);
+          // Its commit waits for a standby, however long that takes.
+          recorder.add({ ...operation, isOpenEnded: true });
         },
       },
     });
@@ -128,7 +131,7 @@ async function startReplicas({ dist, directory, url, log, closers }) {
   const environment = {
     DATABASE_URL: url,
     AUTH_SECRET: SECRET,
-    ISSUER: 'http://gatehouse.drill',
+    ISSUER: RULES.issuer,
     // Every caller tells an address of its own, so that limits per network do not answer in the place of the service.
     TRUST_PROXY: '127.0.0.1',
     DOCS: 'off',

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 
 import { createRandom } from '../../bench/random.js';
 import { check } from '../../chaos/checker.js';
+import { JUDGED } from '../../chaos/floors.js';
 import type { History, Operation } from '../../chaos/history.js';
 import { runReference } from './reference-run.js';
 
@@ -21,10 +22,17 @@ function yes(operation: Operation): Operation {
   return { ...operation, outcome: 'ok', status: null, error: null };
 }
 
+interface Surroundings {
+  /** A retired key makes strangers of its tokens. */
+  hasRetired: boolean;
+  /** Sessions of both users. */
+  strangers: Map<string, string>;
+}
+
 /** Every other answer that could have been given to the same request, as far as it needs no new token. */
-function othersOf(operation: Operation, hasRetired: boolean): Operation[] {
+function othersOf(operation: Operation, { hasRetired, strangers }: Surroundings): Operation[] {
   const { kind, outcome, error, active, reissued } = operation;
-  // A retired key makes strangers of its tokens: then this too is a right answer.
+  // Then this too is a right answer.
   if (kind === 'logout' && hasRetired) return [];
   const others: Operation[] = [];
   if (typeof reissued === 'number') others.push({ ...operation, reissued: null });
@@ -34,15 +42,31 @@ function othersOf(operation: Operation, hasRetired: boolean): Operation[] {
   if (outcome === 'ok' && kind === 'login') others.push(no(operation, 'invalid_credentials'));
   if (outcome === 'refused' && ['session', 'logout-all'].includes(kind) && operation.status === 401)
     others.push(yes(operation));
-  if (kind === 'list') others.push(...(operation.sids ?? []).map((sid) => withoutSid(operation, sid)));
+  if (kind === 'list' && outcome === 'ok') others.push(...otherLists(operation, strangers));
+  if (kind === 'end-session' && operation.status === 404) others.push(yes(operation));
+  if ((kind === 'introspect' && active === true) || (kind === 'session' && outcome === 'ok'))
+    others.push({ ...operation, others: ['exp'] });
   if (kind === 'refresh')
     for (const other of ['invalid_token', 'refresh_superseded', 'refresh_reused'])
       if (other !== error) others.push(no(operation, other));
   return others;
 }
 
-function withoutSid(operation: Operation, sid: string): Operation {
-  return { ...operation, sids: (operation.sids ?? []).filter((other) => other !== sid) };
+/** Lists that lack one session, hold another user's, or call another one current. */
+function otherLists(operation: Operation, users: Map<string, string>): Operation[] {
+  const { sids = [], current = [] } = operation;
+  const [own = ''] = current;
+  const anothers = [...users].find(([, user]) => user !== users.get(own))?.[0];
+  return [
+    ...sids.map((sid) => ({
+      ...operation,
+      sids: sids.filter((other) => other !== sid),
+      current: current.filter((other) => other !== sid),
+    })),
+    ...sids.filter((sid) => sid !== own).map((sid) => ({ ...operation, current: [sid] })),
+    { ...operation, current: [] },
+    ...(anothers === undefined ? [] : [{ ...operation, sids: [...sids, anothers] }]),
+  ];
 }
 
 function withAnswer(history: History, answer: Operation): History {
@@ -64,8 +88,9 @@ it('says nothing of right answers, however they overlap and whatever is lost', (
 
 it('has work for every rule in such runs', () => {
   const history = runReference({ random: createRandom(SEED), steps: 20_000, isSequential: false });
-  const { applied } = check(history).counts;
+  const { applied, judged } = check(history).counts;
   expect(Math.min(...Object.values(applied))).toBeGreaterThan(10);
+  expect(Object.keys(judged).toSorted()).toEqual(JUDGED.toSorted());
 });
 
 it('says nothing of right answers one after the other, and finds each that is turned round', () => {
@@ -75,7 +100,11 @@ it('says nothing of right answers one after the other, and finds each that is tu
       const history = runReference({ random: createRandom(seed), steps: 120, isSequential: true });
       expect(check(history).violations).toEqual([]);
       const hasRetired = history.operations.some(({ kind }) => kind === 'retire-key');
-      const others = history.operations.flatMap((operation) => othersOf(operation, hasRetired));
+      const logins = history.operations.filter(({ kind, outcome }) => kind === 'login' && outcome === 'ok');
+      const strangers = new Map(logins.map(({ sid = '', user = '' }) => [sid, user]));
+      const others = history.operations.flatMap((operation) =>
+        othersOf(operation, { hasRetired, strangers }),
+      );
       const other = others[place % Math.max(1, others.length)];
       if (other === undefined) return;
       turned += 1;

@@ -8,6 +8,7 @@ import {
   type AccessClaims,
   type RefreshClaims,
   type Session,
+  type TokenRules,
 } from '../../src/domain/tokens.js';
 
 export const RULES: Rules = {
@@ -17,6 +18,8 @@ export const RULES: Rules = {
   grace: 5,
   reissueMax: 3,
   replayWindow: 10,
+  issuer: 'http://gatehouse.test',
+  audience: 'gatehouse',
 };
 
 /** A whole second, so that second 0 of a token is millisecond 0 of a story. */
@@ -32,17 +35,14 @@ type Members = Partial<Omit<Operation, 'id' | 'kind' | 'start' | 'end'>>;
 export interface Pair {
   sid: string;
   user: string;
+  scope: string;
   access: Token;
   refresh: Token;
 }
 
-const TOKEN_RULES = {
-  issuer: 'http://gatehouse.test',
-  audience: 'gatehouse',
-  accessTtlSeconds: RULES.accessTtl,
-  reissueGraceSeconds: RULES.grace,
-  reissueMax: RULES.reissueMax,
-};
+function tokenRulesOf({ issuer, audience, accessTtl, grace, reissueMax }: Rules): TokenRules {
+  return { issuer, audience, accessTtlSeconds: accessTtl, reissueGraceSeconds: grace, reissueMax };
+}
 
 function uuid(number: number): string {
   return `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`;
@@ -50,7 +50,11 @@ function uuid(number: number): string {
 
 export type Story = ReturnType<typeof tellStory>;
 
-export function tellStory(rules: Rules = RULES) {
+/** @param own rules that differ from those of most stories */
+export function tellStory(own: Partial<Rules> = {}) {
+  const rules = { ...RULES, ...own };
+  const tokenRules = tokenRulesOf(rules);
+  const userIds = new Map<string, string>();
   const recorder = createRecorder({ seed: 1, rules });
   const tokens: Token[] = [];
   const operations: Operation[] = [];
@@ -96,15 +100,25 @@ export function tellStory(rules: Rules = RULES) {
     };
   }
 
+  function idOf(user: string): string {
+    const id = userIds.get(user) ?? uuid(999_000 + userIds.size);
+    userIds.set(user, id);
+    return id;
+  }
+
   /** A row of the table of sessions at a time of the story. */
-  function rowOf(pair: { sid: string; user: string }, openedMs: number, nowMs: number): Session {
+  function rowOf(
+    pair: { sid: string; user: string; scope: string },
+    openedMs: number,
+    nowMs: number,
+  ): Session {
     const secondsAt = (ms: number) => (EPOCH_MS + ms) / 1000;
     const expiresAt = Math.floor(secondsAt(openedMs)) + rules.sessionTtl;
     return {
       id: pair.sid,
-      userId: uuid(999_999),
+      userId: idOf(pair.user),
       username: pair.user,
-      scope: '',
+      scope: pair.scope,
       generation: 0,
       openedAt: Math.floor(secondsAt(openedMs)),
       rotatedAt: secondsAt(nowMs),
@@ -129,16 +143,17 @@ export function tellStory(rules: Rules = RULES) {
     /** A login that is answered, decided in the middle of its bracket. */
     logIn: (when: When, members: Members = {}): Pair & { operation: Operation } => {
       sessions += 1;
-      const user = members.user ?? 'ann';
-      const row = rowOf({ sid: uuid(sessions), user }, midOf(when), midOf(when));
-      const access = tokenOf(mintAccess(row, TOKEN_RULES), 'at+jwt');
-      const refresh = tokenOf(mintRefresh(row, TOKEN_RULES), 'rt+jwt');
-      const pair = { sid: row.id, user, access, refresh };
+      const { user = 'ann', scope = '' } = members;
+      const row = rowOf({ sid: uuid(sessions), user, scope }, midOf(when), midOf(when));
+      const access = tokenOf(mintAccess(row, tokenRules), 'at+jwt');
+      const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
+      const pair = { sid: row.id, user, scope, access, refresh };
       const operation = ask('login', when, {
         password: 0,
         honest: true,
         ...members,
         user,
+        sub: row.userId,
         sid: row.id,
         access: access.id,
         refresh: refresh.id,
@@ -154,10 +169,10 @@ export function tellStory(rules: Rules = RULES) {
         generation: pair.refresh.generation + 1,
       };
       const access = tokenOf(
-        mintAccess({ ...row, now: (EPOCH_MS + midOf(when)) / 1000 }, TOKEN_RULES),
+        mintAccess({ ...row, now: (EPOCH_MS + midOf(when)) / 1000 }, tokenRules),
         'at+jwt',
       );
-      const refresh = tokenOf(mintRefresh(row, TOKEN_RULES), 'rt+jwt');
+      const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
       const operation = ask('refresh', when, {
         token: pair.refresh.id,
         access: access.id,
@@ -175,10 +190,18 @@ export function tellStory(rules: Rules = RULES) {
 
     /** What the token is reissued as at that time of the story. */
     successorOf: (token: Token, ms: number): Token => {
-      const claims = reissue(token.claims as AccessClaims, (EPOCH_MS + ms) / 1000, TOKEN_RULES);
+      const claims = reissue(token.claims as AccessClaims, (EPOCH_MS + ms) / 1000, tokenRules);
       if (claims === null) throw new Error('it has no successor then');
       return tokenOf(claims, 'at+jwt');
     },
+
+    /** A list for the holder of a session, which is called current where it is listed unless told otherwise. */
+    list: ({ sid, access }: Pair, when: When, sids: string[], current = sids.filter((one) => one === sid)) =>
+      ask('list', when, { token: access.id, sids, current, reissued: null }),
+
+    /** There was no database. */
+    away: (when: When) =>
+      ask('fault', when, { name: 'no-database', target: 'postgres', replica: 'operator', isAway: true }),
 
     kill: (when: When, target = 'postgres') => ask('fault', when, { name: 'kill', target, isKill: true }),
   };

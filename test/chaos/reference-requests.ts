@@ -67,7 +67,7 @@ export function createRequests(
       case 'list':
         return {
           about,
-          act: (at: number) => judged(at, () => ({ sids: service.list(token, secondsAt(at)) }), true),
+          act: (at: number) => judged(at, () => listed(token, service.list(token, secondsAt(at))), true),
         };
       case 'logout':
         return { about, act: () => (service.end(token.sid), {}) };
@@ -81,6 +81,10 @@ export function createRequests(
       default:
         return { about: { ...about, sid }, act: (at: number) => judged(at, () => endOther(token, sid)) };
     }
+  }
+
+  function listed({ sid }: Token, sids: string[]): Answer {
+    return { sids, current: sids.filter((one) => one === sid) };
   }
 
   function endOther(token: Token, sid: string): Answer {
@@ -100,7 +104,7 @@ export function createRequests(
     const password = random() < 0.8 ? passwords : 0;
     const epoch = service.authenticate(user, password);
     return {
-      about: { user, password, honest: random() < 0.5 },
+      about: { user, password, honest: random() < 0.5, ...service.whoIs(user) },
       open: (at, end) => {
         const opened = epoch === null ? null : service.open(user, epoch, secondsAt(at));
         return opened === null ? no('invalid_credentials') : purse.learnPair(opened, end);

@@ -17,6 +17,12 @@ const TOLERANCE_MS = 3;
 const STEP_MS = 1370;
 const FIRST_MS = 137;
 
+/** Whose operations go straight to the database. */
+const OPERATORS = new Set(['password', 'disable', 'enable', 'retire-key']);
+
+/** How much later than asked for what nobody answers may still happen. */
+const LATE_MS = { request: 29_000, operator: 14_000 };
+
 const KINDS: [kind: string, weight: number][] = [
   ['login', 10],
   ['refresh', 14],
@@ -32,12 +38,15 @@ const KINDS: [kind: string, weight: number][] = [
   ['enable', 2.5],
   ['retire-key', 0.3],
   ['fault', 0.5],
+  ['away', 0.3],
 ];
 
 export function runReference({ random, steps, isSequential }: RunOptions, rules: Rules = RULES): History {
   const operations: Operation[] = [];
   let later: { at: number; act: () => void }[] = [];
   let now = FIRST_MS;
+  /** Until then there is no database. */
+  let awayUntil = -Infinity;
 
   const secondsAt = (ms: number) =>
     (EPOCH_MS + ms + (isSequential ? 0 : TOLERANCE_MS * Math.sin(ms / 9000))) / 1000;
@@ -48,7 +57,7 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
     operations.push({
       id: operations.length,
       kind,
-      replica: 'one',
+      replica: OPERATORS.has(kind) ? 'operator' : 'one',
       client: 1,
       start,
       end,
@@ -62,6 +71,10 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
   function logIn(start: number, openAt: number, end: number, isLost: boolean): void {
     const { about, open } = requests.logIn();
     const finish = () => {
+      if (openAt < awayUntil) {
+        record('login', start, end, { ...about, outcome: 'unknown' });
+        return;
+      }
       const answer = isLost ? ({ outcome: 'unknown' } as const) : open(openAt, end);
       if (isLost) purse.hide(() => open(openAt, end));
       record('login', start, end, { ...about, ...answer });
@@ -74,12 +87,20 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
     const width = isSequential ? 0.4 : 400 * random() ** 3;
     const [start, end] = [now - width / 2, now + width];
     const isLost = !isSequential && random() < 0.1;
+    if (kind === 'away') {
+      goAway();
+      return;
+    }
     if (kind === 'login') {
       logIn(start, isSequential ? now : now + width * 0.9, end, isLost);
       return;
     }
     const asked = requests.ask(kind, start, end);
     if (asked === undefined) return;
+    if (now < awayUntil && kind !== 'fault') {
+      record(kind, start, end, { ...asked.about, outcome: 'unknown' });
+      return;
+    }
     if (!isLost || kind === 'fault') {
       record(kind, start, end, { ...asked.about, ...asked.act(now) });
       return;
@@ -88,9 +109,24 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
     const fate = random();
     if (fate < 0.4) purse.hide(() => asked.act(now));
     else if (fate < 0.7) {
-      const at = now + 20_000 * random();
-      later.push({ at, act: () => purse.hide(() => asked.act(at)) });
+      const at = OPERATORS.has(kind)
+        ? end + LATE_MS.operator * random()
+        : start + Math.max(width, LATE_MS.request * random());
+      later.push({ at, act: () => purse.hide(() => at < awayUntil || asked.act(at)) });
     }
+  }
+
+  /** The database goes for a while; in a sequential run it is back before anybody asks. */
+  function goAway(): void {
+    if (now < awayUntil) return;
+    const until = now + (isSequential ? 0.1 : 2000 * random());
+    if (!isSequential) awayUntil = until;
+    record('fault', now, until, {
+      name: 'no-database',
+      target: 'postgres',
+      replica: 'operator',
+      isAway: true,
+    });
   }
 
   function catchUp(): void {

@@ -13,6 +13,7 @@ import {
 interface User {
   id: string;
   name: string;
+  scope: string;
   password: number;
   isEnabled: boolean;
   epoch: number;
@@ -40,8 +41,8 @@ export function createReferenceService(rules: Rules) {
   let serviceEpoch = 0;
   let serial = 0;
   const tokenRules: TokenRules = {
-    issuer: 'http://gatehouse.test',
-    audience: 'gatehouse',
+    issuer: rules.issuer,
+    audience: rules.audience,
     accessTtlSeconds: rules.accessTtl,
     reissueGraceSeconds: rules.grace,
     reissueMax: rules.reissueMax,
@@ -55,7 +56,8 @@ export function createReferenceService(rules: Rules) {
   function userOf(name: string): User {
     const known = users.get(name);
     if (known !== undefined) return known;
-    const user = { id: uuid(), name, password: 0, isEnabled: true, epoch: 0 };
+    const scope = name === 'bob' ? 'read write' : '';
+    const user = { id: uuid(), name, scope, password: 0, isEnabled: true, epoch: 0 };
     users.set(name, user);
     return user;
   }
@@ -86,6 +88,12 @@ export function createReferenceService(rules: Rules) {
   }
 
   return {
+    /** What a user was made with. */
+    whoIs: (name: string): { sub: string; scope: string } => {
+      const { id, scope } = userOf(name);
+      return { sub: id, scope };
+    },
+
     /** The first half of a login: what it has read, or null when it is refused. */
     authenticate: (name: string, password: number): number | null => {
       const user = userOf(name);
@@ -100,7 +108,7 @@ export function createReferenceService(rules: Rules) {
         id: uuid(),
         userId: user.id,
         username: name,
-        scope: '',
+        scope: user.scope,
         generation: 0,
         openedAt: Math.floor(now),
         rotatedAt: now,

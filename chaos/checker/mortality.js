@@ -1,0 +1,73 @@
+// @ts-check
+// Whether anything may have ended a session or a lineage by the time of an answer.
+//
+// Certain because an end lies in a stretch of time that is known: from its start until it was acknowledged or, where nobody
+// answered, until the service's deadlines have passed. And an end is for ever: whoever was seen alive since has not met it
+// yet, and whoever was seen alive after that stretch never will.
+
+/** @typedef {import('../history.js').Operation} Operation */
+/** @typedef {import('./world.js').Session} Session */
+/** @typedef {import('./world.js').Lineage} Lineage */
+/** @typedef {import('./world.js').Mortal} Mortal */
+/** @typedef {ReturnType<typeof createMortality>} Mortality */
+
+/**
+ * @param {object} world
+ * @param {Map<string, import('./accounts.js').Account>} world.accounts
+ * @param {ReturnType<typeof import('./accounts.js').createRaises>} world.retirements
+ */
+export function createMortality({ accounts, retirements }) {
+  /**
+   * @param {Session} session
+   * @param {{ end: number }} bracket
+   */
+  function mayHaveEnded(session, { end: before }) {
+    const { sid, login, user } = session;
+    if (login === null) return true;
+    const alive = lastAliveBefore(session, before);
+    if (hasOwnEnd(session, alive, before)) return true;
+    const since = Math.max(alive, login.start);
+    return (
+      retirements.mayEndBetween(sid, since, before) ||
+      (accounts.get(user ?? '')?.mayEndBetween(sid, since, before) ?? false)
+    );
+  }
+
+  /**
+   * @param {Lineage} lineage
+   * @param {{ end: number }} bracket
+   */
+  function mayBeRevoked(lineage, { end: before }) {
+    return hasOwnEnd(lineage, lastAliveBefore(lineage, before), before);
+  }
+
+  return { mayHaveEnded, mayBeRevoked };
+}
+
+/**
+ * What surely ended it is an excuse whatever was answered later: that is for other rules to judge.
+ *
+ * @param {Mortal} mortal
+ * @param {number} alive
+ * @param {number} before
+ */
+function hasOwnEnd({ ended, ends }, alive, before) {
+  return (ended !== null && ended.start < before) || (ends?.mayLieBetween(alive, before) ?? false);
+}
+
+/**
+ * When the latest answer was asked for, of those that began before a moment, that says it lived: it did then, or later.
+ *
+ * @param {Mortal} mortal `seenAlive` in ascending order
+ * @param {number} moment
+ */
+export function lastAliveBefore({ seenAlive }, moment) {
+  let low = 0;
+  let high = seenAlive.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (/** @type {number} */ (seenAlive[middle]) < moment) low = middle + 1;
+    else high = middle;
+  }
+  return seenAlive[low - 1] ?? -Infinity;
+}

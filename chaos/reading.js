@@ -1,0 +1,120 @@
+// @ts-check
+// What an answer says, read into its record: tokens, claims and lists; and what the contract knows no such answer for.
+import { findOtherClaims, findOtherHeaders } from './form.js';
+
+/** @typedef {import('./history.js').Token} Token */
+/** @typedef {import('./http.js').Answer} Answer */
+/** @typedef {import('./asking.js').Reply} Reply */
+
+/** Of the answer to a login and to a refresh. */
+const PAIR_MEMBERS = 6;
+
+/**
+ * Each reader completes a record, and says what is wrong with the answer; null for nothing.
+ *
+ * @param {object} options
+ * @param {{ token: (text: string) => Token }} options.recorder
+ * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
+ */
+export function createReading({ recorder, onToken = () => undefined }) {
+  /** The place of the latest token that had not been received before. */
+  let latest = -1;
+
+  /** @param {string} text @param {string} what @param {Reply} reply */
+  function received(text, what, reply) {
+    const token = recorder.token(text);
+    if (token.id > latest) {
+      latest = token.id;
+      onToken(token);
+    }
+    reply.tokens = { ...reply.tokens, [what]: token };
+    return token;
+  }
+
+  /** @param {Reply} reply */
+  function readPair(reply) {
+    if (reply.outcome !== 'ok') return null;
+    const pair = JSON.parse(reply.body);
+    const { access_token: accessText, refresh_token: refreshText, session_id: sid } = pair;
+    if (typeof accessText !== 'string' || typeof refreshText !== 'string') return 'not a pair of tokens';
+    const access = received(accessText, 'access', reply);
+    const refresh = received(refreshText, 'refresh', reply);
+    reply.access = access.id;
+    reply.refresh = refresh.id;
+    if (reply.kind === 'login') reply.sid = sid;
+    if (sid !== access.sid || sid !== refresh.sid) return 'tokens of two sessions';
+    return isFittingPair(pair, access, refresh) ? null : 'other lifetimes than those of the tokens';
+  }
+
+  /** @param {Reply} reply @param {Answer} answer */
+  function readReissued(reply, answer) {
+    const text = answer.headers['refreshed-api-token'];
+    reply.reissued = typeof text === 'string' ? received(text, 'reissued', reply).id : null;
+    if (text === undefined) return null;
+    if ((answer.status ?? 500) >= 500) return 'a reissued token on a failure';
+    return /\bauthorization\b/i.test(answer.headers.vary ?? '') ? null : 'a reissued token without Vary';
+  }
+
+  /** @param {Reply} reply @param {Answer} answer @param {Token} token */
+  function readIntrospection(reply, answer, token) {
+    if (reply.outcome !== 'ok') return null;
+    reply.active = reply.body !== '{"active":false}';
+    if (reply.active) note(reply, findOtherClaims(reply.body, token, { active: true, token_type: 'Bearer' }));
+    return readReissued(reply, answer);
+  }
+
+  /** @param {Reply} reply @param {Answer} answer @param {Token} token */
+  function readSession(reply, answer, token) {
+    if (reply.outcome === 'ok')
+      note(reply, [...findOtherClaims(reply.body, token, {}), ...findOtherHeaders(answer.headers, token)]);
+    return readReissued(reply, answer);
+  }
+
+  /** @param {Reply} reply @param {Answer} answer @param {Token} token */
+  function readList(reply, answer, token) {
+    const wrong = readReissued(reply, answer);
+    return reply.outcome === 'ok' ? (readSessions(reply, token) ?? wrong) : wrong;
+  }
+
+  return { readPair, readIntrospection, readSession, readList };
+}
+
+/**
+ * Lifetimes are told from the time on that the access token was minted.
+ *
+ * @param {Record<string, unknown>} pair
+ * @param {Token} access
+ * @param {Token} refresh
+ */
+function isFittingPair(pair, access, refresh) {
+  const { iat, exp } = access.claims;
+  return (
+    pair['token_type'] === 'Bearer' &&
+    pair['expires_in'] === exp - iat &&
+    pair['refresh_expires_in'] === refresh.claims['exp'] - iat &&
+    Object.keys(pair).length === PAIR_MEMBERS
+  );
+}
+
+/** Claims and headers that are not the token's own: for the checker to judge. @param {Reply} reply @param {string[]} others */
+function note(reply, others) {
+  if (others.length > 0) reply.others = others;
+}
+
+/** @param {Reply} reply @param {Token} token */
+function readSessions(reply, { sid, claims }) {
+  /** @type {{ sessions: { id: string, current: boolean, created_at: string, last_used_at: string, expires_at: string }[] }} */
+  const { sessions } = JSON.parse(reply.body);
+  reply.sids = sessions.map(({ id }) => id);
+  reply.current = sessions.flatMap(({ id, current }) => (current ? [id] : []));
+  const own = sessions.find(({ id }) => id === sid);
+  if (own === undefined) return null;
+  const [openedAt, usedAt, expiresAt] = [own.created_at, own.last_used_at, own.expires_at].map(
+    (time) => Date.parse(time) / 1000,
+  );
+  const isRight =
+    Math.floor(openedAt ?? NaN) === claims['auth_time'] &&
+    expiresAt === claims['session_exp'] &&
+    (usedAt ?? NaN) >= (openedAt ?? NaN);
+  return isRight ? null : `other times of a session than its token's: ${JSON.stringify(own)}`;
+}
