@@ -106,7 +106,7 @@ describe('a change in flight', () => {
     ],
     ['the user was disabled', () => disableUser(twins.two.gatehouse.database, user.username)],
   ])('changes nothing when %s meanwhile', async (_what, end) => {
-    const [changed] = await changeBehind(end);
+    const [changed] = await changeBehind<unknown>(end);
     expect(changed.json()).toMatchObject({ status: 401, error: 'invalid_token' });
     const { rows } = await twins.house.database.admin.query<{ reason: string }>(
       `SELECT reason FROM revocations WHERE user_id = $1 AND reason = 'password_changed'`,
