@@ -1,7 +1,7 @@
 // argon2 in a process of its own: what it is, and what becomes of work when it is held up or ends.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { createArgon2, type Argon2 } from '../../src/domain/argon2.js';
 
