@@ -29,7 +29,7 @@ const options = new Command('bench')
   .description(
     'Measures Gatehouse beside its limits and its peers. Progress on standard error, tables on standard output.',
   )
-  .option('--quick', 'smaller and shorter: two minutes, no evidence for the targets', false)
+  .option('--quick', 'smaller and shorter: a few minutes, no evidence for the targets', false)
   .option('--only <names>', 'some scenarios alone, separated by commas; other results stay', readNames)
   .option('--list', 'prints the names of the scenarios')
   .option('--report', 'measures nothing: the tables, chart and README from the results that there are')
