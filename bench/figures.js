@@ -109,8 +109,9 @@ const FIGURES = [
   },
   {
     of: 'memory',
-    list: ({ durationMs, maxMb, firstMb, lastMb, slopeMbPerMinute, cores, errors }) => [
+    list: ({ durationMs, maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, errors }) => [
       [`Resident memory in ${minutes(durationMs)} of full load: most`, maxMb, { atMost: 200 }, 'MB'],
+      ['Resident memory: most, with the text that processes share counted once', maxOnceMb ?? NaN, {}, 'MB'],
       ['Resident memory: last minute, of the first', lastMb / firstMb, { atMost: 1.1 }],
       ['Resident memory: slope', slopeMbPerMinute, {}, 'MB/min'],
       ['Resident memory: CPU used meanwhile', cores, {}, 'cores'],

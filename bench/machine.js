@@ -44,16 +44,33 @@ export async function runAlone(file, ...args) {
 }
 
 /**
- * CPU time in microseconds (all threads, user and system) and resident bytes, of all these processes together and of those
+ * CPU time in microseconds (all threads, user and system) and memory, of all these processes together and of those
  * that they have started, which hash passwords.
+ *
+ * @returns {Promise<{cpuUs, residentBytes, onceBytes}>} `residentBytes`: added up over the processes; `onceBytes`: with the
+ *   pages of files, such as the text of Node, counted once and not for each process
  */
 export async function usageOf(pids) {
   const children = await Promise.all(pids.map((pid) => childrenOf(pid)));
-  const all = Object.values(await pidusage([...new Set([...pids, ...children.flat()])]));
+  const every = [...new Set([...pids, ...children.flat()])];
+  const all = Object.values(await pidusage(every));
+  const residentBytes = all.reduce((sum, { memory }) => sum + memory, 0);
   return {
     cpuUs: 1000 * all.reduce((sum, { ctime }) => sum + ctime, 0),
-    residentBytes: all.reduce((sum, { memory }) => sum + memory, 0),
+    residentBytes,
+    onceBytes: residentBytes - (await repeatedBytesOf(every)),
   };
+}
+
+/** What is mapped from files in all but the largest of these processes, which all run the same program; 0 without /proc. */
+async function repeatedBytesOf(pids) {
+  const mapped = await Promise.all(
+    pids.map(async (pid) => {
+      const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+      return 1024 * Number(/^RssFile:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    }),
+  );
+  return mapped.reduce((sum, bytes) => sum + bytes, 0) - Math.max(0, ...mapped);
 }
 
 /** The processes that this one has started and that still run. @param {number} pid @returns {Promise<number[]>} */

@@ -17,13 +17,13 @@ const MOST_PER_SECOND = 60_000;
 const MOST_COLD_PER_SECOND = 20_000;
 
 export async function introspect({ quick, log }) {
-  const rows = quick ? 100_000 : 1_000_000;
+  const rows = quick ? 20_000 : 1_000_000;
   const world = await openWorld();
   const stops = [() => world.close()];
   try {
     log(`introspect: making ${rows} sessions and revocations`);
     await fill(world, 10_000, rows);
-    const options = { rounds: quick ? 1 : 5, durationMs: quick ? 1500 : 4000, connections: CONNECTIONS };
+    const options = { rounds: quick ? 1 : 5, durationMs: quick ? 600 : 4000, connections: CONNECTIONS };
     const traffic = await prepareTraffic(world, TOKENS);
     const servers = await startServers(world, traffic, stops);
     const jobs = jobsOf(traffic, servers, options);
@@ -34,7 +34,7 @@ export async function introspect({ quick, log }) {
     const cold = await compare(pick(jobs, ['limit', 'cold']), { ...options, rounds: quick ? 1 : 3 });
     log('introspect: one request at a time');
     const alone = await compare(pick(jobs, ['limit', 'allSeen']), { ...options, connections: 1 });
-    const signatures = await measureSignatures(traffic.tokenBytes, quick ? 1 : 3);
+    const signatures = await measureSignatures(traffic.tokenBytes, quick ? 0.1 : 1);
     return { rows, tokens: TOKENS, connections: CONNECTIONS, seen, cold, alone, signatures };
   } finally {
     for (const stop of stops.reverse()) await stop();

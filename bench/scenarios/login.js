@@ -10,14 +10,14 @@ const CONNECTIONS = 8;
 const MOST_PER_SECOND = 500;
 
 export async function login({ quick, log }) {
-  const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
+  const world = await openWorldOfLogins(quick ? 5000 : 100_000);
   const stops = [() => world.close()];
   try {
     const gatehouse = await startGatehouse(world, { cores: null });
     stops.push(() => gatehouse.stop());
     const argon2 = await startArgon2(world, { cores: null });
     stops.push(() => argon2.stop());
-    const durationMs = quick ? 2000 : 5000;
+    const durationMs = quick ? 1000 : 5000;
     const nextLogins = createLogins();
     const figures = await compare(
       {

@@ -34,12 +34,12 @@ const TOKENS_FOR_MS = 240_000;
 const SAMPLE_MS = 1000;
 
 /**
- * {maxMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, samples: [{atMs, mb}]}; first and last: the
+ * {maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, samples: [{atMs, mb}]}; first and last: the
  * median of a minute; cores: how much of its one core the server used.
  */
 export async function memory({ quick, log }) {
-  const durationMs = quick ? 10_000 : 600_000;
-  const stretchMs = quick ? 2500 : STRETCH_MS;
+  const durationMs = quick ? 5000 : 600_000;
+  const stretchMs = quick ? 1250 : STRETCH_MS;
   const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
   try {
     const clients = [];
@@ -98,8 +98,12 @@ async function sampleResident({ pids }, signal) {
   const startedAt = performance.now();
   const samples = [];
   while (!signal.aborted) {
-    const { residentBytes } = await usageOf(pids);
-    samples.push({ atMs: Math.round(performance.now() - startedAt), mb: residentBytes / 2 ** 20 });
+    const { residentBytes, onceBytes } = await usageOf(pids);
+    samples.push({
+      atMs: Math.round(performance.now() - startedAt),
+      mb: residentBytes / 2 ** 20,
+      onceMb: onceBytes / 2 ** 20,
+    });
     await sleep(SAMPLE_MS, undefined, { signal }).catch(() => undefined);
   }
   return samples;
@@ -179,6 +183,7 @@ function summary(samples) {
   const medianOf = (isWithin) => median(samples.filter(({ atMs }) => isWithin(atMs)).map(({ mb }) => mb));
   return {
     maxMb: Math.max(...samples.map(({ mb }) => mb)),
+    maxOnceMb: Math.max(...samples.map(({ onceMb }) => onceMb)),
     firstMb: medianOf((atMs) => atMs <= edgeMs),
     lastMb: medianOf((atMs) => atMs >= endMs - edgeMs),
     slopeMbPerMinute: 60_000 * slopeOf(samples),

@@ -12,7 +12,7 @@ const STRETCH = 100_000;
 const CHUNKS = 10;
 
 export async function storage({ quick, log }) {
-  const sizes = quick ? [10_000, 100_000] : [100_000, 1_000_000, 10_000_000];
+  const sizes = quick ? [5000, 50_000] : [100_000, 1_000_000, 10_000_000];
   const world = await openWorld();
   try {
     await addUsers(world, 100_000);

@@ -24,7 +24,6 @@ const HASHING_CONNECTIONS = 8;
 /** Distinct tokens that `/introspect` is asked about. */
 const TOKENS = 5000;
 
-const CAPACITY_MS = 3000;
 const SLICE_MS = 250;
 
 /** Arrivals are by chance, but the same chance for every run. */
@@ -37,15 +36,15 @@ const SEED = 1_000;
  */
 export async function storm({ quick, log }) {
   const rounds = quick ? 1 : 5;
-  const durationMs = quick ? 3000 : 6000;
-  const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
+  const durationMs = quick ? 1500 : 6000;
+  const world = await openWorldOfLogins(quick ? 5000 : 100_000);
   const stops = [() => world.close()];
   try {
     const gatehouse = await startGatehouse(world);
     stops.push(() => gatehouse.stop());
     const argon2 = await startArgon2(world);
     stops.push(() => argon2.stop());
-    const loads = await prepareLoads(world, gatehouse, argon2);
+    const loads = await prepareLoads(world, gatehouse, argon2, quick ? 1000 : 3000);
     log(`${loads.introspectsPerSecond} introspections/s; ${loads.loginsPerSecond} logins/s in the storm`);
 
     const figures = [];
@@ -63,7 +62,7 @@ export async function storm({ quick, log }) {
       argon2AlonePerSecond,
       median: medians(figures),
       rounds: figures,
-      timeline: await drawTimeline(loads, quick ? 2000 : 5000),
+      timeline: await drawTimeline(loads, quick ? 1000 : 5000),
     };
   } finally {
     for (const stop of stops.reverse()) await stop();
@@ -71,20 +70,20 @@ export async function storm({ quick, log }) {
 }
 
 /** Finds out what the servers can do, and describes the loads accordingly. */
-async function prepareLoads(world, gatehouse, argon2) {
+async function prepareLoads(world, gatehouse, argon2, capacityMs) {
   const { seen: introspections } = await prepareTraffic(world, TOKENS);
   const nextLogins = createLogins();
-  const closed = { connections: CLOSED_CONNECTIONS, durationMs: CAPACITY_MS, requests: introspections };
+  const closed = { connections: CLOSED_CONNECTIONS, durationMs: capacityMs, requests: introspections };
   await measure(gatehouse, closed);
   await measure(gatehouse, {
     connections: 4,
-    durationMs: CAPACITY_MS,
+    durationMs: capacityMs,
     requests: nextLogins(2000),
     once: true,
   });
   const { requestsPerSecond: capacity } = await measure(gatehouse, closed);
   const hashing = { connections: HASHING_CONNECTIONS, requests: [VERIFY] };
-  const { requestsPerSecond: hashes } = await measure(argon2, { ...hashing, durationMs: CAPACITY_MS });
+  const { requestsPerSecond: hashes } = await measure(argon2, { ...hashing, durationMs: capacityMs });
   const introspectsPerSecond = Math.round(SHARE * capacity);
   const loginsPerSecond = Math.round(STORM * hashes);
   return {
