@@ -1,20 +1,15 @@
-/** argon2 in a process that gives way to all other work, so that answers about tokens do not wait for cores that hash. */
+/** argon2 in processes that give way to all other work, so that answers about tokens do not wait for cores that hash. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
-
-import {
-  openHashingProcess,
-  type Answer,
-  type HashingProcess,
-  type Manner,
-  type Verb,
-} from './hashing-process.js';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;
   verify: (phc: string, password: string) => Promise<boolean>;
-  /** Ends the process, with whatever it is doing. */
+  /** Ends the processes, with whatever they are doing. */
   close: () => Promise<void>;
-  /** How long one takes, from what those before took: milliseconds on a thread of its own, without any wait for us. */
+  /** How long one takes, from what those before took: milliseconds in a process of its own, without any wait for us. */
   hashMs: () => number;
 }
 
@@ -25,79 +20,135 @@ export interface Argon2 {
 const WEIGHT = 1 / 8;
 const ACCIDENT = 2;
 
+/**
+ * How they give way on Linux. `idle` runs when nobody else wants the core, and is off
+ * it at once when somebody does: with a mere niceness every answer waits for the end of a time slice, several times over.
+ * But where others want all cores all the time it gets nothing, and nobody could log in: then `nice`, a tenth of a share.
+ */
+type Manner = 'idle' | 'nice';
+const NICENESS = 10;
+
 /** When a hash takes so long, `idle` gets nothing any more, and is not tried again for a while. */
 const STARVED_MS = 200;
-const STARVED_FOR_MS = 30_000;
+const STARVED_FOR_MS = 10_000;
+const START_MS = 2000;
 
 /**
- * @param assumedMs what a hash takes, until the first ones have told
- * @param starvedForMs how long `idle` is not tried again
+ * A process for each, not a thread: argon2 takes and returns 19 MiB for every hash, and a thread that gives way while it
+ * holds the lock on the memory they share keeps the event loop waiting until nobody else wants the core.
+ *
+ * As text, since it must be found beside the compiled files and beside their sources, which Node does not run. Of
+ * scheduling classes Node knows nothing, so `chrt` of util-linux is asked; where there is none, a niceness must do.
  */
-export function createArgon2(assumedMs: number, starvedForMs = STARVED_FOR_MS): Argon2 {
-  const inUse = new Map<Manner, HashingProcess>();
-  const living = new Set<HashingProcess>();
+const PROCESS = `
+  const { execFileSync } = require('node:child_process');
+  const { setPriority } = require('node:os');
+  const [library, manner, niceness] = process.argv.slice(1);
+  process.once('disconnect', () => process.exit());
+  // Whoever told us to hash tells us to go.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  setPriority(Number(niceness));
+  if (process.platform === 'linux' && manner === 'idle') {
+    try {
+      execFileSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' });
+    } catch {}
+  }
+  const { hashSync, verifySync } = require(library);
+  const verbs = { hash: hashSync, verify: verifySync };
+  // Whoever asked may be gone by then, killed: that is no error to tell of.
+  const answer = (message) => process.send(message, (error) => error && process.exit());
+  process.on('message', ({ verb, args }) => {
+    const startedAt = performance.now();
+    try {
+      const value = verbs[verb](...args);
+      answer({ value, tookMs: performance.now() - startedAt });
+    } catch (error) {
+      answer({ error });
+    }
+  });
+`;
+
+type Answer<Value> = { value: Value; tookMs: number } | { error: unknown };
+
+const LIBRARY = createRequire(import.meta.url).resolve('@node-rs/argon2');
+
+export function createArgon2(assumedMs: number): Argon2 {
+  const free: Record<Manner, ChildProcess[]> = { idle: [], nice: [] };
+  const ended = new Map<ChildProcess, Promise<unknown>>();
   let hashMs = assumedMs;
   let starvedUntilMs = 0;
-  const isStarved = () => performance.now() < starvedUntilMs;
 
-  function find(manner: Manner): HashingProcess {
-    const known = inUse.get(manner);
-    if (known !== undefined) return known;
-    const opened = openHashingProcess(manner);
-    inUse.set(manner, opened);
-    living.add(opened);
-    void opened.ended.then(() => {
-      living.delete(opened);
-      if (inUse.get(manner) === opened) inUse.delete(manner);
-    });
-    return opened;
-  }
-
-  function end(manner: Manner): void {
-    inUse.get(manner)?.kill();
-    inUse.delete(manner);
-  }
-
-  /** What the idle process answers, or undefined when it gets nothing; it is ended then, and not only for this hash. */
-  async function askIdle(verb: Verb, args: unknown[]): Promise<Answer | undefined> {
-    const idle = find('idle');
-    await idle.ready;
-    const starving = setTimeout(() => {
-      starvedUntilMs = performance.now() + starvedForMs;
-      end('idle');
-    }, STARVED_MS);
+  /** Opens a process when none is free: there are as many as work was ever given at once. */
+  async function run<Value>(verb: 'hash' | 'verify', args: unknown[]): Promise<Value> {
+    const manner = performance.now() < starvedUntilMs ? 'nice' : 'idle';
+    const known = free[manner].pop();
+    const child = known ?? open(manner);
+    // A new one has to start first.
+    const patienceMs = known === undefined ? START_MS : STARVED_MS;
+    const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), patienceMs);
     try {
-      const answer = await idle.ask(verb, args);
-      if (inUse.get('nice')?.isFree() === true) end('nice');
-      return answer;
-    } catch (error) {
-      if (isStarved()) return undefined;
-      throw error;
+      const answer = await ask<Value>(child, { verb, args });
+      free[manner].push(child);
+      if ('error' in answer) throw answer.error;
+      hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
+      return answer.value;
     } finally {
       clearTimeout(starving);
     }
   }
 
-  /** Whether the idle process is to be tried; while it starts anew, the nice one goes on. */
-  function mayBeIdle(): boolean {
-    return !isStarved() && (find('idle').isReady() || !inUse.has('nice'));
-  }
-
-  async function run<Value>(verb: Verb, args: unknown[]): Promise<Value> {
-    const idle = mayBeIdle() ? await askIdle(verb, args) : undefined;
-    const answer = idle ?? (await find('nice').ask(verb, args));
-    if ('error' in answer) throw answer.error;
-    hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
-    return answer.value as Value;
+  function open(manner: Manner): ChildProcess {
+    const child = openProcess(manner);
+    const end = once(child, 'exit').catch(() => undefined);
+    ended.set(child, end);
+    void end.then(() => {
+      ended.delete(child);
+      free[manner] = free[manner].filter((each) => each !== child);
+    });
+    return child;
   }
 
   return {
     close: async () => {
-      const ends = [...living].map(({ kill, ended }) => (kill(), ended));
+      const ends = [...ended.values()];
+      for (const child of ended.keys()) child.kill('SIGKILL');
       await Promise.all(ends);
     },
     hash: (password, options) => run('hash', [password, options]),
     verify: (phc, password) => run('verify', [phc, password]),
     hashMs: () => hashMs,
   };
+}
+
+function openProcess(manner: Manner): ChildProcess {
+  const child = spawn(process.execPath, ['-e', PROCESS, LIBRARY, manner, String(NICENESS)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced',
+    // It needs nothing of ours, secrets least of all.
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+  });
+  child.unref();
+  child.on('error', () => undefined); // Told to whoever waits; there is nobody to tell while it is free.
+  return child;
+}
+
+/** Keeps us alive as long as it takes, and no longer: a process that is free is none's business. */
+async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<Value>> {
+  const over = new AbortController();
+  const { signal } = over;
+  child.channel?.ref();
+  try {
+    const ended = once(child, 'exit', { signal }).then(() => {
+      throw new Error('the process that hashes has ended');
+    });
+    const answered = once(child, 'message', { signal });
+    child.send(request, (error) => {
+      if (error !== null) child.kill();
+    });
+    const [answer] = (await Promise.race([answered, ended])) as [Answer<Value>];
+    return answer;
+  } finally {
+    child.channel?.unref();
+    over.abort();
+  }
 }

@@ -22,14 +22,14 @@ export const MAX_TYPED_UNITS = 8 * 256;
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
 
-/** Each takes a core and 19 MiB. */
+/** Each takes a core, and some 60 MiB with the process that it runs in. */
 const MOST_AT_ONCE = 3;
 
 /** What a slow core gets through, until the first hashes have told. */
 const ASSUMED_KIB_PER_MS = 2000;
 
 export interface HasherOptions {
-  /** Hashes at once. */
+  /** Hashes at once, each in a process of its own. */
   maxConcurrent?: number;
   /** How long a caller waits for its turn at most. Of logins only so many are let in that a quarter of it should be enough. */
   maxWaitMs?: number;
