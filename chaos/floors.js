@@ -14,6 +14,7 @@ const FROM_MINUTES = 2;
 const JUDGED_PER_MINUTE = {
   'A ended': 500,
   'A logins': 2,
+  'A changes of password': 1,
   'B access tokens': 1000,
   'B lists': 100,
   'B logins': 25,
