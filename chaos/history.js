@@ -41,7 +41,8 @@ import { pipeline } from 'node:stream/promises';
  * - `logout-all` token, exceptCurrent; ok: ended (how many)
  * - `end-session` token, sid (DELETE /sessions/:id)
  * - `revoke` token, access or refresh
- * - `disable`, `enable` user · `password` user, password (the new version)
+ * - `disable`, `enable` user · `password` user, password (the new version); where the user did it: token, proved (the version
+ *   that was sent as the current one)
  * - `retire-key`, `rotate-key`, `prune`
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
  *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
@@ -61,6 +62,7 @@ import { pipeline } from 'node:stream/promises';
  * @property {string=} sub
  * @property {string | undefined=} scope
  * @property {number=} password
+ * @property {number=} proved
  * @property {boolean=} honest the session's client sends a token again only as long as the window allows
  * @property {number=} token
  * @property {string=} sid

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { importFrom } from './postgres.js';
 
 const HASH_AGAIN_MS = 100;
+const CALM_DEADLINE_MS = 30_000;
 
 /** @typedef {Awaited<ReturnType<typeof openOperator>>} Operator */
 
@@ -34,6 +35,8 @@ export async function openOperator({ dist, url, secret }) {
     ].map((path) => importFrom(dist, path)),
   );
   const database = openDatabase(url, { connections: 3 });
+  /** Before a run nothing is meant to fail, however busy the machine is. */
+  const calm = openDatabase(url, { connections: 1, deadlineMs: CALM_DEADLINE_MS });
   const hasher = createPasswordHasher();
   /** Hashing is dear and many users are made with one password. @type {Map<string, string>} */
   const hashes = new Map();
@@ -65,7 +68,7 @@ export async function openOperator({ dist, url, secret }) {
      * @returns {Promise<{ id: string, username: string }>}
      */
     addUser: async (username, password, scope = '') => {
-      const user = await users.addUser(database, { username, passwordHash: await hash(password), scope });
+      const user = await users.addUser(calm, { username, passwordHash: await hash(password), scope });
       if (user === null) throw new Error(`there is a user ${username} already`);
       return user;
     },
@@ -74,7 +77,7 @@ export async function openOperator({ dist, url, secret }) {
      * @returns {Promise<{ id: string, secret: string }>} a client that may introspect and revoke
      */
     addClient: async (id) => {
-      const client = await addClient(database, id, ['introspect', 'revoke']);
+      const client = await addClient(calm, id, ['introspect', 'revoke']);
       if (client === null) throw new Error(`there is a client ${id} already`);
       return client;
     },
@@ -106,7 +109,7 @@ export async function openOperator({ dist, url, secret }) {
     prune: async () => (await prune(database, { waitTurn: true })) + (await lifecycle.pruneKeys(database)),
     close: async () => {
       await hasher.close();
-      await database.close();
+      await Promise.all([database.close(), calm.close()]);
     },
   };
 }

@@ -26,6 +26,15 @@ const empty = () => null;
 /** @param {Token} token */
 const bearer = (token) => ({ authorization: `Bearer ${token.text}` });
 
+/** @param {Token} token @param {string} method @param {string} path @returns {Wire} */
+const bearing = (token, method, path) => ({
+  method,
+  path,
+  headers: bearer(token),
+  success: 200,
+  refusals: NO_TOKEN,
+});
+
 /** @param {Token} token */
 const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${token.text}"}` });
 
@@ -110,29 +119,9 @@ export function createQuestions({ client, ...options }) {
       readIntrospection,
     ),
 
-    session: about(
-      'session',
-      (token) => ({
-        method: 'GET',
-        path: '/session',
-        headers: bearer(token),
-        success: 200,
-        refusals: NO_TOKEN,
-      }),
-      readSession,
-    ),
+    session: about('session', (token) => bearing(token, 'GET', '/session'), readSession),
 
-    list: about(
-      'list',
-      (token) => ({
-        method: 'GET',
-        path: '/sessions',
-        headers: bearer(token),
-        success: 200,
-        refusals: NO_TOKEN,
-      }),
-      readList,
-    ),
+    list: about('list', (token) => bearing(token, 'GET', '/sessions'), readList),
 
     /** With either token. */
     logout: about(
@@ -161,12 +150,9 @@ export function createQuestions({ client, ...options }) {
         replica,
         { kind: 'logout-all', token: token.id, exceptCurrent },
         {
-          method: 'POST',
-          path: '/logout-all',
+          ...bearing(token, 'POST', '/logout-all'),
           headers: { ...bearer(token), ...(exceptCurrent ? JSON_BODY : {}) },
           body: exceptCurrent ? '{"except_current":true}' : '',
-          success: 200,
-          refusals: NO_TOKEN,
         },
         manner,
         (reply) => {
@@ -176,6 +162,23 @@ export function createQuestions({ client, ...options }) {
         },
       ),
 
+    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {{ user: string, current: { text: string, version: number }, next: { text: string, version: number } }} change @param {Manner=} manner */
+    changePassword: (caller, replica, token, { user, current, next }, manner = {}) =>
+      ask(
+        caller,
+        replica,
+        { kind: 'password', token: token.id, user, proved: current.version, password: next.version },
+        {
+          ...bearing(token, 'POST', '/password'),
+          headers: { ...bearer(token), ...JSON_BODY },
+          body: JSON.stringify({ current_password: current.text, new_password: next.text }),
+          success: 204,
+          refusals: ['invalid_token', 'invalid_credentials'],
+        },
+        manner,
+        empty,
+      ),
+
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {string} sid @param {Manner=} manner */
     endSession: (caller, replica, token, sid, manner = {}) =>
       ask(
@@ -183,9 +186,7 @@ export function createQuestions({ client, ...options }) {
         replica,
         { kind: 'end-session', token: token.id, sid },
         {
-          method: 'DELETE',
-          path: `/sessions/${sid}`,
-          headers: bearer(token),
+          ...bearing(token, 'DELETE', `/sessions/${sid}`),
           success: 204,
           refusals: ['invalid_token', 'not_found'],
         },

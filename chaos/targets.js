@@ -11,7 +11,7 @@ import { findRareFaults, findRareRules } from './floors.js';
 const OPERATIONS = 25_000;
 const KILLS = 15;
 const TRIALS = 500;
-const SIGNATURES = 250;
+const SIGNATURES = 100;
 
 /** A mutant has to show itself within so many operations. */
 const MOST_OPERATIONS = 100_000;

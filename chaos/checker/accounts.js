@@ -3,75 +3,49 @@
 import { latestEffect } from './deadlines.js';
 import { groupBy } from './group.js';
 import { createLeastAfter } from './least-after.js';
-import { createSpans } from './spans.js';
+import { createRaises } from './raises.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
-
-/**
- * Something that ends all sessions of a user that were opened before: it raises an epoch.
- *
- * @typedef {object} Raise
- * @property {Operation} operation
- * @property {string | null} kept the session that it leaves alone
- */
+/** @typedef {import('./raises.js').Raise} Raise */
 
 /** @param {Operation[]} operations */
 const okOf = (operations) => operations.filter(({ outcome }) => outcome === 'ok');
-
-/** @param {Raise[]} raises refused ones left out */
-export function createRaises(raises) {
-  const firstCertain = createLeastAfter(
-    raises
-      .filter(({ operation }) => operation.outcome === 'ok')
-      .map(({ operation, kept }) => ({
-        at: operation.start,
-        value: operation.end,
-        tag: kept,
-        of: operation,
-      })),
-  );
-  const possible = createSpans();
-  for (const { operation, kept } of raises)
-    possible.add({ from: operation.start, until: latestEffect(operation), tag: kept, of: operation });
-  return {
-    /**
-     * The first acknowledged one that surely ends the session. A login stores the epoch that it reads: it has read it by
-     * its end, so whatever begins after that end raises the epoch beyond it.
-     *
-     * @param {string} sid
-     * @param {Operation} login
-     */
-    certainEnd: (sid, login) => firstCertain(login.end, sid)?.of ?? null,
-
-    /**
-     * Whether one may have ended the session after a moment at which it lived, or at which its login had not begun, and
-     * before another. One that surely took effect before the login began was read by it.
-     *
-     * @param {string} sid
-     * @param {number} after
-     * @param {number} before
-     */
-    mayEndBetween: (sid, after, before) => possible.mayLieBetween(after, before, sid),
-
-    /** Whether one may take effect within the bracket. @param {{ start: number, end: number }} bracket */
-    mayTouch: ({ start, end }) => possible.mayLieBetween(start, end),
-  };
-}
 
 /**
  * @param {object} about one user
  * @param {Operation[]} about.changes `password`, `disable`, `enable`, refused ones left out
  * @param {Raise[]} about.raises
  * @param {Operation[]} about.logins that were let in: they show which password was in force, and that the user was enabled
+ * @param {(change: Operation) => string | null} about.keptBy the session with which the user made it, which it keeps
  *
  * @typedef {ReturnType<typeof createAccount>} Account
  */
-export function createAccount({ changes, raises, logins }) {
+export function createAccount({ changes, raises, logins, keptBy }) {
   const of = (/** @type {string} */ kind) => changes.filter((change) => change.kind === kind);
+  const until = createUntil(of('password'));
   return {
-    ...createRaises(raises),
-    passwords: createPasswords(of('password'), logins),
+    ...createRaises(raises, until),
+    passwords: createPasswords(of('password'), logins, until, keptBy),
     access: createAccess(of('disable'), of('enable'), logins),
+  };
+}
+
+/**
+ * A user's own change hashes twice, for which there is no deadline. But it proves a password, and takes effect only where
+ * that one is still in force: never after it was surely replaced for good.
+ *
+ * @param {Operation[]} changes of the password
+ * @returns {(operation: Operation) => number}
+ */
+function createUntil(changes) {
+  return (operation) => {
+    const { outcome, proved } = operation;
+    if (outcome === 'ok' || proved === undefined) return latestEffect(operation);
+    const lastSet = changes.filter(({ password }) => password === proved).map(latestEffect);
+    const replacing = okOf(changes).filter(
+      ({ password, start }) => password !== proved && lastSet.every((moment) => moment < start),
+    );
+    return Math.min(Infinity, ...replacing.map(({ end }) => end));
   };
 }
 
@@ -87,8 +61,14 @@ function createLatestShown(shows) {
   return (/** @type {number} */ moment) => -(latest(-moment)?.value ?? Infinity);
 }
 
-/** @param {Operation[]} changes @param {Operation[]} logins */
-function createPasswords(changes, logins) {
+/**
+ * @param {Operation[]} changes
+ * @param {Operation[]} logins
+ * @param {(operation: Operation) => number} until
+ * @param {(change: Operation) => string | null} keptBy
+ */
+function createPasswords(changes, logins, until, keptBy) {
+  const keepers = new Set(changes.map(keptBy));
   const replaced = createLeastAfter(
     okOf(changes).map((change) => ({
       at: change.start,
@@ -100,7 +80,7 @@ function createPasswords(changes, logins) {
   const others = createLeastAfter(
     changes.map((change) => ({
       at: -change.start,
-      value: -latestEffect(change),
+      value: -until(change),
       tag: change.password,
       of: change,
     })),
@@ -112,23 +92,39 @@ function createPasswords(changes, logins) {
       createLatestShown(shows),
     ]),
   );
+  /** By when the password was set for the last time, or never was. @param {number | undefined} password */
+  const lastSetBy = (password) => Math.max(-Infinity, ...(setters.get(password) ?? []).map(until));
   return {
     /**
      * The first change to another password that was surely made after the login read this one: no change to this one can
      * have come after it. The login then holds an epoch that the change raised.
      *
-     * @param {Operation} login accepted
+     * @param {Pick<Operation, 'password'>} login accepted
      */
-    replacedAfterRead: ({ password }) => {
-      const latest = (setters.get(password) ?? []).map(latestEffect);
-      return replaced(Math.max(-Infinity, ...latest), password)?.of ?? null;
+    replacedAfterRead: ({ password }) => replaced(lastSetBy(password), password)?.of ?? null,
+
+    /**
+     * The same without the changes that were made with this session, which keep it.
+     *
+     * @param {Pick<Operation, 'password'>} login accepted
+     * @param {string} sid the session that it opened
+     */
+    replacedByOthers: ({ password }, sid) => {
+      const since = lastSetBy(password);
+      if (!keepers.has(sid)) return replaced(since, password)?.of ?? null;
+      return okOf(changes)
+        .filter((change) => change.start > since && change.password !== password && keptBy(change) !== sid)
+        .reduce(
+          (/** @type {Operation | null} */ first, one) => (first && first.end < one.end ? first : one),
+          null,
+        );
     },
 
     /** Whether the password can have been set at all by the time of the login's end. @param {Operation} login */
     canBeSet: ({ password, end }) =>
       password === 0 || (setters.get(password) ?? []).some(({ start }) => start < end),
 
-    /** Whether the password was surely this one in all of the login's bracket. @param {Operation} login */
+    /** Whether the password was surely this one in all of the login's bracket. @param {Pick<Operation, 'password' | 'start' | 'end'>} login */
     isSurelyRight: ({ password, start, end }) => {
       const other = others(-end, password);
       if (password === 0 && other === null) return true;

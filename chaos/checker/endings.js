@@ -1,12 +1,13 @@
 // @ts-check
 // Who ended what: for each session and lineage the end that was acknowledged first, and when else it may have ended.
-import { createAccount, createRaises } from './accounts.js';
+import { createAccount } from './accounts.js';
 import { latestEffect } from './deadlines.js';
+import { createRaises } from './raises.js';
 import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('./accounts.js').Account} Account */
-/** @typedef {import('./accounts.js').Raise} Raise */
+/** @typedef {import('./raises.js').Raise} Raise */
 /** @typedef {import('./world.js').Mortal} Mortal */
 /** @typedef {import('./world.js').Session} Session */
 /** @typedef {import('./world.js').Subjects} Subjects */
@@ -30,13 +31,16 @@ export function readAccounts(operations, { tokenOf, sessionOf }) {
     found.set(name, account);
     return account;
   };
+  /** Of the session with which a user changed the password, which is kept; an operator has none. @param {Operation} change */
+  const sidOf = ({ token }) => (token === undefined ? null : tokenOf(token).sid);
   for (const operation of operations) {
     const { kind, outcome, user } = operation;
     if (outcome === 'refused') continue;
     if (kind === 'login' && outcome === 'ok') accountOf(user).logins.push(operation);
     if (kind === 'retire-key') retired.push({ operation, kept: null });
     if (CHANGES.has(kind)) accountOf(user).changes.push(operation);
-    if (kind === 'password' || kind === 'disable') accountOf(user).raises.push({ operation, kept: null });
+    if (kind === 'disable') accountOf(user).raises.push({ operation, kept: null });
+    if (kind === 'password') accountOf(user).raises.push({ operation, kept: sidOf(operation) });
     if (kind !== 'logout-all') continue;
     const caller = sessionOf(tokenOf(operation.token));
     const kept = operation.exceptCurrent === true ? caller.sid : null;
@@ -44,7 +48,7 @@ export function readAccounts(operations, { tokenOf, sessionOf }) {
   }
   /** @type {Map<string, Account>} */
   const accounts = new Map();
-  for (const [user, about] of found) accounts.set(user, createAccount(about));
+  for (const [user, about] of found) accounts.set(user, createAccount({ ...about, keptBy: sidOf }));
   return { accounts, retirements: createRaises(retired) };
 }
 
@@ -65,7 +69,7 @@ export function endSessions(operations, sessions, subjects) {
 }
 
 /** @param {Mortal} mortal @param {import('./spans.js').Span} span in which it may have ended */
-export function addEnd(mortal, span) {
+function addEnd(mortal, span) {
   mortal.ends ??= createSpans();
   mortal.ends.add(span);
 }
@@ -107,7 +111,7 @@ export function endByAccounts(sessions, accounts, retirements) {
     const account = accounts.get(user ?? '');
     if (account === undefined) continue;
     session.ended = firstOf(session.ended, account.certainEnd(sid, login));
-    session.ended = firstOf(session.ended, account.passwords.replacedAfterRead(login));
+    session.ended = firstOf(session.ended, account.passwords.replacedByOthers(login, sid));
     session.ended = firstOf(session.ended, account.access.disabledAfterRead(login));
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Rules A and B for logins: nobody gets in with what was replaced or while disabled, and nobody else is kept out.
+// Rules A and B for passwords: nobody gets in with what was replaced or while disabled, and nobody else is kept out.
 //
 // A login reads password, user and epoch at one moment within its bracket and opens the session at a later one. Certain is
 // what holds at whichever moments those were; a change that may have taken effect in between excuses either answer.
@@ -16,6 +16,9 @@ export function checkLogins(world, findings) {
     if (operation.outcome === 'refused' && operation.error === 'invalid_credentials')
       checkRefused(operation, world, findings);
   }
+  for (const operation of world.operations)
+    if (operation.kind === 'password' && operation.proved !== undefined)
+      checkChange(operation, world, findings);
 }
 
 /** @param {Operation} login @param {World} world @param {Findings} findings */
@@ -61,4 +64,29 @@ function isSurelyWelcome(login, { accounts, retirements }) {
     account.passwords.isSurelyRight(login) &&
     account.access.isSurelyEnabled(login)
   );
+}
+
+/**
+ * A user's own change of password, which proves the current one.
+ *
+ * @param {Operation} operation
+ * @param {World} world
+ * @param {Findings} findings
+ */
+function checkChange(operation, { accounts, sessionOf, tokenOf }, findings) {
+  const account = accounts.get(operation.user ?? '');
+  if (account === undefined || operation.outcome === 'unknown') return;
+  const { outcome, error, proved, start, end } = operation;
+  const session = sessionOf(tokenOf(operation.token)).sid;
+  const replaced = account.passwords.replacedAfterRead({ password: proved });
+  if (outcome === 'ok') {
+    findings.apply('A', 'changes of password');
+    if (replaced !== null && replaced.end < start)
+      findings.report('A', operation, 'took a password for the current one that had been replaced', {
+        because: [replaced],
+        session,
+      });
+  }
+  if (error === 'invalid_credentials' && account.passwords.isSurelyRight({ password: proved, start, end }))
+    findings.report('B', operation, 'refused the current password', { session });
 }

@@ -14,9 +14,10 @@
 /**
  * @param {object} world
  * @param {Map<string, import('./accounts.js').Account>} world.accounts
- * @param {ReturnType<typeof import('./accounts.js').createRaises>} world.retirements
+ * @param {ReturnType<typeof import('./raises.js').createRaises>} world.retirements
+ * @param {number} world.windowMs the least that may pass between a rotation and a theft
  */
-export function createMortality({ accounts, retirements }) {
+export function createMortality({ accounts, retirements, windowMs }) {
   /**
    * @param {Session} session
    * @param {{ end: number }} bracket
@@ -25,11 +26,24 @@ export function createMortality({ accounts, retirements }) {
     const { sid, login, user } = session;
     if (login === null) return true;
     const alive = lastAliveBefore(session, before);
-    if (hasOwnEnd(session, alive, before)) return true;
+    if (hasOwnEnd(session, alive, before) || mayBeTheft(session, alive, before)) return true;
     const since = Math.max(alive, login.start);
     return (
       retirements.mayEndBetween(sid, since, before) ||
       (accounts.get(user ?? '')?.mayEndBetween(sid, since, before) ?? false)
+    );
+  }
+
+  /**
+   * Theft comes later than the window after the last rotation: whoever was seen alive after one is safe for as long.
+   *
+   * @param {Session} session
+   * @param {number} alive
+   * @param {number} before
+   */
+  function mayBeTheft({ thefts, rotations }, alive, before) {
+    return (
+      (thefts?.mayLieBetween(alive, before) ?? false) && rotations.lastStartsBy(alive) + windowMs < before
     );
   }
 

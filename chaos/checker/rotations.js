@@ -30,6 +30,7 @@ export const NO_ROTATIONS = {
   firstStartOf: () => Infinity,
   surelySince: () => Infinity,
   lastEndsBy: () => -Infinity,
+  lastStartsBy: () => -Infinity,
   thefts: [],
 };
 
@@ -58,10 +59,13 @@ export function createRotations(refreshes, clock, rules) {
   );
   const starts = new Map(all.map(({ generation, start }) => [generation, start]));
 
-  const surelySince = (/** @type {number} */ generation, /** @type {number} */ moment) => {
+  const lastStartsBy = (/** @type {number} */ moment) => {
     const latest = sure(-moment);
-    return Math.max(starts.get(generation) ?? Infinity, latest === null ? -Infinity : -latest.value);
+    return latest === null ? -Infinity : -latest.value;
   };
+
+  const surelySince = (/** @type {number} */ generation, /** @type {number} */ moment) =>
+    Math.max(starts.get(generation) ?? Infinity, lastStartsBy(moment));
 
   const known = {
     /** Whether the token of this generation was surely spent before the moment. @param {number} generation @param {number} moment */
@@ -84,6 +88,9 @@ export function createRotations(refreshes, clock, rules) {
      * by then. A rotation that was acknowledged is there for sure, and later ones bring the last one nearer.
      */
     surelySince,
+
+    /** The session's last rotation before the moment was at this time or later. */
+    lastStartsBy,
 
     /** The latest that any rotation can have been that began before the moment: the last one is no later. @param {number} moment */
     lastEndsBy: (/** @type {number} */ moment) => {

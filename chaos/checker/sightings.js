@@ -35,7 +35,10 @@ export function isTurnedAway({ outcome, status }) {
   return outcome === 'refused' && status !== TOO_MANY_REQUESTS && status !== NOT_FOUND;
 }
 
-const BEARERS = new Set(['session', 'list', 'logout-all', 'end-session']);
+const BEARERS = new Set(['session', 'list', 'logout-all', 'end-session', 'password']);
+
+/** What only those are told who were let in. */
+const TOLD_INSIDE = new Set(['not_found', 'invalid_credentials']);
 
 /** @param {World} world @returns {Generator<Sighting, void>} */
 export function* sightings(world) {
@@ -43,7 +46,7 @@ export function* sightings(world) {
     if (operation.outcome === 'unknown') continue;
     if (operation.kind === 'introspect') yield* ofIntrospection(operation, world);
     else if (operation.kind === 'refresh') yield* ofRefresh(operation, world);
-    else if (BEARERS.has(operation.kind)) yield* ofBearer(operation, world);
+    else if (BEARERS.has(operation.kind) && operation.token !== undefined) yield* ofBearer(operation, world);
     if (operation.kind === 'list') yield* ofList(operation, world);
   }
 }
@@ -58,7 +61,7 @@ function* ofIntrospection(operation, world) {
 
 /** @param {Operation} operation @param {World} world */
 function* ofBearer(operation, world) {
-  const isLetIn = operation.outcome === 'ok' || operation.status === NOT_FOUND;
+  const isLetIn = operation.outcome === 'ok' || TOLD_INSIDE.has(operation.error ?? '');
   if (!isLetIn && !isTurnedAway(operation)) return;
   yield* ofToken(operation, world.tokenOf(operation.token), isLetIn, world);
 }

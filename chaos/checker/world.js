@@ -1,11 +1,12 @@
 // @ts-check
 // The history by whom it is about: sessions, lineages and users, each with when it surely ended and when it may have.
 import { createClock } from './clock.js';
-import { addEnd, endByAccounts, endSessions, readAccounts } from './endings.js';
+import { endByAccounts, endSessions, readAccounts } from './endings.js';
 import { createLeastAfter } from './least-after.js';
 import { createMortality } from './mortality.js';
 import { createRotations, NO_ROTATIONS } from './rotations.js';
 import { sightings } from './sightings.js';
+import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').History} History */
 /** @typedef {import('../history.js').Operation} Operation */
@@ -29,6 +30,7 @@ import { sightings } from './sightings.js';
  *   user: string | null,
  *   expiresAt: number,
  *   rotations: Rotations,
+ *   thefts: import('./spans.js').Spans | null,
  * }} Session `expiresAt` in seconds since 1970; no login for a session that no answer to one has told of
  */
 
@@ -38,7 +40,7 @@ import { sightings } from './sightings.js';
 
 /** @param {History} history its operations in any order */
 export function createWorld(history) {
-  const { tokens, operations } = history;
+  const { tokens, operations, rules } = history;
   const clock = createClock(history);
   const sessions = openSessions(history);
   /** @type {Map<string, Lineage>} */
@@ -76,7 +78,7 @@ export function createWorld(history) {
   const world = {
     ...history,
     ...subjects,
-    ...createMortality({ accounts, retirements }),
+    ...createMortality({ accounts, retirements, windowMs: 1000 * rules.replayWindow - clock.slackMs }),
     clock,
     sessions,
     accounts,
@@ -138,6 +140,7 @@ function sessionOf(sessions, sid) {
     user: null,
     expiresAt: -Infinity,
     rotations: NO_ROTATIONS,
+    thefts: null,
     ...createMortal(),
   };
   sessions.set(sid, session);
@@ -168,6 +171,6 @@ function addRotations({ operations, rules }, clock, { tokenOf, sessionOf }) {
   }
   for (const [session, own] of refreshes) {
     session.rotations = createRotations(own, clock, rules);
-    for (const span of session.rotations.thefts) addEnd(session, span);
+    for (const span of session.rotations.thefts) (session.thefts ??= createSpans()).add(span);
   }
 }

@@ -145,6 +145,17 @@ it('excuses a refusal by theft that nobody answered only while it can be decided
   expect(story.violations()).toEqual([`B${wrong.id}`]);
 });
 
+it('does not excuse by theft what was seen alive less than a window after a rotation', () => {
+  const story = tellStory(LONG);
+  const ann = story.logIn(100);
+  story.ask('refresh', 1000, { token: ann.refresh.id, ...unknown });
+  const next = story.refresh(story.refresh(ann, 1500), 12_000);
+  story.introspect(next.access, 12_100, true);
+  const early = story.introspect(next.access, 21_900, false);
+  story.introspect(next.access, 22_100, false);
+  expect(story.violations()).toEqual([`B${early.id}`]);
+});
+
 it('finds a late replay forgiven where a rotation that nobody answered is long decided', () => {
   const story = tellStory(LONG);
   const ann = story.logIn(100, { honest: false });
@@ -185,5 +196,52 @@ describe('a login', () => {
     story.ask('password', 311 + OPERATOR_MS, { user: 'ann', password: 1 });
     const { operation } = story.logIn(400 + OPERATOR_MS, { password: 0 });
     expect(story.violations()).toEqual([`A${operation.id}`]);
+  });
+});
+
+describe('a change of password by its user', () => {
+  it('ends all sessions but the one that asks', () => {
+    const story = tellStory(LONG);
+    const [ann, other] = [story.logIn(100), story.logIn(100)];
+    story.changePassword(ann, 200, 0, 1);
+    story.introspect(ann.access, 300, true);
+    const wrong = [story.introspect(other.access, 300, true), story.introspect(ann.access, 400, false)];
+    expect(story.violations().toSorted()).toEqual([`A${wrong[0]?.id}`, `B${wrong[1]?.id}`]);
+  });
+
+  it('is made by nobody whose session has ended, and turns no live one away', () => {
+    const story = tellStory(LONG);
+    const [ann, bob] = [story.logIn(100), story.logIn(100, { user: 'bob' })];
+    story.ask('logout', 200, { token: ann.access.id });
+    const wrong = [
+      story.changePassword(ann, 300, 0, 1),
+      story.changePassword(bob, 300, 0, 1, { outcome: 'refused', status: 401, error: 'invalid_token' }),
+    ];
+    expect(story.violations().toSorted()).toEqual([`A${wrong[0]?.id}`, `B${wrong[1]?.id}`]);
+  });
+
+  it('takes the current password alone, and always', () => {
+    const refused = { outcome: 'refused', status: 401, error: 'invalid_credentials' } as const;
+    const story = tellStory(LONG);
+    const ann = story.logIn(100);
+    story.changePassword(ann, 200, 0, 1);
+    story.changePassword(ann, 300, 0, 2, refused);
+    const wrong = [story.changePassword(ann, 400, 1, 2, refused), story.changePassword(ann, 500, 0, 3)];
+    expect(story.violations().toSorted()).toEqual([`A${wrong[1]?.id}`, `B${wrong[0]?.id}`]);
+  });
+
+  it('is possible for ever where nobody answered, unless the password that it proves was replaced', () => {
+    for (const [replaced, rule] of [
+      [false, ''],
+      [true, 'B'],
+    ] as const) {
+      const story = tellStory(LONG);
+      const ann = story.logIn(100);
+      story.changePassword(ann, 200, 0, 1, unknown);
+      if (replaced) story.ask('password', 50_000, { user: 'ann', password: 2 });
+      const later = story.logIn(50_100, { password: replaced ? 2 : 0 });
+      const refused = story.introspect(later.access, 60_000, false);
+      expect(story.violations()).toEqual(rule === '' ? [] : [`${rule}${refused.id}`]);
+    }
   });
 });

@@ -199,6 +199,14 @@ export function tellStory(own: Partial<Rules> = {}) {
     list: ({ sid, access }: Pair, when: When, sids: string[], current = sids.filter((one) => one === sid)) =>
       ask('list', when, { token: access.id, sids, current, reissued: null }),
 
+    changePassword: (
+      { user, access }: Pair,
+      when: When,
+      proved: number,
+      password: number,
+      members: Members = {},
+    ) => ask('password', when, { token: access.id, user, proved, password, ...members }),
+
     /** There was no database. */
     away: (when: When) =>
       ask('fault', when, { name: 'no-database', target: 'postgres', replica: 'operator', isAway: true }),

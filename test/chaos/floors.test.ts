@@ -68,7 +68,7 @@ it('lets a run pass in which everything had its turn', () => {
 });
 
 it.each(JUDGED)('misses a run that has hardly judged: %s', (what) => {
-  expect(missedIn(findings({ judged: { [what]: 1 } }))).toEqual([
+  expect(missedIn(findings({ judged: { [what]: 0 } }))).toEqual([
     `rules that had too little to judge: ${what}`,
   ]);
 });

@@ -34,12 +34,29 @@ export function createRequests(
       const password = random() < 0.2 ? 0 : (passwords += 1);
       return { about: { user, password }, act: () => (service.setPassword(user, password), {}) };
     }
+    if (kind === 'own-password') return changeOwn(start);
     const type = kind === 'refresh' ? 'refresh' : 'access';
     const token = purse.pickToken(
       start,
       ['logout', 'revoke', 'introspect'].includes(kind) ? undefined : type,
     );
     return token === undefined ? undefined : askWith(kind, token, end);
+  }
+
+  /** Proves the password that the user has at the moment of the request, or another one. */
+  function changeOwn(start: number) {
+    const token = purse.pickToken(start, 'access');
+    if (token === undefined) return undefined;
+    const user = String(token.claims['username']);
+    const proved = random() < 0.8 ? service.passwordOf(user) : 0;
+    const password = (passwords += 1);
+    return {
+      about: { token: token.id, user, proved, password },
+      act: (at: number): Answer => {
+        if (!service.judge(token, secondsAt(at)).active) return no('invalid_token');
+        return service.changePassword(token, proved, password) ? {} : no('invalid_credentials');
+      },
+    };
   }
 
   function askWith(kind: string, token: Token, end: number) {

@@ -21,7 +21,7 @@ const FIRST_MS = 137;
 const OPERATORS = new Set(['password', 'disable', 'enable', 'retire-key']);
 
 /** How much later than asked for what nobody answers may still happen. */
-const LATE_MS = { request: 29_000, operator: 14_000 };
+const LATE_MS = { request: 29_000, operator: 14_000, hashing: 90_000 };
 
 const KINDS: [kind: string, weight: number][] = [
   ['login', 10],
@@ -34,6 +34,7 @@ const KINDS: [kind: string, weight: number][] = [
   ['end-session', 1],
   ['logout-all', 1.5],
   ['password', 1],
+  ['own-password', 1],
   ['disable', 0.7],
   ['enable', 2.5],
   ['retire-key', 0.3],
@@ -56,7 +57,7 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
   function record(kind: string, start: number, end: number, answer: Answer): void {
     operations.push({
       id: operations.length,
-      kind,
+      kind: kind === 'own-password' ? 'password' : kind,
       replica: OPERATORS.has(kind) ? 'operator' : 'one',
       client: 1,
       start,
@@ -111,7 +112,7 @@ export function runReference({ random, steps, isSequential }: RunOptions, rules:
     else if (fate < 0.7) {
       const at = OPERATORS.has(kind)
         ? end + LATE_MS.operator * random()
-        : start + Math.max(width, LATE_MS.request * random());
+        : start + Math.max(width, (kind === 'own-password' ? LATE_MS.hashing : LATE_MS.request) * random());
       later.push({ at, act: () => purse.hide(() => at < awayUntil || asked.act(at)) });
     }
   }

@@ -171,6 +171,20 @@ export function createReferenceService(rules: Rules) {
       user.epoch += 1;
     },
 
+    passwordOf: (name: string): number => userOf(name).password,
+
+    /** Of a user who proves the password in force: all other sessions end. False where it is another one. */
+    changePassword: ({ sid }: Token, proved: number, password: number): boolean => {
+      const row = rows.get(sid);
+      if (row === undefined) return false;
+      const user = userOf(row.username);
+      if (user.password !== proved) return false;
+      user.password = password;
+      user.epoch += 1;
+      row.epoch += 1;
+      return true;
+    },
+
     disable: (name: string): void => {
       const user = userOf(name);
       user.isEnabled = false;
