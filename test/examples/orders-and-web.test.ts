@@ -1,20 +1,11 @@
 // The examples as their README starts them: processes of their own, against a Gatehouse that really listens.
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createGatehouse } from '../../dist/browser/gatehouse.js';
+import { startExample, type Example } from '../support/example.js';
 import { bearer, type TestUser } from '../support/house.js';
 import { findFreePort } from '../support/service.js';
 import { openStage, type Stage } from '../resource-server/stage.js';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-interface Example {
-  url: string;
-  stop: () => Promise<number | null>;
-}
 
 let stage: Stage;
 let ada: TestUser;
@@ -47,25 +38,9 @@ afterAll(async () => {
 });
 
 async function start(name: string, environment: Record<string, string>, port?: number): Promise<Example> {
-  const PORT = String(port ?? (await findFreePort()));
-  const child = spawn(process.execPath, [`examples/${name}/server.js`], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], PORT, ...environment },
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const stop = () => {
-    child.kill('SIGTERM');
-    return ended;
-  };
-  stopping.push(stop);
-  while (!output.includes('Server listening')) {
-    if (child.exitCode !== null) throw new Error(`examples/${name} ended: ${output}`);
-    await sleep(20);
-  }
-  return { url: `http://localhost:${PORT}`, stop };
+  const example = await startExample(name, port ?? (await findFreePort()), environment);
+  stopping.push(example.stop);
+  return example;
 }
 
 describe('orders', () => {

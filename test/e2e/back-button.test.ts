@@ -1,0 +1,102 @@
+// After a logout the back button shows nothing, whether the browser kept the page as it was left or asks for it anew.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BrowserContext, Page } from 'playwright-core';
+
+import { describeInBrowser } from '../support/chromium.js';
+import type { TestUser } from '../support/house.js';
+import { openShop, shows, TRANSPORTS, type PageGlobals, type Shop } from '../support/shop.js';
+
+declare const gatehouse: PageGlobals['gatehouse'];
+
+/** Playwright switches it off, since a page that was kept is no navigation; here it is the point. */
+const KEEPS_PAGES = { ignoreDefaultArgs: ['--disable-back-forward-cache'] };
+
+/** Notes what people see first when a page is there, or there again. */
+const WITNESS = `globalThis.seen = [];
+addEventListener('pageshow', ({ persisted }) => {
+  requestAnimationFrame(() => seen.push({ persisted, text: document.querySelector('main')?.textContent }));
+}, { capture: true })`;
+
+interface Seen {
+  /** Kept as it was left. */
+  persisted: boolean;
+  text: string;
+}
+
+describe.each([
+  { name: 'a browser that keeps pages', launch: KEEPS_PAGES, keeps: true },
+  { name: 'a browser that keeps none', launch: {}, keeps: false },
+])('in $name', ({ launch, keeps }) => {
+  describeInBrowser('the back button', () => {
+    let shop: Shop;
+    let user: TestUser;
+    let context: BrowserContext;
+
+    beforeAll(async () => {
+      shop = await openShop(launch);
+      await shop.serve();
+    });
+    afterAll(() => shop.close());
+
+    /** Signed in, with orders on the page, and gone elsewhere from there. */
+    async function leave(...[transport, channel]: [(typeof TRANSPORTS)[number], 'channel' | 'no channel']) {
+      user = await shop.house.user();
+      context = await shop.visitor('locks', channel);
+      await context.addInitScript(WITNESS);
+      const page = await shop.tab(context, transport);
+      await shop.signIn(page, user);
+      await page.evaluate('globalThis.isSameDocument = true');
+      await page.getByRole('link', { name: 'Elsewhere' }).click();
+      await page.waitForURL('**/elsewhere');
+      return page;
+    }
+
+    /** What is seen first. */
+    async function goBack(page: Page): Promise<Seen> {
+      await page.bringToFront();
+      await page.goBack({ waitUntil: 'commit' });
+      const isThere = 'globalThis.gatehouse && seen.length === (globalThis.isSameDocument ? 2 : 1)';
+      await page.waitForFunction(isThere);
+      return page.evaluate<Seen>('seen.at(-1)');
+    }
+
+    describe.each(TRANSPORTS)('by %s', (transport) => {
+      it('brings the page back while its user is signed in', async () => {
+        const page = await leave(transport, 'channel');
+        const { persisted } = await goBack(page);
+        expect(persisted).toBe(keeps);
+        await shows(page, `orders of ${user.username}`);
+        await context.close();
+      });
+
+      it.each(['channel', 'no channel'] as const)(
+        'shows nothing after a logout in another tab, with %s',
+        async (channel) => {
+          const page = await leave(transport, channel);
+          const other = await shop.tab(context, transport);
+          await other.evaluate(() => gatehouse.logout());
+          const { text } = await goBack(page);
+          expect(text).not.toContain(user.username);
+          expect(await page.evaluate<string>('document.body.innerText')).not.toContain(user.username);
+          await page.evaluate('show()');
+          await shows(page, 'nobody');
+          await context.close();
+        },
+      );
+
+      it('shows nothing after a logout on a page that was gone to', async () => {
+        const page = await leave(transport, 'no channel');
+        await page.goto(`${new URL(page.url()).origin}/?later`);
+        await page.waitForFunction('globalThis.gatehouse !== undefined');
+        await page.evaluate(() => gatehouse.logout());
+        await page.goBack({ waitUntil: 'commit' });
+        // A page that was kept is not loaded.
+        await page.waitForURL('**/elsewhere', { waitUntil: 'commit' });
+        const { text } = await goBack(page);
+        expect(text).not.toContain(user.username);
+        await shows(page, text === 'nobody' ? 'nobody' : 'not asked');
+        await context.close();
+      });
+    });
+  });
+});
