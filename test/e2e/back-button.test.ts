@@ -90,7 +90,8 @@ describe.each([
         await page.waitForFunction('globalThis.gatehouse !== undefined');
         await page.evaluate(() => gatehouse.logout());
         await page.goBack({ waitUntil: 'commit' });
-        await page.waitForURL('**/elsewhere');
+        // A page that was kept is not loaded.
+        await page.waitForURL('**/elsewhere', { waitUntil: 'commit' });
         const { text } = await goBack(page);
         expect(text).not.toContain(user.username);
         await shows(page, text === 'nobody' ? 'nobody' : 'not asked');
