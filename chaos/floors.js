@@ -14,7 +14,6 @@ const FROM_MINUTES = 2;
 const JUDGED_PER_MINUTE = {
   'A ended': 400,
   'A logins': 2,
-  'A changes of password': 0.5,
   'B access tokens': 300,
   'B lists': 20,
   'B logins': 20,

@@ -162,23 +162,6 @@ export function createQuestions({ client, ...options }) {
         },
       ),
 
-    /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {{ user: string, current: { text: string, version: number }, next: { text: string, version: number } }} change @param {Manner=} manner */
-    changePassword: (caller, replica, token, { user, current, next }, manner = {}) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'password', token: token.id, user, proved: current.version, password: next.version },
-        {
-          ...bearing(token, 'POST', '/password'),
-          headers: { ...bearer(token), ...JSON_BODY },
-          body: JSON.stringify({ current_password: current.text, new_password: next.text }),
-          success: 204,
-          refusals: ['invalid_token', 'invalid_credentials'],
-        },
-        manner,
-        empty,
-      ),
-
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {string} sid @param {Manner=} manner */
     endSession: (caller, replica, token, sid, manner = {}) =>
       ask(

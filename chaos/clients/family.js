@@ -1,7 +1,6 @@
 // @ts-check
 // Several devices of one user: one of them ends others, or all, while yet another logs in.
-import { hold, logIn, open, refresh } from './holding.js';
-import { passwordOf } from './scene.js';
+import { hold, logIn, open } from './holding.js';
 import { askEverywhere, endWatched, tryDead } from './watching.js';
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -17,10 +16,6 @@ export async function family(scene) {
   const all = [first, ...others].filter((held) => held !== null);
   await scene.ask.list(first.caller, scene.replica(), first.access);
   const [other] = all.slice(1);
-  if (other !== undefined && scene.chance(0.25)) {
-    await changeOwnPassword(scene, first, all);
-    return;
-  }
   if (other !== undefined && scene.chance(0.4)) await endOther(scene, first, other);
   else await endAll(scene, first, all);
 }
@@ -48,40 +43,6 @@ async function endAll(scene, first, all) {
   await askEverywhere(scene, [first.access, ...opened.map(({ access }) => access)]);
   if (exceptCurrent) await scene.ask.refresh(first.caller, scene.replica(), first.refresh);
   await tryDead(scene, scene.pick(all.slice(1).length > 0 ? all.slice(1) : all));
-}
-
-/** One device sets a new password: all others are out, it stays. @param {Scene} scene @param {Held} first @param {Held[]} all */
-async function changeOwnPassword(scene, first, all) {
-  const { user, caller } = first;
-  // Two who change it at once would not know which password is in force.
-  if (user.isBusy) return;
-  user.isBusy = true;
-  const [current, next] = [user.version, user.version + 1].map((version) => ({
-    version,
-    text: passwordOf(version),
-  }));
-  if (current === undefined || next === undefined) throw new RangeError('no versions');
-  const late = logInMeanwhile(scene, user);
-  let isSet = false;
-  await endWatched(
-    scene,
-    all.map(({ access }) => access),
-    async () => {
-      const change = { user: user.username, current, next };
-      const reply = await scene.ask.changePassword(caller, scene.replica(), first.access, change);
-      // One that had no answer may have been made: then the old password is none any more.
-      isSet ||= reply.outcome === 'ok' || reply.error === 'invalid_credentials';
-      return reply;
-    },
-  );
-  if (isSet) user.version = next.version;
-  await late;
-  user.isBusy = false;
-  if (!isSet) return;
-  for (const held of all.slice(1)) held.isOver = true;
-  await askEverywhere(scene, [first.access]);
-  await tryDead(scene, scene.pick(all.slice(1)));
-  await refresh(scene, first);
 }
 
 /**

@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {string} id
  * @property {string} scope
  * @property {number} version of the password that is in force, as far as its owner knows
- * @property {boolean} isBusy somebody changes the password, or has it disabled
+ * @property {boolean} isBusy an operator is at work on this user
  * @property {number} wrongGuesses limits on guessing lock an account for an hour
  */
 

@@ -130,25 +130,6 @@ export const disablingAlone = {
 };
 
 /** @type {Mutant} */
-export const passwordAlone = {
-  name: 'password-alone',
-  sentence: "A user's own new password ends no other session.",
-  patches: [
-    {
-      file: 'domain/password-change.js',
-      find: `UPDATE users SET password_hash = \${fresh}, epoch = users.epoch + 1`,
-      replace: `UPDATE users SET password_hash = \${fresh}`,
-    },
-    {
-      file: 'domain/password-change.js',
-      find: `UPDATE sessions SET epoch = sessions.epoch + 1 FROM changed`,
-      replace: `UPDATE sessions SET epoch = sessions.epoch FROM changed`,
-    },
-  ],
-  hunt: { profile: FAMILIES },
-};
-
-/** @type {Mutant} */
 export const everyoneKept = {
   name: 'everyone-kept',
   sentence: '`except_current` keeps all sessions of the user, not the one that asks.',

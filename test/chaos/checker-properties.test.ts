@@ -90,7 +90,7 @@ it('has work for every rule in such runs', () => {
   const history = runReference({ random: createRandom(SEED), steps: 20_000, isSequential: false });
   const { applied, judged } = check(history).counts;
   expect(Math.min(...Object.values(applied))).toBeGreaterThan(10);
-  expect(Object.keys(judged).toSorted()).toEqual(JUDGED.toSorted());
+  expect(Object.keys(judged)).toEqual(expect.arrayContaining(JUDGED));
 });
 
 it('says nothing of right answers one after the other, and finds each that is turned round', () => {
