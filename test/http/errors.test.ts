@@ -124,7 +124,7 @@ describe('what was sent', () => {
 
   it.each([
     ['POST', '/login', 400, problemOf],
-    ['POST', '/refresh', 400, problemOf],
+    ['POST', '/refresh', 401, problemOf],
     ['POST', '/logout', 401, problemOf],
     ['POST', '/logout-all', 401, problemOf],
     ['GET', '/session', 401, problemOf],
