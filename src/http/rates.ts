@@ -51,9 +51,8 @@ export async function createRates(app: FastifyInstance): Promise<Rates> {
     },
 
     byClient: (scope) => {
-      // With a callback: every promise of ours would be kept for each of the requests that wait.
-      scope.addHook('preHandler', (request, _reply, next) => {
-        takeOfClient(request).then((taken) => next(findExcess(taken) ?? undefined), next);
+      scope.addHook('preHandler', async (request) => {
+        throwIfExceeded(await takeOfClient(request));
       });
       scope.setErrorHandler(async (thrown, request, reply) => {
         const error = toAuthError(thrown);
