@@ -50,9 +50,10 @@ export function lifeOf({ jti, iat, exp, session_exp }: Claims, rules: Rules): Li
 
 /** The next generation, which follows from its parent alone; null at the end of the lineage or of the session. */
 export function successorOf(parent: Life, rules: Rules): Life | null {
-  const { lineage, generation, windowAt, expiresAt, issuedAt, sessionEndsAt } = parent;
+  const { lineage, generation, windowAt, expiresAt, graceEndsAt, issuedAt, sessionEndsAt } = parent;
   const exp = Math.min(windowAt + (expiresAt - issuedAt), sessionEndsAt);
-  if (generation >= rules.reissueMax || exp <= expiresAt) return null;
+  // A life of one second has no window, and without a grace nobody can ask in time.
+  if (generation >= rules.reissueMax || exp <= expiresAt || windowAt >= graceEndsAt) return null;
   return createLife(
     { lineage, generation: generation + 1, issuedAt: windowAt, expiresAt: exp, sessionEndsAt },
     rules,

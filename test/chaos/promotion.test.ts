@@ -49,8 +49,8 @@ describe.skipIf(!hasPostgres)(`over a promoted standby${why}`, () => {
       expect(findings.violations, stderr).toEqual([]);
       expect(status).toBe(0);
       expect(findings).toMatchObject({ promotions: 2, endsLost: 0, mintedAfterEnd: 0, dead: 0 });
-      // Nothing is shown by a drill in which nothing happened.
-      expect(findings.endsAcknowledged).toBeGreaterThan(20);
+      // Nothing is shown by a drill in which nothing happened; a busy machine gets to some twenty.
+      expect(findings.endsAcknowledged).toBeGreaterThan(10);
       expect(findings.endsAsked).toBeGreaterThan(findings.endsAcknowledged);
       expect(findings.livingAsked).toBeGreaterThan(20);
       expect(findings.misdirected.standbyConnections).toBeGreaterThan(0);
