@@ -8,7 +8,7 @@ import { bearer, login, openHouse, type House, type Replica, type TokenPair } fr
 import { runs } from '../support/hostile.js';
 import { connectRaw, readAnswers, refusalOf, type RawClient } from '../support/raw-socket.js';
 
-/** What the issue allows, and what a busy machine may add to it. */
+/** What is allowed, and what a busy machine may add to it. */
 const GONE_MS = 10_000 + 6000;
 /** Attackers and others share a process with the service here: more than they would wait elsewhere. */
 const ANSWER_MS = 5000;

@@ -4,7 +4,7 @@ import pino, { type Logger } from 'pino';
 
 import { loggerOptions } from '../../src/http/log.js';
 
-/** What the issue calls a piece: shorter ones turn up by chance. */
+/** What counts as a piece: shorter ones turn up by chance. */
 export const PIECE_CHARACTERS = 12;
 
 export interface Leak {
