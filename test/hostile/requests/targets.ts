@@ -38,6 +38,7 @@ export const TARGETS: Target[] = [
     path: '/refresh',
     door: 'nobody',
     members: ({ pair }) => ({ refresh_token: pair.refresh_token }),
+    isBodyOptional: true,
   },
   {
     ...json,
