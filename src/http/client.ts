@@ -28,7 +28,7 @@ declare module 'fastify' {
  */
 export const clientsDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
   (app, { gatehouse }, done) => {
-    // With callbacks, as all hooks on the way of a token check: each promise is a few objects more to every request that waits.
+    // With a callback: each promise is a few objects more to every request that waits.
     app.addHook('preHandler', (request, _reply, next) => {
       const form = request.body as TokenForm;
       gatehouse.liveness.judge(form.token, readCredentials(request, form)).then((judgement) => {
