@@ -10,8 +10,8 @@ import { connectRaw, readAnswers, refusalOf, type RawClient } from '../support/r
 
 /** What is allowed, and what a busy machine may add to it. */
 const GONE_MS = 10_000 + 6000;
-/** Attackers and others share a process with the service here: more than they would wait elsewhere. */
-const ANSWER_MS = 5000;
+/** Attackers and others share a process with the service here, and a machine with other tests: no figure of its speed. */
+const ANSWER_MS = 10_000;
 
 /** Of all kinds together. */
 const SOCKETS = runs(1000, 2000);
@@ -171,7 +171,7 @@ async function startAttack(): Promise<Outcome[]> {
       const { client, gone } = connectSlowly(kind);
       outcomes.push(gone.then((ms) => ({ what, kind, client, ms })));
     }
-    await sleep(20);
+    await sleep(50);
   }
   return await Promise.all(outcomes);
 }

@@ -239,7 +239,8 @@ describe('the deadline', () => {
       const refusals = await Promise.all(Array.from({ length: 200 }, () => refusalOf(introspect(TOKEN))));
       expect(Math.max(...refusals.map(({ tookMs }) => tookMs))).toBeLessThan(1500);
     }
-    expect(fake.connections()).toBeLessThanOrEqual(64);
+    // Each that is given up may be replaced once, for those who still wait.
+    expect(fake.connections()).toBeLessThanOrEqual(2 * 64);
     full.close();
   });
 
