@@ -65,6 +65,9 @@ async function signedInPage(user: TestUser, options = {}): Promise<Page> {
   return page;
 }
 
+/** As a page does by itself in time: it asks who is signed in. */
+const lookAgain = (page: Page) => page.evaluate(`dispatchEvent(new Event('online'))`);
+
 const isSignedOut = (page: Page) => page.getByRole('heading', { level: 1, name: 'Sign in' }).waitFor();
 
 /** A login as another program makes it, with the name that it gives itself. */
@@ -215,6 +218,7 @@ describeInBrowser('the account page', () => {
     await change(user.password, 'lantern orchard violet tram');
     await page.getByText('The password is changed.').waitFor();
     expect(await page.getByLabel('New password', { exact: true }).inputValue()).toBe('');
+    await lookAgain(other);
     await isSignedOut(other);
     await signIn(other, { ...user, password: 'lantern orchard violet tram' });
     await page.reload();
@@ -243,6 +247,7 @@ describeInBrowser('the account page', () => {
   it('goes on with a refresh when the token is long over', async () => {
     const page = await signedInPage(await house.user());
     await house.database.clock.advance(3600);
+    await lookAgain(page);
     await page.locator('#renewals li').filter({ hasText: 'Refreshed: a new token' }).waitFor();
     await page.locator('#plot').getByText('generation 0, in use').waitFor();
   });
@@ -329,11 +334,11 @@ describeInBrowser('the account page', () => {
     await page.route('**/session', (route) =>
       route.fulfill({ status: 503, json: { error: 'temporarily_unavailable' } }),
     );
-    await page.evaluate(`dispatchEvent(new Event('online'))`);
+    await lookAgain(page);
     await page.locator('#trouble').filter({ hasText: 'Gatehouse cannot answer right now' }).waitFor();
     await page.getByRole('heading', { level: 1, name: user.username }).waitFor();
     await page.unroute('**/session');
-    await page.evaluate(`dispatchEvent(new Event('online'))`);
+    await lookAgain(page);
     await expect.poll(() => page.locator('#trouble').textContent()).toBe('');
   });
 
@@ -368,6 +373,7 @@ describeInBrowser('the account page', () => {
     const user = await house.user();
     await logInElsewhere(user, 'curl/8.5.0');
     const page = await openPage(options);
+    await isSignedOut(page);
     expect(await findViolations(page)).toEqual([]);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').filter({ hasText: 'Enter your user name.' }).waitFor();
