@@ -159,10 +159,10 @@ describeInBrowser('the account page', () => {
     await logInElsewhere(user, 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0');
     const page = await signedInPage(user);
     const sessions = page.locator('.session');
-    expect(await sessions.count()).toBe(2);
+    await expect.poll(() => sessions.count()).toBe(2);
     const here = sessions.filter({ hasText: 'This one' });
     expect(await here.locator('.device-name').textContent()).toMatch(/^Chrome \d+ on Linux$/);
-    expect(await here.locator('button').count()).toBe(0);
+    await expect.poll(() => here.locator('button').count()).toBe(0);
     const there = sessions.filter({ hasText: 'Firefox 145 on Linux' });
     expect(await there.locator('.ip').textContent()).toBe('127.0.0.1');
     expect(await there.locator('.used').textContent()).toBe('just now');
@@ -176,11 +176,11 @@ describeInBrowser('the account page', () => {
     const page = await signedInPage(user);
     await page.getByRole('button', { name: /^End Orders 1\.2/ }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
-    expect(await page.locator('.session').count()).toBe(2);
+    await expect.poll(() => page.locator('.session').count()).toBe(2);
     await page.getByRole('button', { name: /^End Orders 1\.2/ }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'End session' }).click();
     await page.getByText('Orders 1.2 is signed out.').waitFor();
-    expect(await page.locator('.session').count()).toBe(1);
+    await expect.poll(() => page.locator('.session').count()).toBe(1);
     await isSignedOut(other);
     await other.getByText('You were signed out: this session was ended elsewhere').waitFor();
     expect(await other.content()).not.toContain(user.username);
@@ -194,7 +194,7 @@ describeInBrowser('the account page', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'End all others' }).click();
     await page.getByText('2 other sessions ended.').waitFor();
     expect(await Promise.all(tokens.map(isAlive))).toEqual([false, false]);
-    expect(await page.locator('.session').count()).toBe(1);
+    await expect.poll(() => page.locator('.session').count()).toBe(1);
     expect(await page.getByRole('button', { name: 'End all others' }).isDisabled()).toBe(true);
   });
 
@@ -358,7 +358,7 @@ describeInBrowser('the account page', () => {
       );
       const page = await signedInPage(user, { viewport: PHONE });
       await page.getByRole('button', { name: 'Show all 60' }).click();
-      expect(await page.locator('.session').count()).toBe(60);
+      await expect.poll(() => page.locator('.session').count()).toBe(60);
       await page.locator('.session summary').nth(20).click();
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(PHONE.width);
       await findViolations(page).then((violations) => expect(violations).toEqual([]));

@@ -94,7 +94,7 @@ describeInBrowser('the page of examples/web', () => {
     await other.getByRole('button', { name: 'Log out', exact: true }).click();
     for (const tab of [page, other]) {
       await tab.getByRole('button', { name: 'Log in' }).waitFor();
-      expect(await tab.getByRole('listitem').count()).toBe(0);
+      await expect.poll(() => tab.getByRole('listitem').count()).toBe(0);
     }
   });
 
