@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/cluster.ts'],
     pool: 'forks',
-    // Half of the time went into loading the same modules for each file. None of ours keeps state, and no test mocks one.
+    // Loading the same modules for each file took as long as the tests. None of ours keeps state; the one mock is seen to work.
     isolate: false,
     maxWorkers: 2,
     testTimeout: 90_000,
