@@ -44,19 +44,25 @@ const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
 
   // After every `onRequest`, so that CORS and rate limits come first in whatever order they were registered, and so
   // that the page of another origin can read a 401; before the body is read, which nobody unknown may make us do.
-  app.addHook('preParsing', async (request, reply) => {
-    if (isOpen(request)) return;
+  // With a callback that is never called for who is refused: after an async hook Fastify goes on to the handler unless the
+  // refusal has left by then, which other hooks of `onSend` can put off.
+  app.addHook('preParsing', (request, reply, _payload, next) => {
+    if (isOpen(request)) {
+      next();
+      return;
+    }
     const { config, method, url } = request.routeOptions;
     checkConfig(config, `${String(method)} ${String(url)}`);
-    try {
-      const { scope = '' } = config;
-      (request as unknown as Admitted)[ADMISSION] = await introspect(request.headers.authorization, {
-        scope,
-      });
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      refuse(error, request, reply);
-    }
+    introspect(request.headers.authorization, { scope: config.scope ?? '' }).then(
+      (admission) => {
+        (request as unknown as Admitted)[ADMISSION] = admission;
+        next();
+      },
+      (error: unknown) => {
+        if (error instanceof Refusal) refuse(error, request, reply);
+        else next(error as Error);
+      },
+    );
   });
 
   // At the last moment, when the status is known: a 5xx never carries a token.

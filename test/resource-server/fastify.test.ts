@@ -1,4 +1,5 @@
 // The Fastify plugin before a real Gatehouse: who gets in, what the others are told, and what rides back.
+import { setTimeout as sleep } from 'node:timers/promises';
 import cors from '@fastify/cors';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import gatehouse, { hasScope } from '../../src/resource-server/fastify.js';
 import { forge, MARKER, PLAIN_CHALLENGE, TOKEN_CHALLENGE } from '../support/answers.js';
 import { bearer, claimsOf, type TokenPair } from '../support/house.js';
-import { openOrders, openStage, type Orders, type Stage } from './stage.js';
+import { listen, openOrders, openStage, type Orders, type Stage } from './stage.js';
 
 const ORIGIN = 'https://shop.example';
 
@@ -121,6 +122,34 @@ describe('everybody else is refused', () => {
       payload: '{no json',
     });
     expect(refusalOf(answer)).toMatchObject({ status: 401 });
+  });
+
+  it('before their handler runs, however long the application takes to send the refusal', async () => {
+    const { url: down } = await listen((_request, response) => response.writeHead(503).end('{}'));
+    const handled: string[] = [];
+    const prepare = (app: FastifyInstance) => {
+      for (const _hook of ['session', 'metrics'])
+        app.addHook('onSend', async (_request, _reply, payload) => {
+          await sleep(20);
+          return payload;
+        });
+      app.delete('/orders', { config: { scope: 'orders:write' } }, (request, reply) => {
+        handled.push(request.method);
+        return reply.code(200).send({ secret: 42 });
+      });
+    };
+    const { app } = await openOrders(stage.options, prepare);
+    const away = await openOrders({ ...stage.options, url: down, timeoutMs: 300 }, prepare);
+    const refused = (orders: FastifyInstance, headers = {}) =>
+      orders.inject({ method: 'DELETE', url: '/orders', headers });
+    const refusals = [
+      await refused(app),
+      await refused(app, bearer(pair.access_token)),
+      await refused(away.app, bearer(pair.access_token)),
+    ];
+    expect(refusals.map(({ statusCode }) => statusCode)).toEqual([401, 403, 503]);
+    for (const { body } of refusals) expect(body).not.toContain('secret');
+    expect(handled).toEqual([]);
   });
 
   it('whatever the application makes of its own errors', async () => {
