@@ -37,6 +37,8 @@ function showSignedIn(claims: Claims): void {
     return;
   }
   const hasSignedInHere = document.activeElement?.closest('#signed-out') !== null;
+  // What was asked of one user is not answered for another.
+  withdrawQuestion();
   view = mountSignedIn(place, { service, rules, first: claims });
   signOutOnTop.hidden = false;
   if (hasSignedInHere) find(place, '#name', HTMLElement).focus();
@@ -130,7 +132,7 @@ retry.addEventListener('click', () => void look());
 setInterval(() => view?.tick(), 1000);
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) clearTimeout(nextLook);
-  else if (view !== null) void look();
+  else if (view !== null || !waiting.hidden) void look();
 });
 addEventListener('online', () => void look());
 // The browser may keep this page as it is and show it again on "back": then it holds nothing, and asks anew.

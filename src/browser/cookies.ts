@@ -5,45 +5,54 @@ import type { Emit, Purse } from './purse.js';
 export function createCookiePurse(emit: Emit): Purse {
   /** Undefined: nobody has asked yet. Null: signed out. */
   let sid: string | null | undefined;
+  /** Whether somebody asks anew, who was told that the page is signed out. */
+  let isInDoubt = false;
   let version = 0;
   let jti: string | undefined;
 
   function move(to: string | null, type: Change['type'], why: Change['why'], sessionId: string): void {
     sid = to;
+    isInDoubt = false;
     version += 1;
     jti = undefined;
     emit(type, why, sessionId);
   }
 
   return {
-    read: () => (sid === null ? null : { sid, key: String(version) }),
+    read: () => (sid === null && !isInDoubt ? null : { sid: sid ?? undefined, key: String(version) }),
     // Renewals by cookie happen out of sight: a 401 tells when one is due.
     isDue: () => false,
     keep: ({ session_id: id = '' }, why) => {
       if (why === 'login') move(id, 'signed-in', why, id);
-      else if (sid && sid !== id) move(id, 'signed-in', 'other-tab', id);
+      else if (sid !== undefined && sid !== id) move(id, 'signed-in', 'other-tab', id);
       else move(id, 'renewed', why, id);
     },
     takeUp: () => undefined,
     saw: (session) => {
-      const isNews = sid === session.sid && jti !== undefined && jti !== session.jti;
+      const isRenewed = sid === session.sid && jti !== undefined && jti !== session.jti;
+      // The cookies are another session's than we knew, or of one where we knew of none.
+      if (sid !== undefined && sid !== session.sid) move(session.sid, 'signed-in', 'other-tab', session.sid);
+      isInDoubt = false;
       ({ sid, jti } = session);
-      if (isNews) emit('renewed', 'reissue', sid);
+      if (isRenewed) emit('renewed', 'reissue', sid);
     },
     drop: (id, why) => {
-      if (sid !== id) return;
-      if (sid) move(null, 'signed-out', why, sid);
-      else sid = null;
+      if ((sid ?? undefined) !== id) return;
+      if (sid || why === 'logout') move(null, 'signed-out', why, id ?? '');
+      else {
+        sid = null;
+        isInDoubt = false;
+      }
     },
     hear: (change) => {
-      if (!change) return;
+      if (!change?.sessionId) return;
       const { type, sessionId } = change;
       if (type !== 'signed-out') move(sessionId, type, 'other-tab', sessionId);
       else if (!sid || sid === sessionId) move(null, type, 'other-tab', sessionId);
     },
     proof: () => undefined,
     wonder: () => {
-      sid ??= undefined;
+      isInDoubt = true;
     },
   };
 }

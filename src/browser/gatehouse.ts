@@ -5,7 +5,7 @@ import { createExchange } from './exchange.js';
 import { createRenewal } from './renewal.js';
 import { joinTabs } from './tabs.js';
 import { claimsOf, createMemory, createTokenPurse } from './tokens.js';
-import { createWire } from './wire.js';
+import { createWire, DEADLINE_MS } from './wire.js';
 
 export { GatehouseError };
 
@@ -59,6 +59,7 @@ export interface Change {
   type: 'signed-in' | 'renewed' | 'signed-out';
   /** `ended`: the service said that it is over. `other-tab`: another tab of this browser did it. */
   why: 'login' | 'refresh' | 'reissue' | 'logout' | 'ended' | 'other-tab';
+  /** Empty where a page has ended a session by cookie before it had asked which one it is. */
   sessionId: string;
 }
 
@@ -104,8 +105,8 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   const purse = isCookie ? createCookiePurse(emit) : createTokenPurse(name, storage ?? createMemory(), emit);
   const tabs = joinTabs(name, (change) => {
     purse.hear(change);
-    // A page that comes back as it was left has missed what happened, and cookies show nothing of it.
-    if (isCookie && !change) void session().catch(() => undefined);
+    // Who comes back as it was left has missed what happened, who hears of no name may be meant: cookies show nothing of it.
+    if (isCookie && !change?.sessionId) void session().catch(() => undefined);
   });
   const { renew, renewAlone } = createRenewal(purse, wire, tabs);
   const exchange = createExchange(purse, wire);
@@ -113,7 +114,9 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   async function session(): Promise<Session | null> {
     purse.wonder();
     if (!purse.read()) return null;
-    const response = await exchange(new Request(`${wire.root}/session`, { cache: 'no-store' }), renew);
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    const request = new Request(`${wire.root}/session`, { cache: 'no-store', signal });
+    const response = await exchange(request, renew);
     const body = await bodyOf(response);
     if (response.status === 401 && !purse.read()) return null;
     if (!response.ok || !body['sid']) throw errorOf(response, body);
@@ -142,9 +145,11 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     const held = purse.read();
     if (!held) return;
     const response = await wire.post('logout', purse.proof());
-    // A 401 says that there was nothing to end.
-    if (!response.ok && response.status !== 401) throw errorOf(response, await bodyOf(response));
-    purse.drop(held.sid, 'logout');
+    const body = await bodyOf(response);
+    // The service's own 401 says that there was nothing to end; what stands before it may have others.
+    const isGone = response.status === 401 && body.error === 'invalid_token';
+    if (response.status !== 204 && !isGone) throw errorOf(response, body);
+    purse.drop(held.sid, isGone && !held.sid ? 'ended' : 'logout');
   }
 
   async function logoutAll(exceptCurrent: boolean): Promise<number> {

@@ -21,7 +21,9 @@ export function joinTabs(name: string, hear: (change?: Change) => void): Tabs {
   const channel = BroadcastChannel && new BroadcastChannel(name);
   channel?.addEventListener('message', ({ data }) => hear(data as Change), { signal: events.signal });
   const look = (event: Event) => {
-    if ((event as Partial<PageTransitionEvent>).persisted !== false) hear();
+    const { persisted, key } = event as Partial<PageTransitionEvent & StorageEvent>;
+    // What the application keeps beside us is none of our business; no key: all was cleared.
+    if (persisted !== false && (key ?? name).startsWith(name)) hear();
   };
   // Written by another tab; and back from where pages wait, deaf, for the back button.
   for (const type of ['storage', 'pageshow']) addEventListener?.(type, look, { signal: events.signal });

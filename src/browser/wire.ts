@@ -12,7 +12,7 @@ export interface Wire {
 }
 
 /** A call that takes longer has failed: well within the time in which the service repeats the answer to a refresh. */
-const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 10_000;
 
 export function createWire(options: GatehouseOptions): Wire {
   const { url, transport, origins = [] } = options;

@@ -42,12 +42,13 @@ const START_MS = 2000;
  */
 const PROCESS = `
   const { execFileSync } = require('node:child_process');
-  const { setPriority } = require('node:os');
+  const { getPriority, setPriority } = require('node:os');
   const [library, manner, niceness] = process.argv.slice(1);
   process.once('disconnect', () => process.exit());
   // Whoever told us to hash tells us to go.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
-  setPriority(Number(niceness));
+  // Whoever started us with less may not ask for more.
+  setPriority(Math.max(Number(niceness), getPriority()));
   if (process.platform === 'linux' && manner === 'idle') {
     try {
       execFileSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' });

@@ -13,9 +13,6 @@ export interface Estimate {
   parts: { pattern: string; dictionary?: string; length: number }[];
 }
 
-/** The worst of 256 characters takes a second. */
-const PATIENCE_MS = 10_000;
-
 const require = createRequire(import.meta.url);
 const LIBRARIES = {
   core: require.resolve('@zxcvbn-ts/core'),
@@ -27,10 +24,10 @@ const LIBRARIES = {
  * a niceness is a thread's own, and this one gives way to the event loop; elsewhere it would be the whole process's.
  */
 const THREAD = `
-  const { setPriority } = require('node:os');
+  const { getPriority, setPriority } = require('node:os');
   const { parentPort, workerData } = require('node:worker_threads');
   const { password, guessable, core, common } = workerData;
-  if (process.platform === 'linux') setPriority(5);
+  if (process.platform === 'linux') setPriority(Math.max(5, getPriority()));
   const { ZxcvbnFactory } = require(core);
   const { adjacencyGraphs: graphs, dictionary } = require(common);
   const estimator = new ZxcvbnFactory({ dictionary: { ...dictionary, service: ['gatehouse'] }, graphs });
@@ -48,29 +45,38 @@ let turn: Promise<unknown> = Promise.resolve();
  * 150 ms and 25 MB), and one that sets them does not keep them.
  *
  * @param guessable what an attacker tries first for this user
+ * @param withinMs from now on, the wait for others included; the worst of 256 characters takes a second
  * @throws {AuthError} temporarily_unavailable
  */
-export function estimate(password: string, guessable: string[]): Promise<Estimate> {
-  const estimated = turn.then(() => estimateAlone(password, guessable));
+export function estimate(password: string, guessable: string[], withinMs: number): Promise<Estimate> {
+  const patience = AbortSignal.timeout(withinMs);
+  const estimated = turn.then(() => estimateAlone(password, guessable, patience));
   turn = estimated.catch(() => undefined); // Told to whoever asked: the next in line has no part in it.
   return estimated;
 }
 
-async function estimateAlone(password: string, guessable: string[]): Promise<Estimate> {
+async function estimateAlone(
+  password: string,
+  guessable: string[],
+  patience: AbortSignal,
+): Promise<Estimate> {
+  if (patience.aborted) throw unestimated();
   // It needs nothing of ours, secrets least of all.
   const options = { eval: true, env: {}, execArgv: [], workerData: { ...LIBRARIES, password, guessable } };
   const thread = new Worker(THREAD, options);
   try {
-    const [answer] = (await once(thread, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
-      Estimate,
-    ];
+    const [answer] = (await once(thread, 'message', { signal: patience })) as [Estimate];
     return answer;
   } catch {
     // What it failed with may quote the password.
-    throw new AuthError('temporarily_unavailable', {
-      cause: new Reason('a password could not be estimated'),
-    });
+    throw unestimated();
   } finally {
     await thread.terminate();
   }
+}
+
+function unestimated(): AuthError {
+  return new AuthError('temporarily_unavailable', {
+    cause: new Reason('a password could not be estimated'),
+  });
 }

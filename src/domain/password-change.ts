@@ -4,7 +4,7 @@ import { AuthError, Reason } from './errors.js';
 import { networkOf } from './networks.js';
 import { refusePassword } from './password-policy.js';
 import type { PasswordHasher } from './passwords.js';
-import type { Throttle } from './throttle.js';
+import type { Attempt, Throttle } from './throttle.js';
 import { parseJti, type AccessClaims } from './tokens.js';
 
 export interface PasswordChanges {
@@ -22,6 +22,12 @@ type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username'>;
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
 
+/**
+ * Nothing is begun later than that: whoever asked has been answered 503 by then (after 2.3 s), and may have logged in with
+ * the old password since, which a late change would end.
+ */
+const DECIDED_WITHIN_MS = 2200;
+
 export function createPasswordChanges(options: {
   database: Database;
   hasher: PasswordHasher;
@@ -38,19 +44,22 @@ export function createPasswordChanges(options: {
     throw new AuthError('invalid_credentials', { detail: 'The current password is wrong.' });
   }
 
-  async function hashNext({ username }: Asking, next: string): Promise<string> {
-    const problem = await refusePassword(next, { username });
-    if (problem === null) return await hasher.hash(next);
-    throw new AuthError('invalid_request', { issues: [{ path: 'body/new_password', message: problem }] });
+  async function refuseNext({ username }: Asking, next: string): Promise<void> {
+    const problem = await refusePassword(next, { username, withinMs: DECIDED_WITHIN_MS });
+    if (problem !== null)
+      throw new AuthError('invalid_request', { issues: [{ path: 'body/new_password', message: problem }] });
   }
 
   async function replace(
     claims: Asking,
     { current, next }: { current: string; next: string },
+    { proved, untilMs }: { proved: string; untilMs: number },
   ): Promise<void> {
-    let verified = await verifyCurrent(claims, current);
-    const fresh = await hashNext(claims, next);
+    const fresh = await hasher.hash(next);
+    let verified = proved;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      if (performance.now() > untilMs)
+        throw new AuthError('temporarily_unavailable', { cause: new Reason('a password took too long') });
       if (await setAndEndOthers(database, claims, { verified, fresh })) return;
       if (!(await isStanding(database, claims))) throw new AuthError('invalid_token');
       // Another change was first, or a login has hashed the same password anew: the stored hash tells.
@@ -60,19 +69,31 @@ export function createPasswordChanges(options: {
   }
 
   return {
-    // One seat, as for a login, though it hashes twice: it takes its place for each like everybody else.
-    change: (claims, passwords, ip) =>
-      hasher.admit(networkOf(ip), async () => {
-        const attempt = await throttle.takeAttempt(claims.username, ip);
-        await replace(claims, passwords).catch(async (error: unknown) => {
-          // Only a wrong guess is spent, as at a login.
-          if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
-          throw error;
-        });
-        // It is done: what cannot be written down now must not deny it.
-        await attempt.succeed().catch(() => undefined);
-      }),
+    change: async (claims, passwords, ip) => {
+      const untilMs = performance.now() + DECIDED_WITHIN_MS;
+      const network = networkOf(ip);
+      const { attempt, proved } = await hasher.admit(network, async () => {
+        const taken = await throttle.takeAttempt(claims.username, ip);
+        return { attempt: taken, proved: await sparing(taken, verifyCurrent(claims, passwords.current)) };
+      });
+      const change = async () => {
+        // Judging takes many times as long as a hash, so nobody's seat is held meanwhile.
+        await refuseNext(claims, passwords.next);
+        await hasher.admit(network, () => replace(claims, passwords, { proved, untilMs }));
+      };
+      await sparing(attempt, change());
+      // It is done: what cannot be written down now must not deny it.
+      await attempt.succeed().catch(() => undefined);
+    },
   };
+}
+
+/** Gives the attempt back when the work fails: only a wrong guess is spent, as at a login. */
+async function sparing<Result>(attempt: Attempt, work: Promise<Result>): Promise<Result> {
+  return await work.catch(async (error: unknown) => {
+    if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
+    throw error;
+  });
 }
 
 /** @returns false when nothing was changed: the hash is another one by now, or the session that asks has ended */

@@ -22,11 +22,12 @@ const UNTYPEABLE =
  * Why this password may not be set, as the end of a sentence that begins with "the password", or null if it may.
  * Repeats nothing of the password.
  *
+ * @param withinMs how long judging may take; half a minute unless somebody waits who gives up sooner
  * @throws {AuthError} temporarily_unavailable when it cannot be judged
  */
 export async function refusePassword(
   typed: string,
-  { username }: { username: string },
+  { username, withinMs = 30_000 }: { username: string; withinMs?: number },
 ): Promise<string | null> {
   // No character decomposes into more UTF-16 units: this refuses nothing acceptable.
   if (typed.length > MAX_TYPED_UNITS) return `is longer than ${MAX_CHARACTERS} characters`;
@@ -37,7 +38,7 @@ export async function refusePassword(
   if (UNTYPEABLE.test(password))
     return 'contains a control character, or one that is invisible or unassigned';
 
-  const estimated = await estimate(password, guessableFrom(username));
+  const estimated = await estimate(password, guessableFrom(username), withinMs);
   return estimated.score < MIN_SCORE ? explain(estimated) : null;
 }
 

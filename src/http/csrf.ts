@@ -20,7 +20,7 @@ const OWN = 'with a cookie, only pages of the origin of Gatehouse may ask for th
 
 /**
  * Refuses a request with a cookie of ours that a page of another origin may have made. Reading is harmless: such a page
- * cannot see the answer.
+ * cannot see the answer. Not so a WebSocket, which begins with a GET, and which any page may open and then read.
  *
  * @param origin of the issuer, which is that of all pages in cookie mode
  * @throws {AuthError} csrf_rejected, with the header that was missing or wrong
@@ -29,7 +29,8 @@ export function assertOwnPage(request: FastifyRequest, origin: string): void {
   const isForGateways = request.routeOptions.config.isForGateways === true;
   const method = isForGateways ? findForwardedMethod(request) : request.method;
   if (method === null) assertReadable(request, origin);
-  if (!SAFE_METHODS.has(method ?? request.method)) assertSameOrigin(request, origin);
+  const isSocket = isForGateways && request.headers['sec-websocket-key'] !== undefined;
+  if (isSocket || !SAFE_METHODS.has(method ?? request.method)) assertSameOrigin(request, origin);
 }
 
 /**

@@ -6,8 +6,11 @@ import type { User, Verdict } from './verdict.js';
 
 export interface Cache {
   find: (token: string) => Readonly<User> | undefined;
-  /** @param askedAtMs when the question was sent, by `performance.now()`: the verdict is no younger than that */
-  keep: (token: string, verdict: Verdict, askedAtMs: number) => void;
+  /**
+   * @param askedAtMs when the question was sent, by `performance.now()`: the verdict is no younger than that
+   * @param date of the answer, as the header says it
+   */
+  keep: (token: string, verdict: Verdict, askedAtMs: number, date: unknown) => void;
 }
 
 const MAX_USERS = 10_000;
@@ -25,10 +28,13 @@ export function createCache(cacheSeconds: number): Cache {
   const users = new LRUCache<string, Readonly<User>>({ max: MAX_USERS });
   return {
     find: (token) => users.get(digest(token)),
-    keep: (token, { user, refreshedToken }, askedAtMs) => {
+    keep: (token, { user, refreshedToken }, askedAtMs, date) => {
       // Near its end every request asks: the successor is always fresh, and reaches whoever comes first.
       if (user === null || refreshedToken !== null) return;
-      const untilRenewalSeconds = user.exp - renewalWindowSeconds(user) - Date.now() / 1000;
+      // By whichever clock is ahead, ours or the service's: with one that is behind, the renewal would be slept through.
+      // Without a date this is no number, and nothing is kept.
+      const now = Math.max(Date.now(), Date.parse(String(date))) / 1000;
+      const untilRenewalSeconds = user.exp - renewalWindowSeconds(user) - now;
       const ttl = Math.floor(Math.min(cacheSeconds, untilRenewalSeconds) * 1000);
       if (ttl > 0) users.set(digest(token), user, { ttl, start: askedAtMs });
     },

@@ -44,8 +44,9 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
     const known = cache.find(token);
     if (known !== undefined) return { user: known, refreshedToken: null };
     const askedAtMs = performance.now();
-    const verdict = readVerdict(await upstream.ask(form));
-    cache.keep(token, verdict, askedAtMs);
+    const answer = await upstream.ask(form);
+    const verdict = readVerdict(answer);
+    cache.keep(token, verdict, askedAtMs, answer.headers['date']);
     return verdict;
   }
 

@@ -193,6 +193,18 @@ describe('ten tabs with cookies', () => {
     expect(await two.session()).toBeNull();
   });
 
+  it('hear of a logout in one that had not asked who is signed in', async () => {
+    const [one, two] = [openPage(), openPage()];
+    const { sid } = await one.login(user);
+    await until(() => two.changes.length === 1);
+    const hasty = openPage();
+    await hasty.logout();
+    expect(hasty.changes).toEqual([{ type: 'signed-out', why: 'logout', sessionId: '' }]);
+    await until(() => one.changes.length === 2 && two.changes.length === 2);
+    expect(one.changes[1]).toEqual({ type: 'signed-out', why: 'ended', sessionId: sid });
+    expect(await two.session()).toBeNull();
+  });
+
   it('stay signed in without locks and channels, too', async () => {
     vi.stubGlobal('navigator', undefined);
     vi.stubGlobal('BroadcastChannel', undefined);
@@ -232,5 +244,29 @@ describe('ten tabs with cookies', () => {
     events.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
     await until(() => page.changes.length === 2);
     expect(page.story()).toEqual(['signed-in/login', 'signed-out/ended']);
+  });
+
+  it('find out that somebody else has signed in meanwhile, after a logout or without', async () => {
+    vi.stubGlobal('BroadcastChannel', undefined);
+    const [page, elsewhere] = [openPage(), openPage()];
+    await page.login(user);
+    for (const turn of [1, 2]) {
+      const { sid } = await elsewhere.login(await house.user());
+      expect(await page.session()).toMatchObject({ sid });
+      expect(page.changes.at(-1)).toEqual({ type: 'signed-in', why: 'other-tab', sessionId: sid });
+      await page.session();
+      expect(page.changes.length).toBe(2 * turn);
+      await page.logout();
+      expect(await page.session()).toBeNull();
+    }
+  });
+
+  it('wait no longer for an answer on who is signed in than for any other', async () => {
+    const page = openTab({ url, transport: 'cookie' }, createNetwork());
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => AbortSignal.abort());
+    await expect(page.session()).rejects.toMatchObject({ code: 'unreachable' });
+    expect(timeout.mock.calls).toEqual([[10_000]]);
+    expect(pathsOf(page)).toEqual(['/session']);
+    vi.restoreAllMocks();
   });
 });

@@ -169,6 +169,8 @@ describe('logout', () => {
     ['offline', offline, 'unreachable'],
     ['after a lost answer', loseAnswer, 'unreachable'],
     ['after 503', unavailable, 'temporarily_unavailable'],
+    ['after a 401 of what stands in front', answer(401, {}), 'unexpected_answer'],
+    ['after a page of what stands in front', answer(200, {}), 'unexpected_answer'],
   ])('promises nothing %s: it rejects, and can be called again', async (_name, fate, code) => {
     const page = openPage();
     await page.login(user);

@@ -206,6 +206,20 @@ describe('the other tabs', () => {
     expect(two.story()).toEqual(['signed-in/other-tab', 'renewed/other-tab', 'signed-out/other-tab']);
   });
 
+  it.each(['bearer', 'cookie'] as const)(
+    'by %s ask nothing when the application writes to its storage',
+    async (transport) => {
+      const events = new EventTarget();
+      vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+      const tab = openTab({ url, storage, transport });
+      const before = tab.network.sent.length;
+      for (const key of ['draft', 'gatehouse', ''])
+        events.dispatchEvent(Object.assign(new Event('storage'), { key }));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(tab.network.sent.length).toBe(before);
+    },
+  );
+
   it('do not use what a late storage still shows of a session that was logged out', async () => {
     const items = new Map<string, string>();
     const late = { ...createStorage(), getItem: (name: string) => items.get(name) ?? storage.getItem(name) };

@@ -337,10 +337,31 @@ describe('an end', () => {
   });
 
   it('by POST /logout clears what could not have been ours', async () => {
-    browser.jar.set(REFRESH, MARKER);
-    const response = await browser.send('POST', '/logout');
+    const cookie = `${ACCESS}=${MARKER}; ${REFRESH}=${MARKER}`;
+    const response = await browser.send('POST', '/logout', { headers: { cookie } });
     expect(problemOf(response)).toMatchObject({ status: 401, error: 'invalid_token' });
     expect(isCleared(response)).toBe(true);
+  });
+
+  it.each([ACCESS, REFRESH])(
+    'by POST /logout is one although the other cookie, %s, is none of ours',
+    async (name) => {
+      const access = cookieOf(ACCESS);
+      browser.jar.set(name, MARKER);
+      const response = await browser.send('POST', '/logout');
+      expect(response.statusCode).toBe(204);
+      expect(isCleared(response)).toBe(true);
+      expect(await isActive(access)).toBe(false);
+    },
+  );
+
+  it('by POST /logout is one of both sessions where a late answer has left the cookie of another', async () => {
+    const other = await login(replica, await house.user());
+    const own = cookieOf(ACCESS);
+    browser.jar.set(ACCESS, other.access_token);
+    expect((await browser.send('POST', '/logout')).statusCode).toBe(204);
+    expect(await isActive(own)).toBe(false);
+    expect(await isActive(other.access_token)).toBe(false);
   });
 
   it('of another session by its own token leaves the cookies alone', async () => {

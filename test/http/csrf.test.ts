@@ -217,6 +217,16 @@ describe.each(['/session', '/session/any/path'])('%s for a gateway', (url) => {
     expect((await send(method, url, { origin: OWN })).statusCode).toBe(200);
   });
 
+  it('takes a WebSocket for more than reading, whatever method is told', async () => {
+    const socket = { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+    for (const told of [{}, { 'x-forwarded-method': 'GET' }]) {
+      for (const [, headers, first] of FOREIGN)
+        expect(named(await send('GET', url, { ...socket, ...told, ...headers }))?.[0]).toBe(first);
+      for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { origin: OWN }] as Headers[])
+        expect((await send('GET', url, { ...socket, ...told, ...headers })).statusCode).toBe(200);
+    }
+  });
+
   it('asks a bearer for none of this', async () => {
     const token = bearer(browser.jar.get(ACCESS) ?? '');
     const headers = { ...token, 'sec-fetch-site': 'cross-site', 'x-forwarded-method': 'POST' };

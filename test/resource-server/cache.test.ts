@@ -104,6 +104,21 @@ describe('with cacheSeconds', () => {
     expect(fake.requests()).toBe(3);
   });
 
+  it.each([
+    ['whose date is ahead of our clock', new Date(Date.now() + 500_000).toUTCString()],
+    ['without a date', undefined],
+  ])('never keeps an answer %s', async (_what, date) => {
+    const fake = await listen((_request, response) => {
+      response.sendDate = false;
+      if (date !== undefined) response.setHeader('date', date);
+      const iat = Math.floor(Date.now() / 1000);
+      response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + 600 }));
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 3; turn += 1) await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(3);
+  });
+
   it('keeps a token until its renewal window begins, when that is sooner', async () => {
     const iat = Math.floor(Date.now() / 1000) - 13;
     const fake = await listen((_request, response) => {

@@ -12,9 +12,17 @@ import { logoutBody } from '../schemas.js';
 export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
   const { origin } = new URL(gatehouse.rules.issuer);
 
-  async function logOut({ access, refresh }: Tokens): Promise<void> {
-    if (access !== null) await gatehouse.logins.logout(access, 'access');
-    if (refresh !== null) await gatehouse.logins.logout(refresh, 'refresh');
+  /** Two cookies may be of two sessions, when a late answer met a new login: one that is none of ours keeps neither alive. */
+  async function logOut(tokens: Tokens): Promise<void> {
+    const ends: Promise<void>[] = [];
+    if (tokens.refresh !== null) ends.push(gatehouse.logins.logout(tokens.refresh, 'refresh'));
+    if (tokens.access !== null) ends.push(gatehouse.logins.logout(tokens.access, 'access'));
+    const failures = (await Promise.allSettled(ends)).flatMap((end) =>
+      end.status === 'rejected' ? [end.reason as unknown] : [],
+    );
+    const unknown = failures.find((reason) => !isForeign(reason));
+    if (unknown !== undefined) throw unknown;
+    if (failures.length === ends.length) throw failures[0];
   }
 
   app.post('/logout', { schema: { ...describe.logout, body: logoutBody } }, async (request, reply) => {
@@ -43,8 +51,13 @@ function isNone({ access, refresh }: Tokens): boolean {
   return access === null && refresh === null;
 }
 
-/** The refresh token, which a browser has longer than the other one. */
+function isForeign(reason: unknown): boolean {
+  return reason instanceof AuthError && reason.code === 'invalid_token';
+}
+
 function takeCookies(request: FastifyRequest, origin: string): Tokens {
-  const refresh = takeCookie(request, REFRESH_COOKIE, origin);
-  return { access: refresh === null ? takeCookie(request, ACCESS_COOKIE, origin) : null, refresh };
+  return {
+    access: takeCookie(request, ACCESS_COOKIE, origin),
+    refresh: takeCookie(request, REFRESH_COOKIE, origin),
+  };
 }
