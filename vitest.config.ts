@@ -1,16 +1,33 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Files that put something in the place of a module of ours. */
+const WITH_MOCKS = ['test/database/migrate.test.ts', 'test/domain/passwords-aborted.test.ts'];
+
+/** Of all tests. Not inherited, for the set-up below is to be done once. */
+const COMMON = {
+  pool: 'forks',
+  testTimeout: 90_000,
+  hookTimeout: 90_000,
+  // A second, by default: other tests can take as much from one that is about to see what it waits for.
+  expect: { poll: { timeout: 15_000 } },
+} as const;
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/cluster.ts'],
-    pool: 'forks',
-    // Loading the same modules for each file took as long as the tests. None of ours keeps state; the one mock is seen to work.
-    isolate: false,
     maxWorkers: 2,
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
-    // A second, by default: other tests can take as much from one that is about to see what it waits for.
-    expect: { poll: { timeout: 15_000 } },
+    projects: [
+      {
+        test: {
+          ...COMMON,
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...WITH_MOCKS],
+          // Loading the same modules for each file took as long as the tests, and none of ours keeps state.
+          isolate: false,
+        },
+      },
+      { test: { ...COMMON, name: 'alone', include: WITH_MOCKS } },
+    ],
   },
 });

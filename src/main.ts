@@ -13,6 +13,8 @@ import { createLogger } from './http/log.js';
 import { createReplica, SIGNALS, stopAll, type Ground, type Signal, type Stop } from './replica.js';
 import { startWorkers } from './workers.js';
 
+const ECHO_MS = 1000;
+
 async function main(): Promise<void> {
   const told = nextSignal();
   loadDotEnv();
@@ -72,8 +74,18 @@ async function nextSignal(): Promise<Signal> {
   const heard = await Promise.race(
     SIGNALS.map(async (name) => (await once(process, name, { signal }), name)),
   );
+  ignoreEcho();
   stop.abort();
   return heard;
+}
+
+/** A terminal and npm both tell of one Ctrl-C: what follows at once is the same again. A later one ends us where we stand. */
+function ignoreEcho(): void {
+  const ignore = () => undefined;
+  for (const name of SIGNALS) process.on(name, ignore);
+  setTimeout(() => {
+    for (const name of SIGNALS) process.off(name, ignore);
+  }, ECHO_MS).unref();
 }
 
 explainCrashes();

@@ -48,7 +48,7 @@ export function createCookiePurse(emit: Emit): Purse {
       if (!change?.sessionId) return;
       const { type, sessionId } = change;
       if (type !== 'signed-out') move(sessionId, type, 'other-tab', sessionId);
-      else if (!sid || sid === sessionId) move(null, type, 'other-tab', sessionId);
+      else if (sid === undefined || sid === sessionId) move(null, type, 'other-tab', sessionId);
     },
     proof: () => undefined,
     wonder: () => {

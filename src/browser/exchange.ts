@@ -7,7 +7,7 @@ import type { Wire } from './wire.js';
 export function createExchange(
   purse: Purse,
   wire: Wire,
-): (request: Request, renew: Renew) => Promise<Response> {
+): (request: Request, renew: Renew, onSend?: (held: Held | null) => void) => Promise<Response> {
   async function send(request: Request, held: Held | null): Promise<Response> {
     if (held?.access) request.headers.set('authorization', `Bearer ${held.access}`);
     const response = await wire.fetch(request);
@@ -17,13 +17,14 @@ export function createExchange(
     return response;
   }
 
-  return async (request, renew) => {
+  return async (request, renew, onSend) => {
     purse.hear();
     const due = purse.isDue() ? purse.read() : null;
     // If that fails the request is sent all the same: the token may be in its grace, and the answer says more than ours.
     if (due) await renew(due).catch(() => undefined);
     const sent = purse.read();
     const spare = request.clone();
+    onSend?.(sent);
     const response = await send(request, sent);
     if (response.status !== 401) return response;
     // A wrong password is a 401 too, and would be guessed twice.
@@ -36,6 +37,7 @@ export function createExchange(
     if (!held || held.key === sent?.key) return response;
     // What one user asked for is not repeated in the name of another.
     if (sent?.sid && sent.sid !== held.sid) return response;
+    onSend?.(held);
     return send(spare, held);
   };
 }

@@ -5,7 +5,7 @@ import { createExchange } from './exchange.js';
 import { createRenewal } from './renewal.js';
 import { joinTabs } from './tabs.js';
 import { claimsOf, createMemory, createTokenPurse } from './tokens.js';
-import { createWire, DEADLINE_MS } from './wire.js';
+import { createWire } from './wire.js';
 
 export { GatehouseError };
 
@@ -88,6 +88,9 @@ export interface Gatehouse {
   close: () => void;
 }
 
+/** Nobody logs in and out faster. */
+const MAX_TURNS = 3;
+
 export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   const { transport = 'bearer', storage = findStorage() } = options;
   const isCookie = transport === 'cookie';
@@ -112,17 +115,22 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   const exchange = createExchange(purse, wire);
 
   async function session(): Promise<Session | null> {
-    purse.wonder();
-    if (!purse.read()) return null;
-    const signal = AbortSignal.timeout(DEADLINE_MS);
-    const request = new Request(`${wire.root}/session`, { cache: 'no-store', signal });
-    const response = await exchange(request, renew);
-    const body = await bodyOf(response);
-    if (response.status === 401 && !purse.read()) return null;
-    if (!response.ok || !body['sid']) throw errorOf(response, body);
-    const claims = body as unknown as Session;
-    purse.saw(claims);
-    return claims;
+    for (let turn = 1; ; turn += 1) {
+      purse.wonder();
+      if (!purse.read()) return null;
+      const request = wire.question('session');
+      let asking: string | undefined;
+      const response = await exchange(request, renew, (held) => (asking = held?.key));
+      const body = await bodyOf(response);
+      const held = purse.read();
+      if (response.status === 401 && !held) return null;
+      // Somebody has logged in or out meanwhile: of whom an answer by cookie speaks cannot be told.
+      if (isCookie && asking !== held?.key && turn < MAX_TURNS) continue;
+      if (!response.ok || !body['sid']) throw errorOf(response, body);
+      const claims = body as unknown as Session;
+      purse.saw(claims);
+      return claims;
+    }
   }
 
   async function login(credentials: { username: string; password: string }): Promise<Session> {
@@ -149,7 +157,9 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     // The service's own 401 says that there was nothing to end; what stands before it may have others.
     const isGone = response.status === 401 && body.error === 'invalid_token';
     if (response.status !== 204 && !isGone) throw errorOf(response, body);
-    purse.drop(held.sid, isGone && !held.sid ? 'ended' : 'logout');
+    // Another answer may have told by now who it was.
+    const sid = held.sid ?? purse.read()?.sid;
+    purse.drop(sid, isGone && !sid ? 'ended' : 'logout');
   }
 
   async function logoutAll(exceptCurrent: boolean): Promise<number> {

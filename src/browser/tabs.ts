@@ -23,7 +23,7 @@ export function joinTabs(name: string, hear: (change?: Change) => void): Tabs {
   const look = (event: Event) => {
     const { persisted, key } = event as Partial<PageTransitionEvent & StorageEvent>;
     // What the application keeps beside us is none of our business; no key: all was cleared.
-    if (persisted !== false && (key ?? name).startsWith(name)) hear();
+    if (persisted !== false && (key ?? name).includes(name)) hear();
   };
   // Written by another tab; and back from where pages wait, deaf, for the back button.
   for (const type of ['storage', 'pageshow']) addEventListener?.(type, look, { signal: events.signal });

@@ -5,6 +5,8 @@ export interface Wire {
   /** Gatehouse's address, without a slash at its end. */
   root: string;
   fetch: typeof fetch;
+  /** A question without a body, that no cache may answer. */
+  question: (path: string) => Request;
   request: (path: string, body: object | undefined) => Request;
   post: (path: string, body: object | undefined) => Promise<Response>;
   /** Whether an address may see the token: neither a typo nor a link that came with data must give it away. */
@@ -12,7 +14,7 @@ export interface Wire {
 }
 
 /** A call that takes longer has failed: well within the time in which the service repeats the answer to a refresh. */
-export const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 10_000;
 
 export function createWire(options: GatehouseOptions): Wire {
   const { url, transport, origins = [] } = options;
@@ -42,6 +44,8 @@ export function createWire(options: GatehouseOptions): Wire {
   return {
     root,
     fetch: send,
+    question: (path) =>
+      new Request(`${root}/${path}`, { cache: 'no-store', signal: AbortSignal.timeout(DEADLINE_MS) }),
     request,
     post: (path, body) => send(request(path, body)),
     isTrusted: (address) => trusted.includes(new URL(address).origin),

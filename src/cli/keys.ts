@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Database } from '../database/prisma.js';
 import { readSecrets } from '../environment.js';
 import { WrongSecret } from '../domain/gatehouse.js';
-import { opensSomeKey, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
+import { findSealingSecret, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
 import { JWKS_MAX_AGE_SECONDS, listKeys, type ListedKey } from '../domain/keys.js';
 import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './program.js';
@@ -120,9 +120,9 @@ async function takeRightSecret(
   const keys = await listKeys(database);
   if (keys.length === 0)
     throw new Refusal('there is no key yet: the service makes the first one when it starts');
-  const secrets = await readSecrets(config);
-  if (!(await opensSomeKey(database, secrets))) throw new WrongSecret('AUTH_SECRET opens none of the keys');
-  return secrets[0];
+  const secret = await findSealingSecret(database, await readSecrets(config));
+  if (secret === null) throw new WrongSecret('AUTH_SECRET does not open the newest key');
+  return secret;
 }
 
 async function explainWaiting(database: Database): Promise<string> {

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
 
+import { AuthError, Reason } from './errors.js';
+
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;
   verify: (phc: string, password: string) => Promise<boolean>;
@@ -133,15 +135,18 @@ function openProcess(manner: Manner): ChildProcess {
   return child;
 }
 
-/** Keeps us alive as long as it takes, and no longer: a process that is free is none's business. */
+/**
+ * Keeps us alive as long as it takes, and no longer: a process that is free is none's business.
+ *
+ * @throws {AuthError} temporarily_unavailable when the process cannot be started, or ends before it has answered
+ */
 async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<Value>> {
   const over = new AbortController();
   const { signal } = over;
   child.channel?.ref();
   try {
-    const ended = once(child, 'exit', { signal }).then(() => {
-      throw new Error('the process that hashes has ended');
-    });
+    // For want of memory, say: it rejects when there is no process at all.
+    const ended = once(child, 'exit', { signal }).then(fail, fail);
     const answered = once(child, 'message', { signal });
     child.send(request, (error) => {
       if (error !== null) child.kill();
@@ -152,4 +157,10 @@ async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<
     child.channel?.unref();
     over.abort();
   }
+}
+
+function fail(): never {
+  throw new AuthError('temporarily_unavailable', {
+    cause: new Reason('the process that hashes has ended, or cannot be started'),
+  });
 }

@@ -114,12 +114,19 @@ export async function retireKey(
   return rows[0] ?? null;
 }
 
-/** Whether the secrets open a living key: then replicas know them too, and a key sealed with the first is of use. */
-export async function opensSomeKey(database: Database, secrets: readonly string[]): Promise<boolean> {
+/**
+ * Which of the secrets to seal a new key with: the one that opens the newest living key. That one all replicas know, also
+ * while the secret is being changed and only some of them know the new one. Null when none of them opens it.
+ */
+export async function findSealingSecret(
+  database: Database,
+  secrets: readonly string[],
+): Promise<string | null> {
   const { keys } = await loadKeys(database);
-  return keys.some(
-    (key) => key.retiredAt === null && unseal(key.encryptedPrivateKey, secrets, key.kid) !== null,
-  );
+  const newest = keys.findLast(({ retiredAt }) => retiredAt === null);
+  if (newest === undefined) return null;
+  const { encryptedPrivateKey, kid } = newest;
+  return secrets.find((secret) => unseal(encryptedPrivateKey, [secret], kid) !== null) ?? null;
 }
 
 /**

@@ -73,7 +73,11 @@ export function createReader(
     const found = codecs.get(text.slice(0, text.indexOf('.')));
     if (found === undefined) return null;
     const read = readWith(found.kind, found.codec, text, rules);
-    if (read !== null) remembered.set(text.slice(-KEY_CHARACTERS), { text, read });
+    if (read !== null) {
+      // A copy: as a slice it would keep the whole header or body that it was cut out of. A token of ours is ASCII.
+      const own = Buffer.from(text, 'latin1').toString('latin1');
+      remembered.set(own.slice(-KEY_CHARACTERS), { text: own, read });
+    }
     return read;
   };
 }

@@ -206,19 +206,31 @@ describe('the other tabs', () => {
     expect(two.story()).toEqual(['signed-in/other-tab', 'renewed/other-tab', 'signed-out/other-tab']);
   });
 
-  it.each(['bearer', 'cookie'] as const)(
-    'by %s ask nothing when the application writes to its storage',
-    async (transport) => {
-      const events = new EventTarget();
-      vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-      const tab = openTab({ url, storage, transport });
-      const before = tab.network.sent.length;
-      for (const key of ['draft', 'gatehouse', ''])
-        events.dispatchEvent(Object.assign(new Event('storage'), { key }));
-      await new Promise((resolve) => setImmediate(resolve));
-      expect(tab.network.sent.length).toBe(before);
-    },
-  );
+  it('look into the storage when something of ours was written there, and otherwise not', () => {
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    const tab = openTab({ url, storage });
+    const getItem = vi.spyOn(storage, 'getItem');
+    const write = (key: string | null) => {
+      getItem.mockClear();
+      events.dispatchEvent(Object.assign(new Event('storage'), { key }));
+      return getItem.mock.calls.length > 0;
+    };
+    expect(['draft', 'gatehouse', ''].map(write)).toEqual([false, false, false]);
+    const ours = [`gatehouse:bearer:${url}:refresh`, `app:gatehouse:bearer:${url}:access`, null];
+    expect(ours.map(write)).toEqual([true, true, true]);
+    tab.close();
+  });
+
+  it('ask nothing with cookies when the application writes to its storage', async () => {
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    const tab = openTab({ url, transport: 'cookie' });
+    for (const key of ['draft', 'gatehouse', '', 'draft'])
+      events.dispatchEvent(Object.assign(new Event('storage'), { key }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(tab.network.sent).toEqual([]);
+  });
 
   it('do not use what a late storage still shows of a session that was logged out', async () => {
     const items = new Map<string, string>();

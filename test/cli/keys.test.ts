@@ -246,6 +246,20 @@ describe('keys reencrypt', () => {
     await expect(house.replica({ secrets: [SECRET] })).rejects.toThrow('AUTH_SECRET');
   });
 
+  it.each(['rotate', 'retire'])(
+    'comes before the new secret seals anything: keys %s uses what all replicas know',
+    async (verb) => {
+      const [{ kid }] = (await listKeys()) as [Key];
+      await jsonInHouse(house, ['keys', verb, ...(verb === 'retire' ? [kid] : [])], { environment });
+      const pair = await login(replicas[0], await house.user());
+      expect(await Promise.all(replicas.map(readiness))).toEqual([200, 200]);
+      expect((await refresh(replicas[1], pair.refresh_token)).statusCode).toBe(200);
+      expect(await jsonInHouse(house, ['keys', 'reencrypt'], { environment })).toEqual({
+        reencrypted: verb === 'rotate' ? 2 : 1,
+      });
+    },
+  );
+
   it('spends nothing on a replica that can no longer sign: the same refresh token works elsewhere', async () => {
     const pair = await login(replicas[0], await house.user());
     await jsonInHouse(house, ['keys', 'reencrypt'], { environment });

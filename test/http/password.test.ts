@@ -7,6 +7,7 @@ import { ask, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../sup
 import { ACCESS, openBrowser, REFRESH, SAME_ORIGIN } from '../support/browser.js';
 import {
   bearer,
+  claimsOf,
   login,
   openHouse,
   refresh,
@@ -108,6 +109,19 @@ describe('success', () => {
 });
 
 describe('refusal', () => {
+  it('of who has been answered already changes nothing', async () => {
+    const passwords = { current: user.password, next: NEW };
+    const changed = replica.gatehouse.passwords.change(
+      claimsOf(pair.access_token),
+      passwords,
+      '192.0.2.1',
+      () => false,
+    );
+    await expect(changed).rejects.toMatchObject({ code: 'temporarily_unavailable' });
+    expect((await logIn(user.password)).statusCode).toBe(200);
+    expect(await isOpen(pair.access_token)).toBe(true);
+  });
+
   it('of a wrong password says so, and changes nothing', async () => {
     const response = await change(MARKER, NEW);
     expect(problemOf(response)).toEqual(WRONG);

@@ -68,6 +68,24 @@ it('goes at once at SIGINT, but not before it has answered', async () => {
   expect(service.output.stderr).toBe('');
 });
 
+it.each(['SIGINT', 'SIGTERM'] as const)('takes %s twice at once for one', async (signal) => {
+  const service = await workshop.start(environmentFor(house.database.url));
+  const pair = await logIn(service);
+  const lock = await holdSession(house.database, pair.session_id);
+  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
+  await lock.queue(1);
+  const exited = service.stop(signal);
+  for (let turn = 0; turn < 3; turn += 1) {
+    await sleep(20);
+    service.process.kill(signal);
+  }
+  await untilClosed(service);
+  await lock.release();
+
+  expect((await inFlight).status).toBe(200);
+  expect(await exited).toEqual({ code: 0, signal: null });
+});
+
 it('leaves no connection behind in the database', async () => {
   const { username, password } = await house.user();
   const before = await countConnections();

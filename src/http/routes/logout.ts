@@ -18,7 +18,7 @@ export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
     if (tokens.refresh !== null) ends.push(gatehouse.logins.logout(tokens.refresh, 'refresh'));
     if (tokens.access !== null) ends.push(gatehouse.logins.logout(tokens.access, 'access'));
     const failures = (await Promise.allSettled(ends)).flatMap((end) =>
-      end.status === 'rejected' ? [end.reason as unknown] : [],
+      end.status === 'rejected' ? [end.reason as Error] : [],
     );
     const unknown = failures.find((reason) => !isForeign(reason));
     if (unknown !== undefined) throw unknown;
@@ -51,7 +51,7 @@ function isNone({ access, refresh }: Tokens): boolean {
   return access === null && refresh === null;
 }
 
-function isForeign(reason: unknown): boolean {
+function isForeign(reason: Error): boolean {
   return reason instanceof AuthError && reason.code === 'invalid_token';
 }
 

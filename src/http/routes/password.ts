@@ -19,7 +19,8 @@ export const passwordRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
 
   app.post('/password', { schema: { ...describe.password, body: passwordBody } }, async (request, reply) => {
     const { current_password: current, new_password: next } = request.body;
-    await gatehouse.passwords.change(request.claims, { current, next }, addressOf(request));
+    const isAwaited = () => !reply.sent;
+    await gatehouse.passwords.change(request.claims, { current, next }, addressOf(request), isAwaited);
     return reply.code(204).send(null);
   });
   done();
