@@ -20,9 +20,8 @@ export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
     const failures = (await Promise.allSettled(ends)).flatMap((end) =>
       end.status === 'rejected' ? [end.reason as Error] : [],
     );
-    const unknown = failures.find((reason) => !isForeign(reason));
-    if (unknown !== undefined) throw unknown;
-    if (failures.length === ends.length) throw failures[0];
+    const failure = failures.find((reason) => !isForeign(reason)) ?? failures[ends.length - 1];
+    if (failure !== undefined) throw failure;
   }
 
   app.post('/logout', { schema: { ...describe.logout, body: logoutBody } }, async (request, reply) => {
