@@ -11,13 +11,8 @@ export const logoutInAnyCase = {
   patches: [
     {
       file: 'http/routes/logout.js',
-      find: `            await gatehouse.logins.logout(access, 'access');`,
-      replace: `            await gatehouse.logins.logout(access, 'access').catch(refuseOnly);`,
-    },
-    {
-      file: 'http/routes/logout.js',
-      find: `            await gatehouse.logins.logout(refresh, 'refresh');`,
-      replace: `            await gatehouse.logins.logout(refresh, 'refresh').catch(refuseOnly);`,
+      find: `            throw failure;`,
+      replace: `            refuseOnly(failure);`,
     },
     {
       file: 'http/routes/logout.js',

@@ -98,9 +98,11 @@ export const claimsOfTheSession = {
   patches: [
     {
       file: 'domain/reader.js',
-      find: `            remembered.set(text.slice(-KEY_CHARACTERS), { text, read });
+      find: `            remembered.set(own.slice(-KEY_CHARACTERS), { text: own, read });
+        }
         return read;`,
-      replace: `            remembered.set(text.slice(-KEY_CHARACTERS), { text, read });
+      replace: `            remembered.set(own.slice(-KEY_CHARACTERS), { text: own, read });
+        }
         if (read?.kind !== 'access')
             return read;
         const first = remembered.get(read.claims.sid)?.read ?? read;
