@@ -17,6 +17,8 @@ import { targetsOf } from './targets.js';
 
 const USAGE = 2;
 
+const STAY_MS = 1000;
+
 /** Beside what happens to one cluster: mutants, and the service as it is, hunted in the same ways. */
 const ALL_PHASES = [...PHASES, 'mutants', 'control'];
 
@@ -48,8 +50,12 @@ const options = new Command('chaos')
   .opts();
 
 if (options.list === true) process.stdout.write(`${listText()}\n`);
-// Not by itself: Node's clean-up waits for ever for some sockets that were reset while half closed.
-else process.exit(await prove());
+else {
+  // Deadlines and the processes of PostgreSQL keep nobody alive: with all replicas killed, Node could find nothing to wait for.
+  setInterval(() => undefined, STAY_MS);
+  // Not by itself: Node's clean-up waits for ever for some sockets that were reset while half closed.
+  process.exit(await prove());
+}
 
 async function prove() {
   const startedAt = performance.now();
