@@ -5,7 +5,7 @@ import type { Database } from '../database/prisma.js';
 import { readSecrets } from '../environment.js';
 import { WrongSecret } from '../domain/gatehouse.js';
 import { findSealingSecret, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
-import { JWKS_MAX_AGE_SECONDS, listKeys, type ListedKey } from '../domain/keys.js';
+import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys, type ListedKey } from '../domain/keys.js';
 import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './program.js';
 
@@ -117,10 +117,10 @@ async function takeRightSecret(
   database: Database,
   config: Parameters<typeof readSecrets>[0],
 ): Promise<string> {
-  const keys = await listKeys(database);
+  const { keys } = await loadKeys(database);
   if (keys.length === 0)
     throw new Refusal('there is no key yet: the service makes the first one when it starts');
-  const secret = await findSealingSecret(database, await readSecrets(config));
+  const secret = findSealingSecret(keys, await readSecrets(config));
   if (secret === null) throw new WrongSecret('AUTH_SECRET does not open the newest key');
   return secret;
 }

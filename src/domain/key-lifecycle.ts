@@ -117,12 +117,10 @@ export async function retireKey(
 /**
  * Which of the secrets to seal a new key with: the one that opens the newest living key. That one all replicas know, also
  * while the secret is being changed and only some of them know the new one. Null when none of them opens it.
+ *
+ * @param keys oldest first
  */
-export async function findSealingSecret(
-  database: Database,
-  secrets: readonly string[],
-): Promise<string | null> {
-  const { keys } = await loadKeys(database);
+export function findSealingSecret(keys: readonly StoredKey[], secrets: readonly string[]): string | null {
   const newest = keys.findLast(({ retiredAt }) => retiredAt === null);
   if (newest === undefined) return null;
   const { encryptedPrivateKey, kid } = newest;

@@ -9,7 +9,7 @@ import { endSession } from './endings.js';
 import { networkOf } from './networks.js';
 import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
 import { mintAccess, mintRefresh, type Session, type TokenRules } from './tokens.js';
-import type { Throttle } from './throttle.js';
+import { sparing, type Throttle } from './throttle.js';
 import { authenticate } from './users.js';
 
 /** What the holder of a session carries; lifetimes in seconds from now. */
@@ -104,11 +104,7 @@ export function createLogins(options: {
   ): Promise<TokenPair> {
     await assertSigns();
     const attempt = await throttle.takeAttempt(username, device.ip);
-    const opened = await prove(username, password, device).catch(async (error: unknown) => {
-      // Only a wrong guess is spent: a login that we could not serve says nothing about the password.
-      if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
-      throw error;
-    });
+    const opened = await sparing(attempt, prove(username, password, device));
     // The password was right and the session is open: what cannot be written down now must not turn it away.
     await attempt.succeed().catch(() => undefined);
     const { keysVersion, clientsVersion, ...session } = opened;

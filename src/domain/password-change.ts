@@ -4,7 +4,7 @@ import { AuthError, Reason } from './errors.js';
 import { networkOf } from './networks.js';
 import { refusePassword } from './password-policy.js';
 import type { PasswordHasher } from './passwords.js';
-import type { Attempt, Throttle } from './throttle.js';
+import { sparing, type Throttle } from './throttle.js';
 import { parseJti, type AccessClaims } from './tokens.js';
 
 export interface PasswordChanges {
@@ -94,14 +94,6 @@ export function createPasswordChanges(options: {
 function assertAwaited(isAwaited: () => boolean): void {
   if (!isAwaited())
     throw new AuthError('temporarily_unavailable', { cause: new Reason('a password took too long') });
-}
-
-/** Gives the attempt back when the work fails: only a wrong guess is spent, as at a login. */
-async function sparing<Result>(attempt: Attempt, work: Promise<Result>): Promise<Result> {
-  return await work.catch(async (error: unknown) => {
-    if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
-    throw error;
-  });
 }
 
 /** @returns false when nothing was changed: the hash is another one by now, or the session that asks has ended */

@@ -81,6 +81,19 @@ export function createThrottle(database: Database): Throttle {
   };
 }
 
+/**
+ * Gives the attempt back when the work fails: only a wrong guess is spent. Work that we could not do says nothing about the
+ * password.
+ *
+ * @throws what the work does
+ */
+export async function sparing<Result>(attempt: Attempt, work: Promise<Result>): Promise<Result> {
+  return await work.catch(async (error: unknown) => {
+    if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
+    throw error;
+  });
+}
+
 function budgetsOf({ account, network, pair }: Guess): Budget[] {
   const budget = (name: keyof typeof LOGIN_LIMITS, hash: string, isForFamiliar: boolean | null) => {
     const { points, duration } = LOGIN_LIMITS[name];

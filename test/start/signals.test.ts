@@ -20,6 +20,14 @@ async function logIn(service: Service): Promise<TokenPair> {
   return (await ask(service, 'POST', '/login', { body: { username, password } })).json<TokenPair>();
 }
 
+/** A request that the service cannot answer before the lock is released. */
+async function holdRefresh(service: Service, { session_id, refresh_token }: TokenPair) {
+  const lock = await holdSession(house.database, session_id);
+  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token } });
+  await lock.queue(1);
+  return { lock, inFlight };
+}
+
 /** Waits until the service takes no more connections. */
 async function untilClosed({ url }: Service): Promise<void> {
   for (;;) {
@@ -41,9 +49,7 @@ it('turns /ready to 503 at SIGTERM, goes on answering for a while, and finishes 
   expect(ready.headers.get('retry-after')).toMatch(/^[1-9]/);
   expect(ready.headers.get('connection')).toBe('close');
   expect((await ask(service, 'GET', '/health')).status).toBe(200);
-  const lock = await holdSession(house.database, pair.session_id);
-  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
-  await lock.queue(1);
+  const { lock, inFlight } = await holdRefresh(service, pair);
   await untilClosed(service);
   expect(service.process.exitCode).toBeNull();
   await lock.release();
@@ -56,9 +62,7 @@ it('turns /ready to 503 at SIGTERM, goes on answering for a while, and finishes 
 it('goes at once at SIGINT, but not before it has answered', async () => {
   const service = await workshop.start(environmentFor(house.database.url));
   const pair = await logIn(service);
-  const lock = await holdSession(house.database, pair.session_id);
-  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
-  await lock.queue(1);
+  const { lock, inFlight } = await holdRefresh(service, pair);
   const exited = service.stop('SIGINT');
   await untilClosed(service);
   await lock.release();
@@ -71,9 +75,7 @@ it('goes at once at SIGINT, but not before it has answered', async () => {
 it.each(['SIGINT', 'SIGTERM'] as const)('takes %s twice at once for one', async (signal) => {
   const service = await workshop.start(environmentFor(house.database.url));
   const pair = await logIn(service);
-  const lock = await holdSession(house.database, pair.session_id);
-  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token: pair.refresh_token } });
-  await lock.queue(1);
+  const { lock, inFlight } = await holdRefresh(service, pair);
   const exited = service.stop(signal);
   for (let turn = 0; turn < 3; turn += 1) {
     await sleep(20);
