@@ -11,7 +11,7 @@ import { readAccountPage } from './http/account-page.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
 import { crossOrigin } from './http/cors.js';
-import { answerDeadline } from './http/deadline.js';
+import { ANSWER_DEADLINE_MS, answerDeadline } from './http/deadline.js';
 import { docsRoutes, openapiDocument } from './http/docs.js';
 import { answerFrameworkError } from './http/early-errors.js';
 import { installErrors } from './http/errors.js';
@@ -41,6 +41,8 @@ export interface AppOptions {
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
   isLeaving?: () => boolean;
+  /** For who may wait longer. */
+  answerDeadlineMs?: number;
 }
 
 /** The service as a Fastify instance that is ready to listen, or to be injected into. */
@@ -49,6 +51,7 @@ export async function buildApp({
   config,
   logger,
   isLeaving = () => false,
+  answerDeadlineMs = ANSWER_DEADLINE_MS,
 }: AppOptions): Promise<FastifyInstance> {
   const headers = securityHeaders(config.issuer);
   const app = Fastify({
@@ -82,7 +85,7 @@ export async function buildApp({
   installErrors(app);
   takeJson(app);
   logRequests(app, logger);
-  await app.register(answerDeadline);
+  await app.register(answerDeadline, { deadlineMs: answerDeadlineMs });
   const always = { ...headers, 'cache-control': 'no-store' };
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(always);

@@ -60,7 +60,7 @@ export function openDatabase(
     connectionString: url,
     application_name: 'gatehouse',
     max: connections,
-    connectionTimeoutMillis: STATEMENT_DEADLINE_MS,
+    connectionTimeoutMillis: Math.max(deadlineMs, STATEMENT_DEADLINE_MS),
     query_timeout: readsOnly ? deadlineMs : Math.max(deadlineMs, CONNECTION_PATIENCE_MS),
     idleTimeoutMillis: 60_000,
     keepAlive: true,

@@ -6,22 +6,22 @@ import type { FastifyReply } from 'fastify';
 import { AuthError, Reason } from '../domain/errors.js';
 
 /** Leaves room below 2.5 s for the answer to get out. */
-const ANSWER_DEADLINE_MS = 2300;
+export const ANSWER_DEADLINE_MS = 2300;
 
 /**
  * Counts from when the request has arrived whole: how long a body may take is the server's `requestTimeout`, which
  * says nothing about us. (Fastify's own `handlerTimeout` counts from the headers on, and would call a slow client's
  * request our failure.) The work goes on and ends by its own deadlines; its answer is then too late.
  */
-export const answerDeadline = fastifyPlugin(
-  (app, _options, done) => {
+export const answerDeadline = fastifyPlugin<{ deadlineMs: number }>(
+  (app, { deadlineMs }, done) => {
     // One timer for each connection, which has one request at a time: a new one for each request is a twentieth of its cost.
     const watches = new WeakMap<Socket, Watch>();
 
     app.addHook('preValidation', ({ raw: { socket } }, reply, next) => {
       const known = watches.get(socket);
       if (known === undefined) {
-        watches.set(socket, startWatch(reply));
+        watches.set(socket, startWatch(reply, deadlineMs));
       } else {
         known.reply = reply;
         known.timer.refresh();
@@ -46,18 +46,18 @@ interface Watch {
   timer: NodeJS.Timeout;
 }
 
-function startWatch(reply: FastifyReply): Watch {
-  const watch: Watch = { reply, timer: setTimeout(() => giveUp(watch), ANSWER_DEADLINE_MS).unref() };
+function startWatch(reply: FastifyReply, deadlineMs: number): Watch {
+  const watch: Watch = { reply, timer: setTimeout(() => giveUp(watch, deadlineMs), deadlineMs).unref() };
   return watch;
 }
 
-function giveUp(watch: Watch): void {
+function giveUp(watch: Watch, deadlineMs: number): void {
   const { reply } = watch;
   watch.reply = null;
   if (reply === null || reply.sent || reply.raw.headersSent) return;
   reply.send(
     new AuthError('temporarily_unavailable', {
-      cause: new Reason(`no answer within ${ANSWER_DEADLINE_MS} ms`),
+      cause: new Reason(`no answer within ${deadlineMs} ms`),
     }),
   );
 }

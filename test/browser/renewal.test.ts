@@ -29,9 +29,8 @@ const DAY_MS = 86_400_000;
 /** Of a token of 600 s: near its end, in its grace, beyond it. */
 const [WINDOW, GRACE, BEYOND] = [481, 601, 700];
 
-/** The clock of this process, whatever the page is made to see. */
-const monotonic = performance.now.bind(performance);
-let passedMs = 0;
+/** The clock that the page measures by; it stands still but for {@link passHere}. */
+let clockMs = 0;
 
 let house: House;
 let replica: Replica;
@@ -45,12 +44,13 @@ beforeAll(async () => {
   url = await listen(replica);
 });
 beforeEach(async () => {
+  clockMs = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => clockMs);
   await at(0);
   user = await house.user();
 });
 afterEach(() => {
   vi.restoreAllMocks();
-  passedMs = 0;
 });
 afterAll(() => house.close());
 
@@ -71,8 +71,7 @@ async function openSignedIn() {
 
 /** Has time pass for the page as well, whose own clock is monotonic. */
 function passHere(seconds: number): void {
-  passedMs += seconds * 1_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => monotonic() + passedMs);
+  clockMs += seconds * 1_000;
 }
 
 const refused: Fate = answer(401, { error: 'invalid_token' });

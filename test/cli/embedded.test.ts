@@ -141,7 +141,7 @@ it('works on it again without a service, and two at a time', async () => {
   expect(isPostgresRunning()).toBe(false);
 });
 
-it('works beside the service, which heeds it with the next request', { timeout: 60_000 }, async () => {
+it('works beside the service, which heeds it with the next request', async () => {
   const { url, stop } = await serve();
   const client = (await json(['clients', 'add', 'orders'])) as TestClient;
   const credentials = { username: 'alice', password: PASSWORD };

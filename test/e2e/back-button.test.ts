@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BrowserContext, Page } from 'playwright-core';
 
-import { describeInBrowser } from '../support/chromium.js';
+import { describeInBrowser, press } from '../support/chromium.js';
 import type { TestUser } from '../support/house.js';
 import { openShop, shows, TRANSPORTS, type PageGlobals, type Shop } from '../support/shop.js';
 
@@ -53,8 +53,7 @@ describe.each([
 
     /** What is seen first. */
     async function goBack(page: Page): Promise<Seen> {
-      await page.bringToFront();
-      await page.goBack({ waitUntil: 'commit' });
+      await press('back', page);
       const isThere = 'globalThis.gatehouse && seen.length === (globalThis.isSameDocument ? 2 : 1)';
       await page.waitForFunction(isThere);
       return page.evaluate<Seen>('seen.at(-1)');
@@ -89,7 +88,7 @@ describe.each([
         await page.goto(`${new URL(page.url()).origin}/?later`);
         await page.waitForFunction('globalThis.gatehouse !== undefined');
         await page.evaluate(() => gatehouse.logout());
-        await page.goBack({ waitUntil: 'commit' });
+        await press('back', page);
         // A page that was kept is not loaded.
         await page.waitForURL('**/elsewhere', { waitUntil: 'commit' });
         const { text } = await goBack(page);

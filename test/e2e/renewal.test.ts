@@ -139,7 +139,7 @@ describeInBrowser('a page that works on', () => {
   });
 
   it('wakes up when its access cookie is long gone', async () => {
-    await shop.serve({ accessTtlSeconds: 2, reissueGraceSeconds: 1 });
+    await shop.serve({ accessTtlSeconds: 6, reissueGraceSeconds: 1 });
     page = await shop.tab(context, 'cookie');
     await shop.signIn(page, user);
     shop.site.exchanges.length = 0;

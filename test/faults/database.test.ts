@@ -20,7 +20,7 @@ let twins: Twins;
 let user: TestUser;
 
 beforeAll(async () => {
-  twins = await openTwins();
+  twins = await openTwins({}, { deadlines: 'shipped' });
   user = await twins.house.user();
 });
 afterAll(() => twins.house.close());

@@ -12,7 +12,7 @@ let replica: Replica;
 let client: TestClient;
 
 beforeAll(async () => {
-  house = await openHouse();
+  house = await openHouse({ deadlines: 'shipped' });
   replica = await house.replica();
   client = await house.client();
 });

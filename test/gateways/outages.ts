@@ -10,8 +10,8 @@ import { untilReady } from '../support/service.js';
 import { problemOf } from './refusals.js';
 import { bearer, JSON_BODY, type Answer, type Stage } from './stage.js';
 
-/** Gatehouse promises 2.5 s, the gateways wait 3; the rest is for two busy cores. */
-const PATIENCE_MS = 3000 + 1000;
+/** Gatehouse promises 2.5 s, the gateways wait 3 where their defaults are a minute; the rest is for two busy cores. */
+const PATIENCE_MS = 3000 + 8000;
 
 export function checkOutages(stage: () => Stage): void {
   let pair: TokenPair;

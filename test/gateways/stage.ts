@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
 import { openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
-import { createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import { createWorkshop, environmentFor, findFreePort, insist, type Service } from '../support/service.js';
 import type { Driver, Ports } from './gateway.js';
 
 /** Names and values take turns, so that nothing is folded on the way. */
@@ -78,13 +78,14 @@ export async function openStage(driver: Driver): Promise<Stage> {
     },
     send,
     arrive: async (...what) => {
-      const answer = await send(...what);
+      const answer = await insist(() => send(...what));
       if (answer.status !== 200) throw new Error(`did not arrive: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as Seen;
     },
     arrivals: application.arrivals,
     login: async ({ username, password }) => {
-      const answer = await send('POST', '/login', JSON_BODY, JSON.stringify({ username, password }));
+      const credentials = JSON.stringify({ username, password });
+      const answer = await insist(() => send('POST', '/login', JSON_BODY, credentials));
       if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as TokenPair;
     },

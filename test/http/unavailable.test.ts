@@ -19,6 +19,7 @@ import {
   openHouse,
   SECRET,
   type House,
+  type HouseOptions,
   type Replica,
   type TestClient,
   type TestUser,
@@ -35,8 +36,8 @@ let user: TestUser;
 let pair: TokenPair;
 let client: TestClient;
 
-async function open(): Promise<void> {
-  house = await openHouse();
+async function open(deadlines: NonNullable<HouseOptions['deadlines']>): Promise<void> {
+  house = await openHouse({ deadlines });
   replica = await house.replica();
   user = await house.user();
   pair = await login(replica, user);
@@ -98,7 +99,7 @@ function form(url: string, token: string, as: TestClient = client): Asking {
 
 describe('without its database', () => {
   beforeAll(async () => {
-    await open();
+    await open('ample');
     await house.database.clock.advance(500);
     await onServer(`DROP DATABASE ${new URL(house.database.url).pathname.slice(1)} WITH (FORCE)`);
   });
@@ -130,7 +131,7 @@ describe('without its database', () => {
 });
 
 describe('while its database does not answer', () => {
-  beforeAll(open);
+  beforeAll(() => open('shipped'));
   afterAll(() => house.close());
 
   it('is unavailable everywhere, ends nothing, and recovers by itself', async () => {
@@ -151,7 +152,7 @@ describe('while its database does not answer', () => {
 });
 
 describe('without room to hash', () => {
-  beforeAll(open);
+  beforeAll(() => open('ample'));
   afterAll(() => house.close());
 
   it('POST /login is unavailable, for known and unknown names alike', async () => {

@@ -40,7 +40,7 @@ export async function openStage(scope = 'orders:read'): Promise<Stage> {
     house,
     replica,
     client,
-    options: { url, clientId: client.id, clientSecret: client.secret },
+    options: { url, clientId: client.id, clientSecret: client.secret, timeoutMs: 30_000 },
     logIn: async () => login(replica, await house.user({ scope })),
     logOut: async ({ access_token }) => {
       const answer = await replica.app.inject({

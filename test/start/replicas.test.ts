@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/database/prisma.js';
 import { addUser } from '../../src/domain/users.js';
 import { bearer, type TokenPair } from '../support/house.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../support/empty-database.js';
-import { ask, createWorkshop, environmentFor } from '../support/service.js';
+import { ask, createWorkshop, environmentFor, insist } from '../support/service.js';
 
 const workshop = createWorkshop();
 let database: EmptyDatabase;
@@ -44,9 +44,10 @@ it('become ready, all three, with one first key and no demo', async () => {
   await pool.close();
   for (const issuer of services) {
     const body = { username: 'everybody', password: 'a password for everybody' };
-    const { access_token: access } = (await ask(issuer, 'POST', '/login', { body })).json<TokenPair>();
+    const login = await insist(() => ask(issuer, 'POST', '/login', { body }));
+    const { access_token: access } = login.json<TokenPair>();
     const answers = await Promise.all(
-      services.map((service) => ask(service, 'GET', '/session', { headers: bearer(access) })),
+      services.map((service) => insist(() => ask(service, 'GET', '/session', { headers: bearer(access) }))),
     );
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   }

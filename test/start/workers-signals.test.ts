@@ -5,10 +5,13 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { linesOf, openConnections, type Connection } from '../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../support/house.js';
 import { holdRow } from '../support/row-lock.js';
-import { createWorkshop, environmentFor, type Service } from '../support/service.js';
+import { createWorkshop, environmentFor, insist, type Service } from '../support/service.js';
 
 /** Processes take their time on a busy machine. */
 const PATIENT = { timeout: 20_000 };
+
+/** What must come within a second or two of something else, in another process: the machine may be slower than that, seldom twice. */
+const AGAIN = { retry: 2 };
 
 const workshop = createWorkshop();
 let house: House;
@@ -47,7 +50,8 @@ async function holdRefreshes(connections: Connection[]) {
   const pairs: TokenPair[] = [];
   for (const { ask } of connections) {
     const { username, password } = await house.user();
-    pairs.push(JSON.parse((await ask('POST', '/login', { body: { username, password } })).body) as TokenPair);
+    const { body } = await insist(() => ask('POST', '/login', { body: { username, password } }));
+    pairs.push(JSON.parse(body) as TokenPair);
   }
   const sids = pairs.map(({ session_id }) => session_id).join();
   const both = "SELECT FROM sessions WHERE id = ANY (string_to_array($1, ',')::uuid[]) FOR UPDATE";
@@ -67,7 +71,7 @@ async function holdRefreshes(connections: Connection[]) {
 it.each([
   ['the first process', (service: Service) => pidOf(service)],
   ['all processes at once', (service: Service) => -pidOf(service)],
-])('turn /ready to 503 at SIGTERM to %s, and finish what is in flight', async (_whom, target) => {
+])('turn /ready to 503 at SIGTERM to %s, and finish what is in flight', AGAIN, async (_whom, target) => {
   const service = await workshop.start(environment, { ownGroup: true });
   const both = await openBoth(service);
   const watches = await openBoth(service);
@@ -81,24 +85,28 @@ it.each([
 
   expect(await held.release()).toEqual([200, 200]);
   expect(await service.exited).toEqual({ code: 0, signal: null });
-  expect(isAlive(service)).toBe(false);
+  await expect.poll(() => isAlive(service), PATIENT).toBe(false);
   expect(service.output.stderr).toBe('');
   expect(linesOf(service).filter(({ level }) => level === 'error')).toEqual([]);
 });
 
-it('go at once at a Ctrl-C, which reaches all processes, but not before they have answered', async () => {
-  const service = await workshop.start(environment, { ownGroup: true });
-  const held = await holdRefreshes(await openBoth(service));
-  process.kill(-pidOf(service), 'SIGINT');
-  await sleep(100);
-  expect(await held.release()).toEqual([200, 200]);
-  const releasedAt = performance.now();
-  expect(await service.exited).toEqual({ code: 0, signal: null });
-  expect(performance.now() - releasedAt).toBeLessThan(900);
-  expect(isAlive(service)).toBe(false);
-  expect(service.output.stderr).toBe('');
-  expect(linesOf(service).filter(({ level }) => level === 'error')).toEqual([]);
-});
+it(
+  'go at once at a Ctrl-C, which reaches all processes, but not before they have answered',
+  AGAIN,
+  async () => {
+    const service = await workshop.start(environment, { ownGroup: true });
+    const held = await holdRefreshes(await openBoth(service));
+    process.kill(-pidOf(service), 'SIGINT');
+    await sleep(100);
+    expect(await held.release()).toEqual([200, 200]);
+    const releasedAt = performance.now();
+    expect(await service.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - releasedAt).toBeLessThan(900);
+    await expect.poll(() => isAlive(service), PATIENT).toBe(false);
+    expect(service.output.stderr).toBe('');
+    expect(linesOf(service).filter(({ level }) => level === 'error')).toEqual([]);
+  },
+);
 
 it.each([50, 100, 150, 200, 250, 300, 350, 400, 500, 600])(
   'end without a word at a Ctrl-C %i ms after the start',

@@ -12,7 +12,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { createWorkshop, environmentFor } from '../support/service.js';
+import { createWorkshop, environmentFor, insist } from '../support/service.js';
 
 const CONNECTIONS = 16;
 
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 async function logIn({ ask }: Connection): Promise<TokenPair> {
   const { username, password } = user;
-  const answer = await ask('POST', '/login', { body: { username, password } });
+  const answer = await insist(() => ask('POST', '/login', { body: { username, password } }));
   expect(answer.status).toBe(200);
   return JSON.parse(answer.body) as TokenPair;
 }
@@ -56,8 +56,8 @@ function form({ ask }: Connection, path: string, token: string) {
 async function opinions(token: string): Promise<unknown[]> {
   const asked = connections.map(async (connection) => {
     const [session, introspected] = await Promise.all([
-      connection.ask('GET', '/session', { headers: bearer(token) }),
-      form(connection, '/introspect', token),
+      insist(() => connection.ask('GET', '/session', { headers: bearer(token) })),
+      insist(() => form(connection, '/introspect', token)),
     ]);
     const { active = introspected.status } = JSON.parse(introspected.body) as { active?: boolean };
     return [session.status, active];

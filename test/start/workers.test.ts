@@ -113,7 +113,7 @@ describe('that cannot start', () => {
   async function refusalOf(change: Record<string, string>): Promise<string[]> {
     const service = await workshop.spawn({ ...environment, ...change }, { ownGroup: true });
     expect(await service.exited).toEqual({ code: 1, signal: null });
-    expect(() => process.kill(-Number(service.process.pid), 0)).toThrow('ESRCH');
+    await expect.poll(() => () => process.kill(-Number(service.process.pid), 0)).toThrow('ESRCH');
     expect(service.output.stdout).not.toContain('listening');
     return service.output.stderr.trimEnd().split('\n');
   }

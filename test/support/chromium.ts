@@ -1,7 +1,8 @@
 // A real browser for tests of pages: the Chromium of this machine, without what it would ask the Internet for.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { chromium, type Browser, type LaunchOptions } from 'playwright-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chromium, type Browser, type LaunchOptions, type Page } from 'playwright-core';
 import { describe } from 'vitest';
 
 const { GATEHOUSE_CHROMIUM, GATEHOUSE_REQUIRE_BROWSER, PATH = '' } = process.env;
@@ -40,6 +41,28 @@ export async function openBrowser(options: LaunchOptions = {}): Promise<Browser>
   const executablePath = findBrowser();
   if (executablePath === null) throw new Error(NOT_FOUND);
   return chromium.launch({ executablePath, ...options, args: [...QUIET, ...(options.args ?? [])] });
+}
+
+/** The browser has no history to show in the moment in which one page takes the place of another; nothing has moved then. */
+const BETWEEN_PAGES = /not attached to an active page/i;
+
+/** Presses one of the browser's own buttons, and returns when the page that is shown begins to be another. */
+export async function press(button: 'back' | 'forward', page: Page): Promise<void> {
+  const pressing = async () => {
+    await page.bringToFront();
+    if (button === 'back') await page.goBack({ waitUntil: 'commit' });
+    else await page.goForward({ waitUntil: 'commit' });
+  };
+  for (let isPressed = false; !isPressed;) {
+    isPressed = await pressing().then(
+      () => true,
+      (error: unknown) => {
+        if (!BETWEEN_PAGES.test(String(error))) throw error;
+        return false;
+      },
+    );
+    if (!isPressed) await sleep(100);
+  }
 }
 
 /**

@@ -21,6 +21,14 @@ const SECRETS: [string, ...string[]] = [SECRET];
 /** Weak on purpose: what argon2id costs is not what most tests are about. */
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 
+/** Longer than other tests and programs take the machine from us. */
+const AMPLE_MS = 30_000;
+
+export interface HouseOptions {
+  /** Those that the service ships with are for tests that are about them. */
+  deadlines?: 'ample' | 'shipped';
+}
+
 export interface TestUser {
   id: string;
   username: string;
@@ -64,11 +72,12 @@ export interface House {
 export const DEFAULTS: Config = { ...readConfig({}), issuer: 'http://gatehouse.test' };
 
 /** Opens a house; close it in `afterAll`. */
-export async function openHouse(): Promise<House> {
+export async function openHouse({ deadlines = 'ample' }: HouseOptions = {}): Promise<House> {
   const database = await createTestDatabase();
-  const hasher = createPasswordHasher({ parameters: CHEAP });
+  const isAmple = deadlines === 'ample';
+  const hasher = createPasswordHasher({ parameters: CHEAP, ...(isAmple && { maxWaitMs: AMPLE_MS }) });
   const closing: (() => Promise<void>)[] = [];
-  const admin = openDatabase(database.url, { connections: 2 });
+  const admin = openDatabase(database.url, { connections: 2, deadlineMs: AMPLE_MS });
   closing.push(() => admin.close());
   return {
     database,
@@ -79,7 +88,7 @@ export async function openHouse(): Promise<House> {
       logger = pino({ level: 'silent' }),
       url = database.url,
     } = {}) => {
-      const pool = openDatabase(url);
+      const pool = openDatabase(url, isAmple ? { deadlineMs: AMPLE_MS } : {});
       const rules = { ...DEFAULTS, ...config };
       const gatehouse = await createGatehouse({
         database: pool,
@@ -89,7 +98,12 @@ export async function openHouse(): Promise<House> {
         jwtAlgorithm: rules.jwtAlgorithm,
         secrets,
       });
-      const app = await buildApp({ gatehouse, config: rules, logger });
+      const app = await buildApp({
+        gatehouse,
+        config: rules,
+        logger,
+        ...(isAmple && { answerDeadlineMs: AMPLE_MS }),
+      });
       closing.push(async () => {
         await app.close();
         await pool.close();

@@ -161,6 +161,15 @@ export interface Answer {
 }
 
 /** Sends a request to a service: JSON unless the body is a form. */
+/** Asks again after a 503, as it says: other tests may take the machine from a service for longer than its deadlines. */
+export async function insist<Some extends { status: number }>(asking: () => Promise<Some>): Promise<Some> {
+  for (;;) {
+    const answer = await asking();
+    if (answer.status !== 503) return answer;
+    await sleep(200);
+  }
+}
+
 export async function ask(
   { url }: Pick<Service, 'url'>,
   method: string,

@@ -166,9 +166,10 @@ export function openTab(options: GatehouseOptions, network = createNetwork(optio
 
 /** Waits until word has gone round between tabs. */
 export async function until(isSo: () => boolean): Promise<void> {
-  await vi.waitFor(() => {
+  const check = () => {
     if (!isSo()) throw new Error('not so yet');
-  });
+  };
+  await vi.waitFor(check, { timeout: 15_000 });
 }
 
 /** Has a replica listen, as pages need it. */

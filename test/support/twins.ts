@@ -12,6 +12,7 @@ import {
   refresh,
   SECRET,
   type House,
+  type HouseOptions,
   type Replica,
   type TestClient,
   type TestUser,
@@ -48,8 +49,8 @@ export const ALIVE: Life = { access: 'alive', reissued: 'alive', refresh: 'alive
 export const DEAD: Life = { access: 'dead', reissued: 'dead', refresh: 'dead' };
 
 /** Opens two replicas whose common clock stands still at {@link START}; close the house in `afterAll`. */
-export async function openTwins(config: Partial<Config> = {}): Promise<Twins> {
-  const house = await openHouse();
+export async function openTwins(config: Partial<Config> = {}, options: HouseOptions = {}): Promise<Twins> {
+  const house = await openHouse(options);
   const one = await house.replica({ config });
   const two = await house.replica({ config });
   await house.database.clock.freeze(START);
