@@ -3,10 +3,10 @@
 import { Agent, request } from 'node:http';
 
 /** Every answer comes within 2.5 s: whoever waits this long is not going to get one. */
-const PATIENCE_MS = 4000;
+const PATIENCE_MS = 9000;
 
-/** Half a second more than the contract allows: this process, too, waits for a core. */
-const LATE_MS = 3000;
+/** The contract allows 2.5 s. The rest is for the cores that we, replicas and PostgreSQL wait for, up to seconds on a busy machine. */
+const LATE_MS = 6000;
 
 /**
  * @typedef {object} Answer

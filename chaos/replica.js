@@ -14,7 +14,7 @@ const POLL_DEADLINE_MS = 3000;
 const PAUSE_MS = 150;
 const STARTS_WITHIN_MS = 15_000;
 /** Leaving takes a second, and as long as requests and statements under way. */
-const STOPS_WITHIN_MS = 20_000;
+const STOPS_WITHIN_MS = 45_000;
 
 /**
  * @typedef {object} Exit of a process that nobody had told to go

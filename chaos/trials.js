@@ -78,11 +78,11 @@ async function tryOnce(scene, held, counts) {
   const { refresh: token } = held;
   const { fewest, most } = scene.pick(DRAW);
   const callers = Math.round(scene.between(fewest, most));
-  const giveUpAt = scene.now() + 500 * scene.rules.replayWindow;
+  const giveUpAt = scene.now() + 800 * scene.rules.replayWindow;
   counts.callers += callers;
   let replies = await refreshAtOnce(scene, held, token, callers);
   // Whoever lost the answer asks again, as the window allows.
-  while (!replies.some(({ outcome }) => outcome !== 'unknown') && scene.now() < giveUpAt && !scene.isOver())
+  while (!replies.some(({ outcome }) => outcome !== 'unknown') && scene.now() < giveUpAt)
     replies = replies.concat(await refreshAtOnce(scene, held, token, 1));
   const answered = replies.filter(({ outcome }) => outcome === 'ok');
   const refused = replies.filter(

@@ -43,7 +43,7 @@ import { openGround } from './ground.js';
 const LOOK_MS = 250;
 
 /** Much longer than any mutant needs. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 240_000;
 
 /**
  * @param {object} options

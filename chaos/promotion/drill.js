@@ -12,7 +12,7 @@ const LOAD_MS = 1000;
 const WRONG_MS = 1500;
 
 /** Every answer comes within 2.5 s; this process, too, waits for a core. */
-const ANSWERED_WITHIN_MS = 3000;
+const ANSWERED_WITHIN_MS = 6000;
 
 /** An audit after each promotion asks again about so many of the earlier ends; the last one about all. */
 const EARLIER_ENDS = 100;

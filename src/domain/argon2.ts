@@ -75,7 +75,11 @@ type Answer<Value> = { value: Value; tookMs: number } | { error: unknown };
 
 const LIBRARY = createRequire(import.meta.url).resolve('@node-rs/argon2');
 
-export function createArgon2(assumedMs: number): Argon2 {
+/** @param patience after how many milliseconds, of a start and of a hash, a process is taken to get nothing */
+export function createArgon2(
+  assumedMs: number,
+  patience = { startMs: START_MS, hashMs: STARVED_MS },
+): Argon2 {
   const free: Record<Manner, ChildProcess[]> = { idle: [], nice: [] };
   const ended = new Map<ChildProcess, Promise<unknown>>();
   let hashMs = assumedMs;
@@ -87,7 +91,7 @@ export function createArgon2(assumedMs: number): Argon2 {
     const known = free[manner].pop();
     const child = known ?? open(manner);
     // A new one has to start first.
-    const patienceMs = known === undefined ? START_MS : STARVED_MS;
+    const patienceMs = known === undefined ? patience.startMs : patience.hashMs;
     const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), patienceMs);
     try {
       const answer = await ask<Value>(child, { verb, args });

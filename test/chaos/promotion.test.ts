@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { findPrograms } from '../../chaos/promotion/binaries.js';
 
 const COMMAND = fileURLToPath(new URL('../../chaos/promotion.js', import.meta.url));
-const DRILL_MS = 120_000;
+const DRILL_MS = 300_000;
 
 interface Findings {
   promotions: number;

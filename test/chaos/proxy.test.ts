@@ -206,7 +206,7 @@ it('drops one message, and with it the answer', async () => {
   const client = await connect();
   proxy.onMessage(({ direction, type }) => (direction === 'down' && type === 'Z' ? 'drop' : undefined));
   expect(await stateOf(addRow(client, 1), 200)).toBe('silent');
-  expect(await rows()).toEqual([1]);
+  await expect.poll(rows).toEqual([1]);
   proxy.cut();
 });
 
@@ -228,7 +228,7 @@ describe('a black hole', () => {
       proxy.blackHole(direction);
       const answer = addRow(client, 1);
       expect(await stateOf(answer, 300)).toBe('silent');
-      expect(await rows()).toEqual(direction === 'down' ? [1] : []);
+      await expect.poll(rows).toEqual(direction === 'down' ? [1] : []);
       proxy.heal();
       await answer;
       expect(await rows()).toEqual([1]);
@@ -250,11 +250,11 @@ describe('a black hole', () => {
 describe('a delay', () => {
   it.each(['up', 'down'] as const)('takes its time (%s)', async (direction) => {
     const client = await connect();
-    proxy.delay(direction, 150);
+    proxy.delay(direction, 1500);
     const askedAt = performance.now();
     await client.query('SELECT 1');
     const tookMs = performance.now() - askedAt;
-    expect(tookMs).toBeGreaterThan(140);
+    expect(tookMs).toBeGreaterThan(1490);
     proxy.heal();
     const again = performance.now();
     await client.query('SELECT 1');
@@ -284,8 +284,8 @@ describe('a half-closed connection', () => {
 
   it('tells the client when it is closed on the way down, and PostgreSQL finishes what it was told', async () => {
     const client = await connect();
-    const asking = client.query('INSERT INTO rows SELECT 1 FROM pg_sleep(0.3)');
-    await sleep(100);
+    const asking = client.query('INSERT INTO rows SELECT 1 FROM pg_sleep(3)');
+    await sleep(300);
     proxy.halfClose('down');
     await expect(asking).rejects.toThrow();
     await expect.poll(rows).toEqual([1]);

@@ -90,7 +90,7 @@ describe('the embedded database', () => {
     expect(await findPid()).toBeUndefined();
     const startedAt = performance.now();
     const second = await enter('service');
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
     expect(await ask(second.url, 'SELECT epoch FROM service')).toEqual([7]);
   });
 
@@ -176,9 +176,12 @@ describe('after an accident', () => {
     const pid = await findPid();
     process.kill(Number(pid), 'SIGKILL');
     await expect
-      .poll(() => ask(service.url, 'SELECT answer FROM kept').catch(() => []), { timeout: 10_000 })
+      .poll(() => ask(service.url, 'SELECT answer FROM kept').catch(() => []), { timeout: 30_000 })
       .toEqual([42]);
     expect(await findPid()).not.toBe(pid);
+    // The service takes its seat again a moment after the server is there: its presence, and being the only one.
+    const seats = `SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted`;
+    await expect.poll(() => ask(service.url, seats), { timeout: 30_000 }).toEqual([2]);
     await expect(enterEmbedded(dataDir, 'service')).rejects.toThrow(/already serves/);
     await service.leave();
     expect(await findPid()).toBeUndefined();

@@ -8,12 +8,15 @@ import { createArgon2, type Argon2 } from '../../src/domain/argon2.js';
 
 const CHEAP = { memoryCost: 8, timeCost: 1, parallelism: 1 };
 
+/** Busy cores let nobody pass for starved. */
+const PATIENT = { startMs: 60_000, hashMs: 60_000 };
+
 let argon2: Argon2;
 let before: Set<number>;
 
 beforeEach(async () => {
   before = new Set((await listChildren()).map(({ pid }) => pid));
-  argon2 = createArgon2(10);
+  argon2 = createArgon2(10, PATIENT);
 });
 afterEach(() => argon2.close());
 
@@ -73,6 +76,8 @@ it('works at once with as many as it is asked at once', async () => {
 });
 
 it('asks for a share of its own when it gets nothing', async () => {
+  await argon2.close();
+  argon2 = createArgon2(10, { ...PATIENT, hashMs: 200 });
   await argon2.hash('a password', CHEAP);
   const [starved] = await hashers();
   process.kill(starved?.pid ?? 0, 'SIGSTOP');

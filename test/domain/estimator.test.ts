@@ -21,6 +21,6 @@ it('ends for all within what each of them allows, whoever else is waiting', asyn
   expect(refused.length).toBeGreaterThan(0);
   for (const { error } of refused) expect(error).toMatchObject({ code: 'temporarily_unavailable' });
   // The others were judged in time; the refused ones are told at most as late as the last thread takes to end.
-  for (const outcome of outcomes) if ('score' in outcome) expect(outcome.ms).toBeLessThan(WITHIN_MS + 1000);
+  for (const outcome of outcomes) if ('score' in outcome) expect(outcome.ms).toBeLessThan(WITHIN_MS + 5000);
   expect(await estimate('lantern orchard violet tram', [], 60_000)).toMatchObject({ score: 4 });
 });

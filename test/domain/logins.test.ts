@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { reencryptKeys } from '../../src/domain/key-lifecycle.js';
 import {
+  AMPLE_MS,
   bearer,
   introspect,
   login,
@@ -29,7 +30,7 @@ let pair: TokenPair;
 
 beforeEach(async () => {
   house = await openHouse();
-  database = openDatabase(house.database.url, { connections: 1 });
+  database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
   await house.database.clock.freeze(1_800_000_000);
   locked = await house.replica();
   other = await house.replica({ secrets: [NEW_SECRET, SECRET] });

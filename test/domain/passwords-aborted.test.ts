@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
 import { createPasswordHasher } from '../../src/domain/passwords.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
-import { DEFAULTS, openHouse, SECRET, type House } from '../support/house.js';
+import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House } from '../support/house.js';
 
 const BOUND = 2;
 const LOGINS = 7;
@@ -44,7 +44,7 @@ beforeAll(async () => (house = await openHouse()));
 afterAll(() => house.close());
 
 it('an aborted login keeps its place until its hash is done', async () => {
-  const database = openDatabase(house.database.url);
+  const database = openDatabase(house.database.url, { deadlineMs: AMPLE_MS });
   const hasher = createPasswordHasher({
     maxConcurrent: BOUND,
     maxWaitMs: 60_000,

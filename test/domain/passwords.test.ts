@@ -40,7 +40,7 @@ describe('preparing a password (OpaqueString, RFC 8265 section 4.2)', () => {
 
 describe('hashing', () => {
   it('makes PHC strings of argon2id with 19 MiB, two passes and one lane', async () => {
-    const { hash } = createPasswordHasher();
+    const { hash } = createPasswordHasher({ maxWaitMs: 60_000 });
     const [one, other] = await Promise.all([hash(password), hash(password)]);
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/);
     expect(other).not.toBe(one);
@@ -134,7 +134,11 @@ describe('the places for hashing', () => {
   afterEach(() => void vi.useRealTimers());
 
   it('never runs more at once than there are places', async () => {
-    const { hash, verify, burn, load } = createPasswordHasher({ maxConcurrent: 2, parameters: CHEAP });
+    const { hash, verify, burn, load } = createPasswordHasher({
+      maxConcurrent: 2,
+      maxWaitMs: 60_000,
+      parameters: CHEAP,
+    });
     const phc = await hash(password);
     const calls = [
       verify(phc, password),
@@ -149,7 +153,7 @@ describe('the places for hashing', () => {
   });
 
   it('serves first who came first', async () => {
-    const { burn } = createPasswordHasher({ maxConcurrent: 1, parameters: CHEAP });
+    const { burn } = createPasswordHasher({ maxConcurrent: 1, maxWaitMs: 60_000, parameters: CHEAP });
     const served: number[] = [];
     await Promise.all([0, 1, 2, 3, 4, 5].map((turn) => burn(password).then(() => served.push(turn))));
     expect(served).toEqual([0, 1, 2, 3, 4, 5]);

@@ -10,6 +10,7 @@ import { unseal } from '../../src/domain/sealing.js';
 import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { AMPLE_MS } from '../support/house.js';
 
 const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
 const NOW = 1_800_000_000;
@@ -62,7 +63,7 @@ interface RingHouse {
 async function openRingHouse(algorithm: JwtAlgorithm): Promise<RingHouse> {
   const test = await createTestDatabase();
   await test.clock.freeze(NOW);
-  const database = openDatabase(test.url, { connections: 2 });
+  const database = openDatabase(test.url, { connections: 2, deadlineMs: AMPLE_MS });
   await createFirstKey(database, algorithm, SECRET);
   return {
     test,

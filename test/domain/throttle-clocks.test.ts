@@ -8,7 +8,7 @@ import { pruneAttempts } from '../../src/domain/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';
 import { createThrottle, LOGIN_LIMITS } from '../../src/domain/throttle.js';
 import { runs } from '../support/hostile.js';
-import { openHouse, type House } from '../support/house.js';
+import { AMPLE_MS, openHouse, type House } from '../support/house.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -21,7 +21,7 @@ let database: Database;
 
 beforeEach(async () => {
   house = await openHouse();
-  database = openDatabase(house.database.url);
+  database = openDatabase(house.database.url, { deadlineMs: AMPLE_MS });
 });
 afterEach(async () => {
   vi.restoreAllMocks();

@@ -12,7 +12,7 @@ import {
   findUser,
   listUsers,
 } from '../../src/domain/users.js';
-import { login } from '../support/house.js';
+import { AMPLE_MS, login } from '../support/house.js';
 import { openTwins, stateOf, stateOfRefresh, type Twins } from '../support/twins.js';
 
 let twins: Twins;
@@ -20,7 +20,7 @@ let database: Database;
 
 beforeAll(async () => {
   twins = await openTwins();
-  database = openDatabase(twins.house.database.url);
+  database = openDatabase(twins.house.database.url, { deadlineMs: AMPLE_MS });
 });
 afterAll(async () => {
   await database.close();

@@ -9,7 +9,14 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../support/service.js';
+import {
+  ask,
+  createWorkshop,
+  environmentFor,
+  insist,
+  type Answer,
+  type Service,
+} from '../support/service.js';
 import { START } from '../support/twins.js';
 
 const TEN_MINUTES_MS = 600_000;
@@ -39,20 +46,21 @@ afterAll(async () => {
 
 async function logIn(service: Service): Promise<TokenPair> {
   const { username, password } = user;
-  return (await ask(service, 'POST', '/login', { body: { username, password } })).json<TokenPair>();
+  const answer = await insist(() => ask(service, 'POST', '/login', { body: { username, password } }));
+  return answer.json<TokenPair>();
 }
 
 function introspect(service: Service, token: string): Promise<Answer> {
   const body = new URLSearchParams({ token, client_id: client.id, client_secret: client.secret });
-  return ask(service, 'POST', '/introspect', { body });
+  return insist(() => ask(service, 'POST', '/introspect', { body }));
 }
 
 function getSession(service: Service, token: string): Promise<Answer> {
-  return ask(service, 'GET', '/session', { headers: { authorization: `Bearer ${token}` } });
+  return insist(() => ask(service, 'GET', '/session', { headers: { authorization: `Bearer ${token}` } }));
 }
 
 function refresh(service: Service, token: string): Promise<Answer> {
-  return ask(service, 'POST', '/refresh', { body: { refresh_token: token } });
+  return insist(() => ask(service, 'POST', '/refresh', { body: { refresh_token: token } }));
 }
 
 /** What an answer says, the request’s own id left out. */

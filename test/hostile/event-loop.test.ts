@@ -13,7 +13,14 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { ask, createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import {
+  ask,
+  createWorkshop,
+  environmentFor,
+  findFreePort,
+  insist,
+  type Service,
+} from '../support/service.js';
 import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
 import { FORM_TYPE, JSON_TYPE } from './requests/targets.js';
 
@@ -52,9 +59,8 @@ beforeAll(async () => {
   };
   service = await workshop.start({ ...environment, ...monitorEnvironment(port) });
   monitor = watchLoop(port);
-  pair = (
-    await ask(service, 'POST', '/login', { body: { username: user.username, password: user.password } })
-  ).json();
+  const { username, password } = user;
+  pair = (await insist(() => ask(service, 'POST', '/login', { body: { username, password } }))).json();
 });
 afterAll(async () => {
   monitor.close();
@@ -81,12 +87,14 @@ async function send({ method = 'POST', path = '/login', headers = {}, body }: Ho
   }
 }
 
-/** The shortest of several tries, unless one is short enough. */
+/** The shortest of several tries, unless one is short enough; those of which `work` says `false` do not count. */
 async function holdOf(work: () => Promise<unknown>, enoughMs = BOUND_MS): Promise<number> {
   let shortest = Infinity;
   for (let tried = 0; tried < TRIES && shortest > enoughMs; tried += 1) {
     await house.database.admin.query('DELETE FROM login_attempts');
-    shortest = Math.min(shortest, await monitor.during(work));
+    let counts: unknown;
+    const holdMs = await monitor.during(async () => (counts = await work()));
+    if (counts !== false) shortest = Math.min(shortest, holdMs);
   }
   return shortest;
 }
@@ -296,12 +304,15 @@ describe.each([
     const hostile = { ...request, headers: { ...key, ...request.headers } };
     const statuses: number[] = [];
     const hold = await holdOf(async () => {
-      statuses.push(await send(hostile));
+      const status = await send(hostile);
+      statuses.push(status);
+      // Given up for want of a core, it may not have done its work either.
+      return status !== 503;
     });
     expect(hold).toBeLessThanOrEqual(BOUND_MS);
     // Turned away for what came before, it would not have done its work.
     expect(statuses).not.toContain(429);
-    expect(statuses.filter((status) => status >= 500)).toEqual([]);
+    expect(statuses.filter((status) => status >= 500 && status !== 503)).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { reencryptKeys } from '../../src/domain/key-lifecycle.js';
 import { ask, problemOf } from '../support/answers.js';
-import { DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
+import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 
 let house: House;
 let replica: Replica;
@@ -47,7 +47,7 @@ it('is not ready once it is told to leave, but alive', async () => {
 it('is not ready, and says why, when its secret no longer opens the keys', async () => {
   const other = await openHouse();
   const stale = await other.replica();
-  const database = openDatabase(other.database.url, { connections: 1 });
+  const database = openDatabase(other.database.url, { connections: 1, deadlineMs: AMPLE_MS });
   await reencryptKeys(database, 'another-secret-for-tests-of-more-than-32-bytes', SECRET);
   await database.close();
   const response = await ask(stale, { url: '/ready' });

@@ -6,6 +6,7 @@ import { removeClient } from '../../src/domain/clients.js';
 import { disableUser } from '../../src/domain/users.js';
 import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
 import {
+  AMPLE_MS,
   basic,
   bearer,
   claimsOf,
@@ -120,7 +121,7 @@ describe('everything else is exactly {"active":false}', () => {
   }
 
   async function disable(): Promise<void> {
-    const database = openDatabase(house.database.url, { connections: 1 });
+    const database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
     await disableUser(database, user.username);
     await database.close();
   }
@@ -170,7 +171,7 @@ describe('the client', () => {
     const other = await house.replica();
     const leaving = await house.client();
     expect((await postForm(other, '/introspect', leaving, { token: 'a' })).statusCode).toBe(200);
-    const database = openDatabase(house.database.url, { connections: 1 });
+    const database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
     await removeClient(database, leaving.id);
     await database.close();
     expect(oauthErrorOf(await postForm(other, '/introspect', leaving, { token: 'a' }))).toMatchObject({

@@ -5,6 +5,7 @@ import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { disableUser } from '../../src/domain/users.js';
 import { ask, MARKER, PLAIN_CHALLENGE, problemOf } from '../support/answers.js';
 import {
+  AMPLE_MS,
   bearer,
   claimsOf,
   login,
@@ -21,7 +22,7 @@ let database: Database;
 beforeAll(async () => {
   house = await openHouse();
   replica = await house.replica();
-  database = openDatabase(house.database.url, { connections: 1 });
+  database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
 });
 afterAll(async () => {
   await database.close();

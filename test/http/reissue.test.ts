@@ -6,6 +6,7 @@ import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { changePassword, disableUser } from '../../src/domain/users.js';
 import { ask, forge, problemOf } from '../support/answers.js';
 import {
+  AMPLE_MS,
   basic,
   bearer,
   claimsOf,
@@ -38,7 +39,7 @@ let pair: TokenPair;
 beforeAll(async () => {
   house = await openHouse();
   replica = await house.replica({ config: { corsOrigins: ['https://app.example.com'] } });
-  database = openDatabase(house.database.url, { connections: 2 });
+  database = openDatabase(house.database.url, { connections: 2, deadlineMs: AMPLE_MS });
   client = await house.client();
 });
 beforeEach(async () => {

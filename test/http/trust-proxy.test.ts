@@ -1,6 +1,6 @@
 // TRUST_PROXY: whose address is remembered, limited and logged, depending on who forwards it.
 import pino from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { LOGIN_LIMITS } from '../../src/domain/throttle.js';
 import { loggerOptions } from '../../src/http/log.js';
@@ -91,9 +91,12 @@ describe('an untrusted peer that forwards', () => {
   let replica: Replica;
 
   beforeAll(async () => {
+    // Rates are by the minute of this process, which a busy machine does not get through all of them in.
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now());
     const logger = pino(loggerOptions('trace'), { write: (line) => lines.push(line) });
     replica = await house.replica({ config: { trustProxy: ['10.0.0.0/8'] }, logger });
   });
+  afterAll(() => vi.restoreAllMocks());
 
   it('spends its own attempts, whatever addresses it names', async () => {
     const payload = { username: 'nobody-forwarded', password: 'any' };
@@ -121,7 +124,7 @@ describe('an untrusted peer that forwards', () => {
     }
     // The logins above were requests too.
     expect(statuses.get(429)).toBe(LOGIN_LIMITS.pairMinute.points + 3);
-  }, 60_000);
+  });
 
   it('changes neither the issuer nor an address that we give', async () => {
     const headers = lies(1);

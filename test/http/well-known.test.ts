@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/database/prisma.js';
 import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
 import { ask } from '../support/answers.js';
-import { openHouse, SECRET, type House, type Replica } from '../support/house.js';
+import { AMPLE_MS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 
 interface Jwks {
   keys: { kid: string }[];
@@ -56,7 +56,7 @@ describe('the key set', () => {
 
   it('shows the next key as soon as it is made, and drops a retired one at once, on every replica', async () => {
     const other = await house.replica();
-    const database = openDatabase(house.database.url, { connections: 1 });
+    const database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
     const [old] = (await jwksOf(other)).json<Jwks>().keys;
     const next = await rotateKeys(database, 'EdDSA', SECRET);
     expect((await jwksOf(other)).json<Jwks>().keys.map(({ kid }) => kid)).toEqual([old?.kid, next?.kid]);

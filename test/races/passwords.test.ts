@@ -32,13 +32,18 @@ afterAll(async () => {
 const FIRST = 'correct horse battery staple';
 const SECOND = 'vfr4 mountain lamp 83';
 
-function change(
+/** Again after a 503, as it says: on a busy machine judging a password may take too long. Then nothing was changed. */
+async function change(
   { app }: Replica,
   { access_token }: TokenPair,
   next: string,
 ): Promise<LightMyRequestResponse> {
   const payload = { current_password: user.password, new_password: next };
-  return app.inject({ method: 'POST', url: '/password', headers: bearer(access_token), payload });
+  for (;;) {
+    const request = { method: 'POST', url: '/password', headers: bearer(access_token), payload } as const;
+    const response = await app.inject(request);
+    if (response.statusCode !== 503) return response;
+  }
 }
 
 async function mayLogIn(password: string): Promise<boolean> {

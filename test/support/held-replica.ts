@@ -6,7 +6,7 @@ import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
 import type { PasswordHasher } from '../../src/domain/passwords.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
-import { DEFAULTS, SECRET, type House, type Replica } from './house.js';
+import { AMPLE_MS, DEFAULTS, SECRET, type House, type Replica } from './house.js';
 
 export interface HeldReplica extends Replica {
   /** Holds the next login: `reached` when its password was verified, on its way again after `release`. */
@@ -15,7 +15,7 @@ export interface HeldReplica extends Replica {
 }
 
 export async function openHeldReplica(house: House): Promise<HeldReplica> {
-  const database = openDatabase(house.database.url);
+  const database = openDatabase(house.database.url, { deadlineMs: AMPLE_MS });
   const held = holdVerify(house.hasher);
   const gatehouse = await createGatehouse({
     database,
@@ -25,7 +25,12 @@ export async function openHeldReplica(house: House): Promise<HeldReplica> {
     jwtAlgorithm: 'EdDSA',
     secrets: [SECRET],
   });
-  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+  const app = await buildApp({
+    gatehouse,
+    config: DEFAULTS,
+    logger: pino({ level: 'silent' }),
+    answerDeadlineMs: AMPLE_MS,
+  });
   await app.ready();
   return {
     app,

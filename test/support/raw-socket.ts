@@ -40,7 +40,7 @@ export function connectRaw(port: number, bytes: string | Buffer = ''): RawClient
 }
 
 /** Sends bytes, waits until the service has closed the connection, and reads the answers. Fails if it stays open. */
-export async function exchange(port: number, bytes: string | Buffer, waitMs = 5000): Promise<RawAnswer[]> {
+export async function exchange(port: number, bytes: string | Buffer, waitMs = 20_000): Promise<RawAnswer[]> {
   const client = connectRaw(port, bytes);
   const ended = await Promise.race([client.closed, sleep(waitMs, null)]);
   client.socket.destroy();

@@ -3,8 +3,8 @@ import { openDatabase } from '../../src/database/prisma.js';
 import { addClient } from '../../src/domain/clients.js';
 import { createPasswordHasher } from '../../src/domain/passwords.js';
 import { addUser } from '../../src/domain/users.js';
-import type { TokenPair } from './house.js';
-import { ask, type Answer, type Service } from './service.js';
+import { AMPLE_MS, type TokenPair } from './house.js';
+import { ask, insist, type Answer, type Service } from './service.js';
 
 const NAME = 'resident';
 const PASSWORD = 'a password of the resident';
@@ -29,7 +29,7 @@ export async function settle(databaseUrl: string): Promise<Resident> {
     openSessions: async (service, count) => {
       const pairs: TokenPair[] = [];
       while (pairs.length < count) {
-        const answer = await logIn(service);
+        const answer = await insist(() => logIn(service));
         if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
         pairs.push(answer.json<TokenPair>());
       }
@@ -45,8 +45,8 @@ export async function settle(databaseUrl: string): Promise<Resident> {
 }
 
 async function addResident(databaseUrl: string): Promise<{ id: string; secret: string }> {
-  const database = openDatabase(databaseUrl, { connections: 1 });
-  const hasher = createPasswordHasher();
+  const database = openDatabase(databaseUrl, { connections: 1, deadlineMs: AMPLE_MS });
+  const hasher = createPasswordHasher({ maxWaitMs: AMPLE_MS });
   try {
     await addUser(database, { username: NAME, passwordHash: await hasher.hash(PASSWORD), scope: '' });
     const client = await addClient(database, 'resource', ['introspect', 'revoke']);

@@ -160,7 +160,6 @@ export interface Answer {
   tookMs: number;
 }
 
-/** Sends a request to a service: JSON unless the body is a form. */
 /** Asks again after a 503, as it says: other tests may take the machine from a service for longer than its deadlines. */
 export async function insist<Some extends { status: number }>(asking: () => Promise<Some>): Promise<Some> {
   for (;;) {
@@ -170,6 +169,7 @@ export async function insist<Some extends { status: number }>(asking: () => Prom
   }
 }
 
+/** Sends a request to a service: JSON unless the body is a form. */
 export async function ask(
   { url }: Pick<Service, 'url'>,
   method: string,
