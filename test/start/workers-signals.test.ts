@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { linesOf, openConnections, type Connection } from '../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../support/house.js';
 import { holdRow } from '../support/row-lock.js';
-import { createWorkshop, environmentFor, insist, type Service } from '../support/service.js';
+import { createWorkshop, environmentFor, insist, isAlive, type Service } from '../support/service.js';
 
 /** Processes take their time on a busy machine. */
 const PATIENT = { timeout: 20_000 };
@@ -26,15 +26,6 @@ afterAll(() => house.close());
 
 function pidOf(service: Service): number {
   return Number(service.process.pid);
-}
-
-/** Whether any process of the service still lives. */
-function isAlive(service: Service): boolean {
-  try {
-    return process.kill(-pidOf(service), 0);
-  } catch {
-    return false;
-  }
 }
 
 /** One connection to each worker. */

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { openConnections, linesOf } from '../support/connections.js';
 import { openHouse, type House } from '../support/house.js';
-import { createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import { createWorkshop, environmentFor, findFreePort, isAlive, type Service } from '../support/service.js';
 
 /** Processes take their time on a busy machine. */
 const PATIENT = { timeout: 20_000 };
@@ -113,7 +113,7 @@ describe('that cannot start', () => {
   async function refusalOf(change: Record<string, string>): Promise<string[]> {
     const service = await workshop.spawn({ ...environment, ...change }, { ownGroup: true });
     expect(await service.exited).toEqual({ code: 1, signal: null });
-    await expect.poll(() => () => process.kill(-Number(service.process.pid), 0)).toThrow('ESRCH');
+    await expect.poll(() => isAlive(service), PATIENT).toBe(false);
     expect(service.output.stdout).not.toContain('listening');
     return service.output.stderr.trimEnd().split('\n');
   }

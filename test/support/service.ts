@@ -133,6 +133,15 @@ export async function untilReady({ url, process: child, output }: Service): Prom
   }
 }
 
+/** Whether any process lives of a service in a group of its own. */
+export function isAlive({ process: { pid } }: Service): boolean {
+  try {
+    return process.kill(-Number(pid), 0);
+  } catch {
+    return false;
+  }
+}
+
 export async function findFreePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
