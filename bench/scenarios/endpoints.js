@@ -18,7 +18,7 @@ const MOST_LOGOUTS_PER_SECOND = 5000;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 export async function endpoints({ quick, log }) {
-  const options = { rounds: quick ? 1 : 5, durationMs: quick ? 500 : 3000, connections: CONNECTIONS };
+  const options = { rounds: quick ? 1 : 5, durationMs: quick ? 250 : 3000, connections: CONNECTIONS };
   const logoutsPerRound = (MOST_LOGOUTS_PER_SECOND * options.durationMs) / 1000;
   const sessions = Math.max(TOKENS, 3 * logoutsPerRound * (options.rounds + 1));
   const world = await openWorld();

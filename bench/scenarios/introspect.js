@@ -23,7 +23,7 @@ export async function introspect({ quick, log }) {
   try {
     log(`introspect: making ${rows} sessions and revocations`);
     await fill(world, 10_000, rows);
-    const options = { rounds: quick ? 1 : 5, durationMs: quick ? 600 : 4000, connections: CONNECTIONS };
+    const options = { rounds: quick ? 1 : 5, durationMs: quick ? 250 : 4000, connections: CONNECTIONS };
     const traffic = await prepareTraffic(world, TOKENS);
     const servers = await startServers(world, traffic, stops);
     const jobs = jobsOf(traffic, servers, options);

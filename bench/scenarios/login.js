@@ -17,7 +17,7 @@ export async function login({ quick, log }) {
     stops.push(() => gatehouse.stop());
     const argon2 = await startArgon2(world, { cores: null });
     stops.push(() => argon2.stop());
-    const durationMs = quick ? 1000 : 5000;
+    const durationMs = quick ? 500 : 5000;
     const nextLogins = createLogins();
     const figures = await compare(
       {

@@ -39,8 +39,8 @@ const SAMPLE_MS = 1000;
  * was free until the stretch ended; failed: no answer; refused: any answer but 200.
  */
 export async function memory({ quick, log }) {
-  const durationMs = quick ? 5000 : 600_000;
-  const stretchMs = quick ? 1250 : STRETCH_MS;
+  const durationMs = quick ? 2500 : 600_000;
+  const stretchMs = quick ? 625 : STRETCH_MS;
   const world = await openWorldOfLogins(quick ? 10_000 : 100_000);
   try {
     const clients = [];

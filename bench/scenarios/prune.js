@@ -13,14 +13,14 @@ const TOKENS = 1000;
 const LIVING = 1_000_000;
 
 export async function prune({ quick, log }) {
-  const expired = quick ? 50_000 : 1_000_000;
+  const expired = quick ? 20_000 : 1_000_000;
   const world = await openWorld();
   try {
     log(`prune: ${expired} expired rows among ${quick ? expired : LIVING} living ones`);
     await fillWithExpired(world, expired, quick ? expired : LIVING);
     const server = await startGatehouse(world);
     try {
-      return await contest(world, server, { expired, sliceMs: quick ? 500 : 2000, log });
+      return await contest(world, server, { expired, sliceMs: quick ? 250 : 2000, log });
     } finally {
       await server.stop();
     }

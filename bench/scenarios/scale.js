@@ -23,8 +23,8 @@ export async function scale({ quick, log }) {
       opened.map(({ rows, server, requests }) => [rows, { server, job: () => ({ requests }) }]),
     );
     const figures = await compare(contestants, {
-      rounds: quick ? 2 : 9,
-      durationMs: quick ? 600 : 3000,
+      rounds: quick ? 1 : 9,
+      durationMs: quick ? 250 : 3000,
       connections: CONNECTIONS,
     });
     return { at: sizes.map((rows) => compareWith(figures[sizes[0]], rows, figures[rows])) };

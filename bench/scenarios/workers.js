@@ -26,7 +26,7 @@ export async function workers({ quick, log }) {
     const job = () => ({ requests: seen });
     const { one, two } = await compare(
       { one: { server: await startWith(1), job }, two: { server: await startWith(2), job } },
-      { rounds: quick ? 1 : 5, durationMs: quick ? 600 : 4000, connections: CONNECTIONS },
+      { rounds: quick ? 1 : 5, durationMs: quick ? 250 : 4000, connections: CONNECTIONS },
     );
     const ratio = {
       requestsPerSecond: two.requestsPerSecond / one.requestsPerSecond,
