@@ -1,6 +1,6 @@
 // Many questions, one statement, and none that is older than the question.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import {
   DatabaseUnavailable,
@@ -14,6 +14,7 @@ import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
 import { listKeys } from '../../src/domain/keys.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, claimsOf, DEFAULTS, login, SECRET, type TokenPair } from '../support/house.js';
+import { stopClock } from '../support/stopped-clock.js';
 import { logOut, openTwins, type Twins } from '../support/twins.js';
 
 /** The most questions in a statement, and statements under way: what the code chooses is written down here once more. */
@@ -107,8 +108,7 @@ describe('questions that arrive together', () => {
       place % 3 === 0 ? dead.access_token : alive.access_token,
     );
     // However long it takes, none of them is given up.
-    const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
-    onTestFinished(() => clock.mockRestore());
+    stopClock();
     const judgements = await Promise.all(texts.map((text) => gatehouse.liveness.judge(text)));
     expect(judgements.filter(({ stands }, place) => stands !== (place % 3 !== 0))).toEqual([]);
     expect(watched.seen.sent).toBe(Math.ceil(10_000 / MAX_QUESTIONS));

@@ -1,6 +1,6 @@
 // How often one may ask, and what is learned from being refused.
 import Fastify, { type FastifyRequest, type LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
 import { disableUser } from '../../src/domain/users.js';
@@ -17,6 +17,7 @@ import {
   type TestClient,
   type TestUser,
 } from '../support/house.js';
+import { stopMinute } from '../support/stopped-clock.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 
@@ -48,26 +49,20 @@ function ask(url: string, asker: TestClient, from: string): Promise<LightMyReque
   return send('POST', url, from, { ...FORM, ...basic(asker) }, 'token=any');
 }
 
-/** Rates are by the minute of this process, which a busy machine does not get through all of them in. */
-function stopMinute(): void {
-  const nowMs = Date.now();
-  vi.spyOn(Date, 'now').mockReturnValue(nowMs);
-}
-
 describe('a network that has spent its requests', () => {
   const flooded = '2001:db8:f:f::1';
   const neighbour = '2001:db8:f:f:abcd::2';
   const other = '2001:db8:f:0::1';
 
   beforeAll(async () => {
-    stopMinute();
+    const goOn = stopMinute();
     const cheap = '/.well-known/oauth-authorization-server';
     for (let sent = 0; sent < RATES.network.max; sent += 1) {
       const { statusCode } = await send('GET', cheap, flooded);
       if (statusCode !== 200) throw new Error(`refused after ${sent}: ${statusCode}`);
     }
+    return goOn;
   });
-  afterAll(() => vi.restoreAllMocks());
 
   it.each([
     ['GET', '/.well-known/jwks.json'],
@@ -107,14 +102,14 @@ describe('wrong client credentials', () => {
   const from = '192.0.2.66';
 
   beforeAll(async () => {
-    stopMinute();
+    const goOn = stopMinute();
     const wrong = { ...client, secret: 'not the secret' };
     for (let sent = 0; sent < RATES.wrongClient.max; sent += 1) {
       const { statusCode } = await ask('/introspect', wrong, from);
       if (statusCode !== 401) throw new Error(`refused after ${sent}: ${statusCode}`);
     }
+    return goOn;
   });
-  afterAll(() => vi.restoreAllMocks());
 
   it.each(['/introspect', '/revoke'])(
     'are told by %s, in the words of OAuth, when to come back',
@@ -148,8 +143,7 @@ it('a client that has spent its requests is refused, and no other', async () => 
   const [take = () => Promise.reject(new Error('no hook'))] = hooks;
   const requestOf = (id: string) => ({ client: { id }, routeOptions: {} }) as FastifyRequest;
   const loop = requestOf('in a loop');
-  stopMinute();
-  onTestFinished(() => void vi.restoreAllMocks());
+  onTestFinished(stopMinute());
   for (let sent = 0; sent < RATES.client.max; sent += 1) await take(loop);
   await expect(take(loop)).rejects.toMatchObject({ code: 'too_many_requests' });
   await expect(take(requestOf('another'))).resolves.toBeUndefined();

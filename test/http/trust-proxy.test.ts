@@ -1,6 +1,6 @@
 // TRUST_PROXY: whose address is remembered, limited and logged, depending on who forwards it.
 import pino from 'pino';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { LOGIN_LIMITS } from '../../src/domain/throttle.js';
 import { loggerOptions } from '../../src/http/log.js';
@@ -14,6 +14,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
+import { stopMinute } from '../support/stopped-clock.js';
 
 let house: House;
 let user: TestUser;
@@ -91,12 +92,11 @@ describe('an untrusted peer that forwards', () => {
   let replica: Replica;
 
   beforeAll(async () => {
-    // Rates are by the minute of this process, which a busy machine does not get through all of them in.
-    vi.spyOn(Date, 'now').mockReturnValue(Date.now());
+    const goOn = stopMinute();
     const logger = pino(loggerOptions('trace'), { write: (line) => lines.push(line) });
     replica = await house.replica({ config: { trustProxy: ['10.0.0.0/8'] }, logger });
+    return goOn;
   });
-  afterAll(() => vi.restoreAllMocks());
 
   it('spends its own attempts, whatever addresses it names', async () => {
     const payload = { username: 'nobody-forwarded', password: 'any' };

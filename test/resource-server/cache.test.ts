@@ -1,9 +1,9 @@
 // What may be remembered of a live token, and for how long: nothing, unless the operator says otherwise.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { createIntrospector, type Introspector } from '../../src/resource-server/introspector.js';
 import { bearer, type TokenPair } from '../support/house.js';
+import { stopClock } from '../support/stopped-clock.js';
 import { listen, openOrders, openStage, type Stage } from './stage.js';
 
 let stage: Stage;
@@ -29,19 +29,6 @@ function isLive(introspect: Introspector, token: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** The clock by which answers grow old, in milliseconds; it moves on when it is told to. */
-function stopClock(): (ms: number) => Promise<void> {
-  const clock = vi.spyOn(performance, 'now');
-  onTestFinished(() => clock.mockRestore());
-  let nowMs = Math.round(performance.now());
-  clock.mockImplementation(() => nowMs);
-  return async (ms) => {
-    nowMs += ms;
-    // The cache reads its clock at most once in a millisecond.
-    await sleep(5);
-  };
 }
 
 it('keeps nothing by default: a logout counts at the next request', async () => {

@@ -48,20 +48,16 @@ const BETWEEN_PAGES = /not attached to an active page/i;
 
 /** Presses one of the browser's own buttons, and returns when the page that is shown begins to be another. */
 export async function press(button: 'back' | 'forward', page: Page): Promise<void> {
-  const pressing = async () => {
-    await page.bringToFront();
-    if (button === 'back') await page.goBack({ waitUntil: 'commit' });
-    else await page.goForward({ waitUntil: 'commit' });
-  };
-  for (let isPressed = false; !isPressed;) {
-    isPressed = await pressing().then(
-      () => true,
-      (error: unknown) => {
-        if (!BETWEEN_PAGES.test(String(error))) throw error;
-        return false;
-      },
-    );
-    if (!isPressed) await sleep(100);
+  for (;;) {
+    try {
+      await page.bringToFront();
+      if (button === 'back') await page.goBack({ waitUntil: 'commit' });
+      else await page.goForward({ waitUntil: 'commit' });
+      return;
+    } catch (error) {
+      if (!BETWEEN_PAGES.test(String(error))) throw error;
+    }
+    await sleep(100);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-co
 import type { Change, Gatehouse } from '../../dist/browser/gatehouse.js';
 import type { Config } from '../../src/config.js';
 import { openBrowser } from './chromium.js';
-import { openHouse, type House, type HouseOptions, type Replica, type TestUser } from './house.js';
+import { openHouse, type House, type Replica, type TestUser } from './house.js';
 import { pageOf } from './shop-page.js';
 import { openSite, type Exchange, type Site } from './site.js';
 
@@ -53,19 +53,14 @@ export interface Shop {
   close: () => Promise<void>;
 }
 
-export type ShopOptions = LaunchOptions &
-  HouseOptions & {
-    /** Of the site; any that ends with `localhost` is this machine. */
-    host?: string;
-  };
+export type ShopOptions = LaunchOptions & {
+  /** Of the site; any that ends with `localhost` is this machine. */
+  host?: string;
+};
 
 /** Opens it; close it in `afterAll`. */
-export async function openShop({
-  host = 'localhost',
-  deadlines = 'ample',
-  ...launch
-}: ShopOptions = {}): Promise<Shop> {
-  const house = await openHouse({ deadlines });
+export async function openShop({ host = 'localhost', ...launch }: ShopOptions = {}): Promise<Shop> {
+  const house = await openHouse();
   const [site, branch] = await Promise.all([openSite({ host }), openSite()]);
   const browser = await openBrowser({ ...launch, args: [...FRUGAL, ...(launch.args ?? [])] });
   site.pages.set('/', pageOf({ transport: 'cookie' }));
