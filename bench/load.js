@@ -20,15 +20,31 @@ const GENERATOR = new URL('./load-process.js', import.meta.url);
  *   requests that never found a free connection; `answers`: by status {count, p50, p99, max}, times in ms
  */
 export async function putLoad(job) {
-  const generator = fork(GENERATOR, { serialization: 'advanced' });
+  const generator = idle.pop() ?? fork(GENERATOR, { serialization: 'advanced' });
+  const over = new AbortController();
+  const { signal } = over;
+  generator.ref();
+  generator.channel.ref();
   try {
+    const ended = once(generator, 'exit', { signal }).then(fail);
+    const reported = once(generator, 'message', { signal });
     generator.send(job);
-    const [report] = await once(generator, 'message');
+    const [report] = await Promise.race([reported, ended]);
+    idle.push(generator);
     return report;
   } finally {
-    generator.kill();
+    over.abort();
+    generator.unref();
+    generator.channel?.unref();
   }
 }
+
+function fail() {
+  throw new Error('a load generator has ended by itself');
+}
+
+/** Generators that wait for a load: a new one has its code to compile first. They end with this process. */
+const idle = [];
 
 /** One HTTP/1.1 request as text. */
 export function requestText(method, path, headers, body = '') {

@@ -20,7 +20,8 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 export async function endpoints({ quick, log }) {
   const options = { rounds: quick ? 1 : 5, durationMs: quick ? 250 : 3000, connections: CONNECTIONS };
   const logoutsPerRound = (MOST_LOGOUTS_PER_SECOND * options.durationMs) / 1000;
-  const sessions = Math.max(TOKENS, 3 * logoutsPerRound * (options.rounds + 1));
+  const tokens = quick ? 2000 : TOKENS;
+  const sessions = Math.max(tokens, 3 * logoutsPerRound * (options.rounds + 1));
   const world = await openWorld();
   const stops = [() => world.close()];
   const start = async (starting) => {
@@ -32,7 +33,7 @@ export async function endpoints({ quick, log }) {
     log(`endpoints: making ${sessions} sessions and revocations`);
     await fill(world, 10_000, sessions);
     const gatehouse = await start(startGatehouse(world));
-    const contest = { world, gatehouse, start, options, quick };
+    const contest = { world, gatehouse, start, options, tokens, quick };
     log('endpoints: /session');
     const session = await compareSession(contest);
     log('endpoints: /refresh');
@@ -45,8 +46,8 @@ export async function endpoints({ quick, log }) {
   }
 }
 
-async function compareSession({ world, gatehouse, start, options }) {
-  const tokens = mintTokens(world, await pickSessions(world, TOKENS), TOKENS);
+async function compareSession({ world, gatehouse, start, options, tokens: count }) {
+  const tokens = mintTokens(world, await pickSessions(world, count), count);
   const answer = await askSession(gatehouse, tokens[0]);
   const limit = await start(startServer('./servers/limit.js', { environment: { ANSWER: answer } }));
   const requests = tokens.map((token, n) =>

@@ -17,14 +17,15 @@ const MOST_PER_SECOND = 60_000;
 const MOST_COLD_PER_SECOND = 20_000;
 
 export async function introspect({ quick, log }) {
-  const rows = quick ? 20_000 : 1_000_000;
+  const rows = quick ? 10_000 : 1_000_000;
+  const tokens = quick ? 2000 : TOKENS;
   const world = await openWorld();
   const stops = [() => world.close()];
   try {
     log(`introspect: making ${rows} sessions and revocations`);
     await fill(world, 10_000, rows);
     const options = { rounds: quick ? 1 : 5, durationMs: quick ? 250 : 4000, connections: CONNECTIONS };
-    const traffic = await prepareTraffic(world, TOKENS);
+    const traffic = await prepareTraffic(world, tokens);
     const servers = await startServers(world, traffic, stops);
     const jobs = jobsOf(traffic, servers, options);
 
@@ -34,8 +35,11 @@ export async function introspect({ quick, log }) {
     const cold = await compare(pick(jobs, ['limit', 'cold']), { ...options, rounds: quick ? 1 : 3 });
     log('introspect: one request at a time');
     const alone = await compare(pick(jobs, ['limit', 'allSeen']), { ...options, connections: 1 });
-    const signatures = await measureSignatures(traffic.tokenBytes, quick ? 0.1 : 1);
-    return { rows, tokens: TOKENS, connections: CONNECTIONS, seen, cold, alone, signatures };
+    const signatures = await measureSignatures(
+      traffic.tokenBytes,
+      quick ? { times: 1, seconds: 0.1 } : { times: 3, seconds: 1 },
+    );
+    return { rows, tokens, connections: CONNECTIONS, seen, cold, alone, signatures };
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
@@ -132,10 +136,10 @@ function pick(jobs, names) {
   return Object.fromEntries(names.map((name) => [name, jobs[name]]));
 }
 
-/** The median of each figure over three runs. */
-async function measureSignatures(bytes, seconds) {
+/** The median of each figure over so many runs. */
+async function measureSignatures(bytes, { times, seconds }) {
   const runs = [];
-  for (let run = 0; run < 3; run += 1) runs.push(await runAlone('./signatures.js', bytes, seconds));
+  for (let run = 0; run < times; run += 1) runs.push(await runAlone('./signatures.js', bytes, seconds));
   return Object.fromEntries(
     Object.keys(runs[0]).map((algorithm) => [
       algorithm,

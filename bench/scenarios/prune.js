@@ -13,7 +13,7 @@ const TOKENS = 1000;
 const LIVING = 1_000_000;
 
 export async function prune({ quick, log }) {
-  const expired = quick ? 20_000 : 1_000_000;
+  const expired = quick ? 10_000 : 1_000_000;
   const world = await openWorld();
   try {
     log(`prune: ${expired} expired rows among ${quick ? expired : LIVING} living ones`);

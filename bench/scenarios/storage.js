@@ -15,7 +15,7 @@ export async function storage({ quick, log }) {
   const sizes = quick ? [5000, 50_000] : [100_000, 1_000_000, 10_000_000];
   const world = await openWorld();
   try {
-    await addUsers(world, 100_000);
+    await addUsers(world, quick ? 10_000 : 100_000);
     const at = [];
     for (const rows of sizes) {
       // The stretch that is measured ends at the size that it is measured for.

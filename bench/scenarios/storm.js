@@ -36,7 +36,7 @@ const SEED = 1_000;
  */
 export async function storm({ quick, log }) {
   const rounds = quick ? 1 : 5;
-  const durationMs = quick ? 600 : 6000;
+  const durationMs = quick ? 400 : 6000;
   const world = await openWorldOfLogins(quick ? 5000 : 100_000);
   const stops = [() => world.close()];
   try {
@@ -44,7 +44,7 @@ export async function storm({ quick, log }) {
     stops.push(() => gatehouse.stop());
     const argon2 = await startArgon2(world);
     stops.push(() => argon2.stop());
-    const loads = await prepareLoads(world, gatehouse, argon2, quick ? 500 : 3000);
+    const loads = await prepareLoads(world, gatehouse, argon2, quick ? 300 : 3000);
     log(`${loads.introspectsPerSecond} introspections/s; ${loads.loginsPerSecond} logins/s in the storm`);
 
     const figures = [];
@@ -62,7 +62,7 @@ export async function storm({ quick, log }) {
       argon2AlonePerSecond,
       median: medians(figures),
       rounds: figures,
-      timeline: await drawTimeline(loads, quick ? 400 : 5000),
+      timeline: await drawTimeline(loads, quick ? 300 : 5000),
     };
   } finally {
     for (const stop of stops.reverse()) await stop();
