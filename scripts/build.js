@@ -1,19 +1,12 @@
 // Builds what is stale: Prisma's client after its schema changed, JavaScript from TypeScript, the module for browsers, the account page.
 // Usage: node scripts/build.js [--all | --generate]
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { isStale, makeStamp } from './stale.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
@@ -65,18 +58,16 @@ async function buildAccountPage() {
     const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), { compilerOptions });
     writeFileSync(join(accountPage, name.replace(/\.ts$/, '.js')), outputText);
   }
-  // Last, so that its date tells of a build that came to its end.
-  writeFileSync(join(accountPage, '.built'), '');
 }
 
-function isOlder(file, than) {
-  return !existsSync(file) || statSync(file).mtimeMs < statSync(than).mtimeMs;
-}
-
-/** Whether something was made before one of its sources changed, or the settings that it was made with. */
-function isStale(made, directory, settings) {
-  const sources = readdirSync(directory).map((file) => join(directory, file));
-  return [...sources, join(root, settings)].some((file) => isOlder(made, file));
+/** Does its work only if there is something new for it to make something of. */
+async function make(what, sources, work) {
+  const stamp = join(root, 'dist', `.${what}`);
+  const all = [...sources, 'tsconfig.json', 'package-lock.json'].map((source) => join(root, source));
+  if (!isStale(stamp, all)) return;
+  const finish = makeStamp(stamp);
+  await work();
+  finish();
 }
 
 /** Types as TypeScript sees them, and one small file for pages: a page waits for each import of an import. */
@@ -96,11 +87,13 @@ if (process.argv.includes('--all')) {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   rmSync(dirname(generated), { recursive: true, force: true });
 }
-if (isOlder(generated, schema)) run('prisma/build/index.js', 'generate');
+if (isStale(generated, [schema])) run('prisma/build/index.js', 'generate');
 if (!process.argv.includes('--generate')) {
-  run('typescript/bin/tsc', '--project', 'tsconfig.json');
-  // What resource servers import is a program of its own: it comes with declarations, and knows nothing of the service.
-  run('typescript/bin/tsc', '--project', 'tsconfig.resource-server.json');
-  if (isStale(browserModule, browserSource, 'tsconfig.browser.json')) await buildForBrowsers();
-  if (isStale(join(accountPage, '.built'), accountSource, 'tsconfig.account.json')) await buildAccountPage();
+  await make('service', ['src', 'tsconfig.resource-server.json'], () => {
+    run('typescript/bin/tsc', '--project', 'tsconfig.json');
+    // What resource servers import is a program of its own: it comes with declarations, and knows nothing of the service.
+    run('typescript/bin/tsc', '--project', 'tsconfig.resource-server.json');
+  });
+  await make('browser', ['src/browser', 'tsconfig.browser.json'], buildForBrowsers);
+  await make('account', ['src/account', 'tsconfig.account.json', 'tsconfig.browser.json'], buildAccountPage);
 }
