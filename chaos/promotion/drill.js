@@ -6,8 +6,12 @@ import { createRandom } from '../../bench/random.js';
 import { runCaller } from './caller.js';
 import { createWitness } from './witness.js';
 
-/** Callers have the primary to themselves before it dies. */
+/** Callers have the primary to themselves before it dies, for so long and until so many of their ends were acknowledged. */
 const LOAD_MS = 1000;
+const LOAD_ENDS = 12;
+
+/** How long a slow machine is given for that. */
+const LOAD_PATIENCE_MS = 30_000;
 
 const WRONG_MS = 1500;
 
@@ -49,10 +53,10 @@ export async function runDrill(stage, { promotions, seed, log }) {
   const wrongs = [];
   try {
     for (let number = 1; number <= promotions && !isOver; number += 1) {
-      await sleep(LOAD_MS);
+      await underLoad(scene);
       if (number % EVERY_WRONG === 1) {
         wrongs.push(await misdirect(scene));
-        await sleep(LOAD_MS);
+        await underLoad(scene);
       }
       outages.push(await failOver(scene, number));
     }
@@ -63,6 +67,20 @@ export async function runDrill(stage, { promotions, seed, log }) {
   await stage.audit.ended(stage.ledger.ended);
   await stage.audit.living();
   return { withoutStandby, outages, wrongs, uncertain: await stage.audit.uncertain() };
+}
+
+/** @param {Scene} scene */
+async function underLoad({ ledger }) {
+  const wanted = ledger.ended.length + LOAD_ENDS;
+  const startedAt = performance.now();
+  await sleep(LOAD_MS);
+  while (ledger.ended.length < wanted) {
+    if (performance.now() - startedAt > LOAD_PATIENCE_MS) {
+      ledger.wrong.push(`fewer than ${LOAD_ENDS} ends acknowledged in ${LOAD_PATIENCE_MS / 1000} s of load`);
+      return;
+    }
+    await sleep(50);
+  }
 }
 
 /**

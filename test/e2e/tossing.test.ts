@@ -65,8 +65,11 @@ describeInBrowser('a cookie like ours', () => {
     );
     const there = await context.newPage();
     await there.goto(`${neighbour.origin}/`);
-    await there.evaluate(`for (const line of ${JSON.stringify(lines)}) document.cookie = line`);
-    // Some of them were kept, or nothing was tried.
+    // The browser writes them later, but before it reads them. Some of them were kept, or nothing was tried.
+    const kept = await there.evaluate<string>(
+      `{ for (const line of ${JSON.stringify(lines)}) document.cookie = line; document.cookie }`,
+    );
+    expect(kept).toContain(pair.access_token);
     expect((await context.cookies(shop.site.origin)).map(({ domain }) => domain)).toContain(`.${DOMAIN}`);
     await there.close();
   }
@@ -100,8 +103,10 @@ describeInBrowser('a cookie like ours', () => {
     const pair = await login(replica, mallory);
     // The way in which Chromium keeps two of one name, host and path: one of them in a partition (CHIPS).
     const twins = [`${ACCESS}=${pair.access_token}`, `${REFRESH}=${pair.refresh_token}`];
-    for (const twin of twins)
-      await page.evaluate(`{ document.cookie = '${twin}; Path=/; Secure; SameSite=Lax; Partitioned' }`);
+    for (const twin of twins) {
+      const read = `{ document.cookie = '${twin}; Path=/; Secure; SameSite=Lax; Partitioned'; document.cookie }`;
+      expect(await page.evaluate<string>(read)).toContain(twin);
+    }
     const answers = await page.evaluate<{ status: number; body: string }[]>(`Promise.all(
       [['/session'], ['/sessions'], ['/refresh', 'POST'], ['/logout', 'POST'], ['/logout-all', 'POST']].map(async ([path, method]) => {
         const response = await fetch(path, { method });
