@@ -2,10 +2,26 @@
 import { explainCrashes, explainFailure, loadDotEnv } from '../environment.js';
 import { run } from './program.js';
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 async function main(): Promise<number> {
   loadDotEnv();
   const { env: environment, stdin, stdout, stderr } = process;
-  return await run(process.argv.slice(2), { environment, stdin, stdout, stderr });
+  return await run(process.argv.slice(2), { environment, stdin, stdout, stderr, beforeSignals });
+}
+
+/** A second signal does not wait for what the first one waits for. */
+function beforeSignals(leave: () => Promise<unknown>): () => void {
+  const forget = () => {
+    for (const name of SIGNALS) process.off(name, end);
+  };
+  function end(signal: NodeJS.Signals): void {
+    forget();
+    const die = () => process.kill(process.pid, signal);
+    leave().then(die, die);
+  }
+  for (const name of SIGNALS) process.on(name, end);
+  return forget;
 }
 
 // Whoever reads us may stop early, as `head` does: that is no failure of ours.

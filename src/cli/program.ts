@@ -20,6 +20,8 @@ export interface Surroundings {
   stdin: AsyncIterable<Uint8Array | string> & { isTTY?: boolean };
   stdout: { write: (text: string) => unknown };
   stderr: { write: (text: string) => unknown };
+  /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
+  beforeSignals: (leave: () => Promise<unknown>) => () => void;
 }
 
 /** What the commands share. */
@@ -99,19 +101,21 @@ Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
   );
 }
 
-function createShell(program: Command, { environment, stdin, stdout, stderr }: Surroundings): Shell {
+function createShell(program: Command, surroundings: Surroundings): Shell {
+  const { environment, stdin, stdout, stderr, beforeSignals } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
   });
   const config = () => readConfig(environment);
   const tell = (line: string) => stderr.write(`gatehouse: ${line}\n`);
+  const visitor = { tell, beforeSignals };
   return {
     stdin,
     config,
-    withUrl: (work) => visit(config(), { mayCreate: true, mayBeOutdated: true, tell }, work),
+    withUrl: (work) => visit(config(), { mayCreate: true, mayBeOutdated: true, ...visitor }, work),
     withDatabase: (work, options = {}) =>
-      visit(config(), { ...options, tell }, async (url) => {
+      visit(config(), { ...options, ...visitor }, async (url) => {
         const database = openDatabase(url, { connections: 1, deadlineMs: DEADLINE_MS });
         try {
           return await work(database);

@@ -14,6 +14,11 @@ export interface VisitOptions {
   mayBeOutdated?: boolean;
 }
 
+interface Visitor {
+  tell: (line: string) => unknown;
+  beforeSignals: (leave: () => Promise<unknown>) => () => void;
+}
+
 /**
  * Lends the database's address for the length of `work`.
  *
@@ -26,7 +31,7 @@ export interface VisitOptions {
  */
 export async function visit<T>(
   config: Pick<Config, 'databaseUrl' | 'dataDir'>,
-  options: VisitOptions & { tell: (line: string) => unknown },
+  options: VisitOptions & Visitor,
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const { databaseUrl, dataDir } = config;
@@ -43,7 +48,7 @@ async function refuseOutdated(url: string): Promise<void> {
 
 async function visitEmbedded<T>(
   dataDir: string,
-  { mayCreate = false, mayBeOutdated = false, tell }: VisitOptions & { tell: (line: string) => unknown },
+  { mayCreate = false, mayBeOutdated = false, tell, beforeSignals }: VisitOptions & Visitor,
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const place = resolve(dataDir);
@@ -54,13 +59,25 @@ async function visitEmbedded<T>(
         'or set DATA_DIR or DATABASE_URL to where yours is',
     );
   }
-  const embedded = await enterEmbedded(dataDir, 'visitor');
+  const entering = enterEmbedded(dataDir, 'visitor');
+  const interruption = new AbortController();
+  // PostgreSQL does not end with us: it is told to.
+  const forget = beforeSignals(async () => {
+    interruption.abort();
+    await (await entering).leave();
+  });
+  const embedded = await entering;
   try {
     if (isNew) tell(`made a new database in ${place}`);
     if (!mayBeOutdated) await migrate(embedded.url);
     return await work(embedded.url);
+  } catch (error) {
+    // The signal has taken the database away and is about to end the process: of what broke there is nothing to say.
+    if (interruption.signal.aborted) return await new Promise<never>(() => undefined);
+    throw error;
   } finally {
     await embedded.leave();
+    forget();
   }
 }
 

@@ -27,6 +27,7 @@ export async function gatehouse(args: string[], given: Given = {}): Promise<Outc
     stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal }),
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
+    beforeSignals: () => () => undefined,
   });
   return { status, stdout, stderr };
 }
