@@ -165,7 +165,9 @@ function ask(connection, request, since, state) {
       const tookUs = Math.max(1, Math.round(1000 * (performance.now() - since)));
       record(state.statuses, answer.status, tookUs);
       if (state.job.sliceMs !== undefined) record(sliceOf(since, state), answer.status, tookUs);
-      if (state.job.chain !== undefined) connection.following = follow(state.job.chain, answer);
+      // What could not be answered for now is asked again: it has cost one error, and not the rest of the chain.
+      if (state.job.chain !== undefined && answer.status < 500)
+        connection.following = follow(state.job.chain, answer);
       resolve(true);
     };
     connection.socket.write(request);
