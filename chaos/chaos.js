@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError } from 'commander';
 
 import { enterRunDirectory } from '../bench/run-directory.js';
 import { FAULT_NAMES } from './faults.js';
+import { LONG_FROM_MINUTES } from './floors.js';
 import { huntAll, MUTANTS } from './mutants.js';
 import { pictureText } from './picture.js';
 import { reportText } from './report.js';
@@ -22,8 +23,7 @@ const STAY_MS = 1000;
 /** Beside what happens to one cluster: mutants, and the service as it is, hunted in the same ways. */
 const ALL_PHASES = [...PHASES, 'mutants', 'control'];
 
-/** Done from so many minutes on. */
-const LONG_FROM_MINUTES = 6;
+/** Done in long runs alone. */
 const LONG_PHASES = ['sweep', 'control'];
 
 /** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, picture?: string, dist?: string }} */

@@ -26,7 +26,7 @@ const PAUSES_MS = /** @type {const} */ ([
 /** Until what a fault would hit is free again. */
 const RETRY_MS = 50;
 
-/** Within so much each fault has its turn; the rest is by weight. */
+/** So often each fault has its turn; the rest is by weight. */
 export const DEAL_MS = 75_000;
 
 /** How often whatever has not had its turn yet is picked first. */
@@ -81,13 +81,13 @@ export async function runFaults({
     const pause = () => wait(low + random() * (high - low), signal);
     await pause();
     while (!isOver()) {
-      const names = random() < DUE_SHARE ? due.names() : faults;
-      const turn = pickTurn({ names, cluster, random, taken, isSpared });
+      const name = pickName({ due: due.names(), faults, random });
+      const turn = pickTurn({ name, cluster, random, taken, isSpared });
       if (turn === null) {
         await sleep(RETRY_MS);
         continue;
       }
-      const { name, fault, replica, claims } = turn;
+      const { fault, replica, claims } = turn;
       for (const claim of claims) taken.add(claim);
       const times = counts.faults[name] ?? 0;
       await fault.run(
@@ -114,7 +114,7 @@ export async function runFaults({
 }
 
 /**
- * Deals each fault once, and all of them again after a while.
+ * Deals each fault once, and all of them again after a while, but not before each has had its turn.
  *
  * @param {string[]} faults
  * @param {() => number} now
@@ -123,13 +123,13 @@ function createDue(faults, now) {
   let due = new Set(faults);
   let dealtAt = now();
   return {
-    /** Those that have not had their turn; all of them once each has. */
+    /** Those that have not had their turn. */
     names: () => {
-      if (now() - dealtAt > DEAL_MS) {
+      if (due.size === 0 && now() - dealtAt > DEAL_MS) {
         dealtAt += DEAL_MS;
         due = new Set(faults);
       }
-      return due.size > 0 ? [...due] : faults;
+      return [...due];
     },
     /** @param {string} name */
     done: (name) => {
@@ -139,12 +139,11 @@ function createDue(faults, now) {
 }
 
 /**
- * @param {{ names: string[], cluster: Cluster, random: () => number, taken: Set<string>,
+ * @param {{ name: string, cluster: Cluster, random: () => number, taken: Set<string>,
  *   isSpared: (replica: Replica) => boolean }} options
- * @returns {{ name: string, fault: Fault, replica: Replica, claims: string[] } | null} null when what was picked cannot be hit now
+ * @returns {{ fault: Fault, replica: Replica, claims: string[] } | null} null when what was picked cannot be hit now
  */
-function pickTurn({ names, cluster: { replicas }, random, taken, isSpared }) {
-  const name = pickName(names, random);
+function pickTurn({ name, cluster: { replicas }, random, taken, isSpared }) {
   const fault = FAULTS[name];
   if (fault === undefined) throw new Error(`there is no fault ${name}`);
   const candidates = fault.hits === 'postgres' ? replicas : replicas.filter(isSpared);
@@ -154,12 +153,17 @@ function pickTurn({ names, cluster: { replicas }, random, taken, isSpared }) {
     fault.hits
   ];
   const claims = fault.takesAway === true ? [...hit, AWAY] : hit;
-  return claims.some((claim) => taken.has(claim)) ? null : { name, fault, replica, claims };
+  return claims.some((claim) => taken.has(claim)) ? null : { fault, replica, claims };
 }
 
-/** @param {string[]} names @param {() => number} random */
-function pickName(names, random) {
-  const total = names.reduce((sum, name) => sum + (FAULTS[name]?.weight ?? 0), 0);
+/**
+ * What is due is picked evenly: by weight the seldom ones would come last, or never.
+ *
+ * @param {{ due: string[], faults: string[], random: () => number }} options
+ */
+function pickName({ due, faults, random }) {
+  if (due.length > 0 && random() < DUE_SHARE) return due[Math.floor(random() * due.length)] ?? '';
+  const total = faults.reduce((sum, name) => sum + (FAULTS[name]?.weight ?? 0), 0);
   let left = random() * total;
-  return names.find((name) => (left -= FAULTS[name]?.weight ?? 0) < 0) ?? names[0] ?? '';
+  return faults.find((name) => (left -= FAULTS[name]?.weight ?? 0) < 0) ?? faults[0] ?? '';
 }

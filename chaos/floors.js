@@ -2,6 +2,12 @@
 // How much of everything a run has to contain: a rule that had hardly anything to judge has proved nothing.
 import { FAULT_NAMES } from './faults.js';
 
+/** From so many minutes on a run is a long one. */
+export const LONG_FROM_MINUTES = 6;
+
+/** For each minute asked for: what two cores get done on the worst of days. On a good one it is eight times as much (docs/proof.md). */
+export const LEAST_PER_MINUTE = { operations: 5000, kills: 3, trials: 200, signatures: 100 };
+
 /** The shortest run of which each fault and each rule is asked: what is to happen once in two minutes cannot be asked of less. */
 const FROM_MINUTES = 2;
 
@@ -59,4 +65,22 @@ export function findRareRules(judged, minutes) {
 export function findRareFaults(faults, minutes) {
   const turns = Math.floor(minutes / FROM_MINUTES);
   return FAULT_NAMES.filter((name) => (faults[name] ?? 0) < turns);
+}
+
+/**
+ * Whether clients and faults have done as much as is asked of them; what rules have to judge of it is another question.
+ *
+ * @param {Pick<import('./history.js').Operation, 'kind' | 'name' | 'isKill'>[]} operations
+ * @param {number} minutes
+ */
+export function hasEnough(operations, minutes) {
+  const kills = operations.filter(({ isKill }) => isKill === true).length;
+  /** @type {Record<string, number>} */
+  const faults = {};
+  for (const { kind, name = '' } of operations) if (kind === 'fault') faults[name] = (faults[name] ?? 0) + 1;
+  return (
+    operations.length >= LEAST_PER_MINUTE.operations * minutes &&
+    kills >= LEAST_PER_MINUTE.kills * minutes &&
+    findRareFaults(faults, minutes).length === 0
+  );
 }

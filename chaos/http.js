@@ -2,6 +2,8 @@
 // Sends one request over a kept connection, and tells what came back and when.
 import { Agent, request } from 'node:http';
 
+import { createStandstill } from './standstill.js';
+
 /** Every answer comes within 2.5 s: whoever waits this long is not going to get one. */
 const PATIENCE_MS = 9000;
 
@@ -34,6 +36,7 @@ const LATE_MS = 6000;
 export function createHttp(now) {
   const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256, scheduling: 'fifo' });
   const counts = { late: 0, silent: 0 };
+  const standstill = createStandstill(now);
 
   /**
    * @param {Ask} ask
@@ -42,6 +45,9 @@ export function createHttp(now) {
   function send({ port, method, path, headers, body = '', dropAfterMs }) {
     return new Promise((resolve) => {
       const start = now();
+      const stoodMs = standstill.totalMs();
+      /** What this process stood still itself is taken off. */
+      const waitedMs = () => now() - start - (standstill.totalMs() - stoodMs);
       let isSettled = false;
       /** @type {NodeJS.Timeout | undefined} */
       let dropping;
@@ -52,9 +58,19 @@ export function createHttp(now) {
         isSettled = true;
         clearTimeout(patience);
         clearTimeout(dropping);
-        const end = now();
-        if (came.status !== undefined && end - start > LATE_MS) counts.late += 1;
-        resolve({ status: null, headers: {}, body: '', isBroken: false, start, end, ...came });
+        if (came.status !== undefined && waitedMs() > LATE_MS) counts.late += 1;
+        resolve({ status: null, headers: {}, body: '', isBroken: false, start, end: now(), ...came });
+      };
+
+      const giveUp = () => {
+        const leftMs = PATIENCE_MS - waitedMs();
+        if (leftMs > 0) {
+          patience = setTimeout(giveUp, leftMs);
+          return;
+        }
+        counts.silent += 1;
+        settle({});
+        outgoing.destroy();
       };
 
       const outgoing = request({ agent, host: '127.0.0.1', port, method, path, headers }, (incoming) => {
@@ -67,11 +83,7 @@ export function createHttp(now) {
         // A status without the rest of its answer tells nothing.
         incoming.on('error', () => settle({ isBroken: true }));
       });
-      const patience = setTimeout(() => {
-        counts.silent += 1;
-        settle({});
-        outgoing.destroy();
-      }, PATIENCE_MS);
+      let patience = setTimeout(giveUp, PATIENCE_MS);
       outgoing.on('error', () => settle({ isBroken: true }));
       outgoing.end(body, () => {
         if (dropAfterMs === undefined || isSettled) return;
@@ -83,5 +95,12 @@ export function createHttp(now) {
     });
   }
 
-  return { send, counts, close: () => agent.destroy() };
+  return {
+    send,
+    counts,
+    close: () => {
+      standstill.close();
+      agent.destroy();
+    },
+  };
 }

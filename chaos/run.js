@@ -4,15 +4,16 @@ import { copyFile, mkdtemp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { runClients } from './clients.js';
 import { openCluster } from './cluster.js';
 import { drillRefreshes } from './drills/refreshes.js';
 import { drillRestarts } from './drills/restarts.js';
-import { runFaults } from './faults.js';
+import { LEAST_PER_MINUTE } from './floors.js';
 import { createRecorder } from './history.js';
 import { judge } from './judging.js';
+import { runMixed } from './mixed.js';
 import { createRandom } from '../bench/random.js';
 import { sweepMessages } from './sweep.js';
+import { createTerm } from './term.js';
 import { runTrials } from './trials.js';
 
 /** @typedef {import('./questions.js').Manners} Manners */
@@ -37,13 +38,9 @@ export const RULES = {
   audience: 'chaos',
 };
 
-/** Of each minute asked for. What is left goes to drills, mutants, and starting. */
-const MIXED_SECONDS = 37.5;
+/** Of each minute asked for. What clients under faults leave of it goes to drills, mutants, and starting, too. */
 const TRIALS_SECONDS = 7.5;
 const RESTARTS = 1.5;
-
-/** Lives at once: as many as two cores carry beside three replicas and PostgreSQL. */
-const LIVES = 90;
 
 /** Until a part that is to be done, not timed, is broken off. */
 const PATIENCE_MS = 10 * 60_000;
@@ -56,7 +53,7 @@ const PATIENCE_MS = 10 * 60_000;
  * @property {Record<string, Record<string, number>>} outcomes by kind
  * @property {(import('./checker/findings.js').Violation & { around: Told[] })[]} violations the first of them
  * @property {Record<string, number>} violationsByRule
- * @property {Awaited<ReturnType<typeof runFaults>> | null} faults
+ * @property {import('./faults/stage.js').Counts | null} faults
  * @property {Awaited<ReturnType<typeof runTrials>> | null} trials
  * @property {Awaited<ReturnType<typeof drillRefreshes>> | null} refreshes
  * @property {Awaited<ReturnType<typeof drillRestarts>> | null} restarts
@@ -129,9 +126,7 @@ function isSuspicious({ violationsByRule, exits, manners: { breaches, silent, la
  * @param {{ cluster: Cluster, recorder: import('./history.js').Recorder, random: () => number, minutes: number,
  *   phases: string[], faults: string[] | undefined, log: (line: string) => void }} options
  */
-async function runParts({ cluster, recorder, random, minutes, phases, faults: names, log }) {
-  /** @param {number} seconds */
-  const until = (seconds) => recorder.now() + 1000 * seconds;
+async function runParts({ cluster, recorder, random, minutes, phases, faults, log }) {
   const common = { cluster, recorder, random, log };
   const patiently = () => ({ ...common, untilMs: recorder.now() + PATIENCE_MS });
   /** @template T @param {string} phase @param {() => Promise<T>} work @returns {Promise<T | null>} */
@@ -140,14 +135,11 @@ async function runParts({ cluster, recorder, random, minutes, phases, faults: na
     log(`${phase} begins`);
     return await work();
   };
-  const mixed = await during('mixed', async () => {
-    const untilMs = until(MIXED_SECONDS * minutes);
-    const faults = () => runFaults({ ...common, untilMs, ...(names === undefined ? {} : { faults: names }) });
-    return await runClients({ ...common, untilMs, count: LIVES, beside: faults });
+  const mixed = await during('mixed', () => runMixed({ ...common, minutes, faults }));
+  const trials = await during('trials', () => {
+    const term = createTerm(recorder.now, 1000 * TRIALS_SECONDS * minutes);
+    return runTrials({ ...common, term, least: LEAST_PER_MINUTE.trials * minutes });
   });
-  const trials = await during('trials', () =>
-    runTrials({ ...common, untilMs: until(TRIALS_SECONDS * minutes), trials: Infinity }),
-  );
   const refreshes = await during('drills', () => drillRefreshes(patiently()));
   const restarts = await during('drills', () =>
     drillRestarts({ ...patiently(), restarts: Math.ceil(RESTARTS * minutes) }),

@@ -1,6 +1,6 @@
 // @ts-check
 // Trials of parallel refreshes: many callers with one token at once, of whom all must get the same successor, which works.
-import { adopt, open } from './clients/holding.js';
+import { adopt, open, SAFE_SHARE_OF_WINDOW } from './clients/holding.js';
 import { playScene } from './clients/play.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
@@ -20,8 +20,8 @@ const CALLERS = /** @type {const} */ ([
 /** As many of each as its share. */
 const DRAW = CALLERS.flatMap((one) => Array.from({ length: one.share }, () => one));
 
-/** Seconds before the end of a session, or of its refresh token, from which on another is used. */
-const SPARE_SECONDS = 6;
+/** Seconds before the end of a session from which on another is used: a trial tries again for half as long, and waits for its answer. */
+const SPARE_SECONDS = 12;
 
 /** Of the callers, who are gone before the answer comes. */
 const LOST_SHARE = 0.12;
@@ -41,12 +41,12 @@ const LOST_SHARE = 0.12;
  * @param {import('./clients/play.js').Cluster} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
  * @param {() => number} options.random
- * @param {number} options.untilMs
- * @param {number} options.trials the most
+ * @param {import('./term.js').Term} options.term
+ * @param {number} options.least how many there are to be before it is over
  * @returns {Promise<Trials & import('./questions.js').Manners>}
  */
-export async function runTrials({ cluster, recorder, random, untilMs, trials }) {
-  return await playScene({ cluster, recorder, random, users: 20, untilMs }, async (scene) => {
+export async function runTrials({ cluster, recorder, random, term, least }) {
+  return await playScene({ cluster, recorder, random, users: 20, untilMs: term.lastMs }, async (scene) => {
     /** @type {Trials} */
     const counts = {
       trials: 0,
@@ -56,7 +56,7 @@ export async function runTrials({ cluster, recorder, random, untilMs, trials }) 
       deadSuccessors: 0,
       unanswered: 0,
     };
-    const isDone = () => scene.isOver() || counts.trials >= trials;
+    const isDone = () => term.isOver(() => counts.trials >= least);
     await Promise.all(Array.from({ length: LANES }, () => runLane(scene, counts, isDone)));
     return counts;
   });
@@ -78,11 +78,11 @@ async function tryOnce(scene, held, counts) {
   const { refresh: token } = held;
   const { fewest, most } = scene.pick(DRAW);
   const callers = Math.round(scene.between(fewest, most));
-  const giveUpAt = scene.now() + 800 * scene.rules.replayWindow;
+  const lastTryAt = scene.now() + SAFE_SHARE_OF_WINDOW * 1000 * scene.rules.replayWindow;
   counts.callers += callers;
   let replies = await refreshAtOnce(scene, held, token, callers);
   // Whoever lost the answer asks again, as the window allows.
-  while (!replies.some(({ outcome }) => outcome !== 'unknown') && scene.now() < giveUpAt)
+  while (!replies.some(({ outcome }) => outcome !== 'unknown') && scene.now() <= lastTryAt)
     replies = replies.concat(await refreshAtOnce(scene, held, token, 1));
   const answered = replies.filter(({ outcome }) => outcome === 'ok');
   const refused = replies.filter(

@@ -8,7 +8,7 @@ import { passwordOf } from './scene.js';
 /** @typedef {import('./scene.js').Reply} Reply */
 
 /** After so much of the window since its first try an honest client sends a refresh token no more. */
-const SAFE_SHARE_OF_WINDOW = 0.6;
+export const SAFE_SHARE_OF_WINDOW = 0.6;
 
 /** The rest of an account's wrong guesses is left to it. */
 const MOST_WRONG_GUESSES = 12;

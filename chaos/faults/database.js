@@ -15,7 +15,7 @@ const AWAY_MS = /** @type {const} */ ([100, 800]);
 const POLL_MS = 10;
 const ASK_WITHIN_MS = 3000;
 /** A replica that has not answered by then is told as what it is: too late. */
-const GIVE_UP_MS = 15_000;
+const GIVE_UP_MS = 20_000;
 
 /** @type {Record<string, Fault>} */
 export const DATABASE_FAULTS = {

@@ -1,5 +1,7 @@
 // @ts-check
 // Asks every replica about everything that was acknowledged as ended, and about what must still live.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** @typedef {import('./ledger.js').Ended} Ended */
 /** @typedef {import('./ledger.js').Ledger} Ledger */
 /** @typedef {import('../questions.js').Questions} Questions */
@@ -11,6 +13,7 @@ const AUDITOR = { number: 0, address: '10.9.0.1' };
 
 const AT_ONCE = 16;
 const ATTEMPTS = 40;
+const PAUSE_MS = 100;
 
 /** @typedef {ReturnType<typeof createAudit>} Audit */
 
@@ -25,6 +28,7 @@ export function createAudit({ questions, replicas, ledger }) {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const reply = await ask();
       if (reply.outcome !== 'unknown') return reply;
+      await sleep(PAUSE_MS);
     }
     counts.unanswered += 1;
     ledger.wrong.push('an audit got no answer');

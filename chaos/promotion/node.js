@@ -9,7 +9,8 @@ import { signalFamily } from '../processes.js';
 
 const POLL_MS = 10;
 const STARTS_WITHIN_MS = 30_000;
-const ADMIN_DEADLINE_MS = 10_000;
+/** Much longer than it takes, unless the machine is busy with something else. */
+const ADMIN_DEADLINE_MS = 60_000;
 
 /** @typedef {Awaited<ReturnType<typeof createNode>>} Node */
 /** @typedef {{ connection: string, query: (text: string) => Promise<unknown> }} Source whom to follow */

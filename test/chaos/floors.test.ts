@@ -12,15 +12,17 @@ const COUNTS = { operations: 1_000_000, tokens: 1, sessions: 1, kills: 1000 };
 const APPLIED = { A: 1, B: 1, C: 1, D: 1, E: 1, F: 1, G: 1, H: 1, I: 1, J: 1 };
 
 function findings(change: {
+  minutes?: number;
+  firstMs?: number;
   judged?: Record<string, number>;
   faults?: Record<string, number>;
   signatures?: Partial<{ verified: number; forged: number; orphans: string[] }>;
   chosen?: string[];
 }): Findings {
-  const { judged = {}, faults = {}, signatures = {}, chosen = null } = change;
+  const { minutes = 2, firstMs = 0, judged = {}, faults = {}, signatures = {}, chosen = null } = change;
   return {
     seed: 1,
-    minutes: 2,
+    minutes,
     phases: ['mixed'],
     faults: chosen,
     takenAt: '',
@@ -36,7 +38,7 @@ function findings(change: {
         faults: { ...plenty(FAULT_NAMES, 1), ...faults },
         kills: { replica: 1, postgres: 1 },
         missed: 0,
-        restarts: [],
+        restarts: [{ name: 'kill-postgres', recoveredMs: 0, firstMs, slowestMs: firstMs }],
         exits: [],
         refusals: 0,
       },
@@ -81,6 +83,15 @@ it('asks nothing of rules and faults where some faults were chosen', () => {
   expect(missedIn(findings({ judged: plenty(JUDGED, 0), faults: { cut: 0 }, chosen: ['delay'] }))).toEqual(
     [],
   );
+});
+
+it('gives a short run more time than a long one until something is answered after a restart', () => {
+  const what = 'ms to the first success after a restart of PostgreSQL';
+  const faults = plenty(FAULT_NAMES, 3);
+  expect(missedIn(findings({ firstMs: 14_000 }))).toEqual([]);
+  expect(missedIn(findings({ firstMs: 16_000 }))).toEqual([what]);
+  expect(missedIn(findings({ minutes: 6, faults, firstMs: 4000 }))).toEqual([]);
+  expect(missedIn(findings({ minutes: 6, faults, firstMs: 6000 }))).toEqual([what]);
 });
 
 it('asks for more of a longer run, and for no rule in less than two minutes', () => {

@@ -51,6 +51,13 @@ async function rows(): Promise<number[]> {
   return found.rows.map(({ n }) => n);
 }
 
+async function statementsThatWait(): Promise<string[]> {
+  const found = await database.admin.query<{ query: string }>(
+    `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  return found.rows.map(({ query }) => query);
+}
+
 /** Resolves to what became of a promise that nobody waits for any longer. */
 async function stateOf(promise: Promise<unknown>, afterMs: number): Promise<string> {
   const settled = promise.then(
@@ -256,9 +263,14 @@ describe('a delay', () => {
     const tookMs = performance.now() - askedAt;
     expect(tookMs).toBeGreaterThan(1490);
     proxy.heal();
-    const again = performance.now();
-    await client.query('SELECT 1');
-    expect(performance.now() - again).toBeLessThan(tookMs);
+    // Once a machine may stand still for as long, but not each time.
+    const again: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const startedAt = performance.now();
+      await client.query('SELECT 1');
+      again.push(performance.now() - startedAt);
+    }
+    expect(Math.min(...again)).toBeLessThan(tookMs);
   });
 
   it('keeps the order, however unequal it is', async () => {
@@ -284,10 +296,18 @@ describe('a half-closed connection', () => {
 
   it('tells the client when it is closed on the way down, and PostgreSQL finishes what it was told', async () => {
     const client = await connect();
-    const asking = client.query('INSERT INTO rows SELECT 1 FROM pg_sleep(3)');
-    await sleep(300);
-    proxy.halfClose('down');
-    await expect(asking).rejects.toThrow();
+    await addRow(client, 0);
+    const holder = await database.admin.connect();
+    try {
+      await holder.query('BEGIN; SELECT FROM rows FOR UPDATE');
+      const asking = client.query('UPDATE rows SET n = 1');
+      await expect.poll(statementsThatWait).toEqual(['UPDATE rows SET n = 1']);
+      proxy.halfClose('down');
+      await expect(asking).rejects.toThrow();
+      await holder.query('COMMIT');
+    } finally {
+      holder.release();
+    }
     await expect.poll(rows).toEqual([1]);
   });
 });
