@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -12,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Outcome } from '../support/command.js';
-import type { TestClient, TokenPair } from '../support/house.js';
+import { basic, type TestClient, type TokenPair } from '../support/house.js';
+import { ask, findFreePort, insist, type Answer } from '../support/service.js';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/cli/gatehouse.js', import.meta.url));
@@ -58,14 +58,6 @@ async function json(args: string[]): Promise<unknown> {
   return JSON.parse(stdout) as unknown;
 }
 
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
-
 /** Starts the service on the same folder; stops it with SIGINT, which does not linger. */
 async function serve(): Promise<{ url: string; stop: () => Promise<void> }> {
   const port = await findFreePort();
@@ -97,21 +89,15 @@ function isPostgresRunning(): boolean {
   return existsSync(join(dataDir, 'postgres/postmaster.pid'));
 }
 
-function post(url: string, body: object): Promise<Response> {
-  return fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+function logIn(url: string): Promise<Answer> {
+  const body = { username: 'alice', password: PASSWORD };
+  return insist(() => ask({ url }, 'POST', '/login', { body }));
 }
 
-async function isActive(url: string, { id, secret }: TestClient, token: string): Promise<boolean> {
-  const response = await fetch(`${url}/introspect`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` },
-    body: new URLSearchParams({ token }),
-  });
-  return ((await response.json()) as { active: boolean }).active;
+async function isActive(url: string, client: TestClient, token: string): Promise<boolean> {
+  const question = { headers: basic(client), body: new URLSearchParams({ token }) };
+  const answer = await insist(() => ask({ url }, 'POST', '/introspect', question));
+  return answer.json<{ active: boolean }>().active;
 }
 
 it('makes no database just to look into it, and says where it looked', async () => {
@@ -144,8 +130,7 @@ it('works on it again without a service, and two at a time', async () => {
 it('works beside the service, which heeds it with the next request', async () => {
   const { url, stop } = await serve();
   const client = (await json(['clients', 'add', 'orders'])) as TestClient;
-  const credentials = { username: 'alice', password: PASSWORD };
-  const pair = (await (await post(`${url}/login`, credentials)).json()) as TokenPair;
+  const pair = (await logIn(url)).json<TokenPair>();
   expect(await isActive(url, client, pair.access_token)).toBe(true);
   expect(await json(['sessions', 'list', 'alice'])).toMatchObject([{ id: pair.session_id }]);
 
@@ -156,11 +141,11 @@ it('works beside the service, which heeds it with the next request', async () =>
     stdout: 'alice is disabled, every session has ended\n',
   });
   expect(await isActive(url, client, pair.access_token)).toBe(false);
-  expect((await post(`${url}/login`, credentials)).status).toBe(401);
+  expect((await logIn(url)).status).toBe(401);
 
   const next = (await json(['keys', 'rotate'])) as { kid: string };
-  const jwks = (await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] };
-  expect(jwks.keys.map(({ kid }) => kid)).toContain(next.kid);
+  const jwks = await insist(() => ask({ url }, 'GET', '/.well-known/jwks.json'));
+  expect(jwks.json<{ keys: { kid: string }[] }>().keys.map(({ kid }) => kid)).toContain(next.kid);
   expect(isPostgresRunning()).toBe(true);
   await stop();
   expect(isPostgresRunning()).toBe(false);

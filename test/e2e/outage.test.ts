@@ -4,6 +4,7 @@ import type { BrowserContext, Page } from 'playwright-core';
 
 import { describeInBrowser } from '../support/chromium.js';
 import type { TestUser } from '../support/house.js';
+import { holdTables } from '../support/row-lock.js';
 import { createWorkshop, environmentFor, type Service } from '../support/service.js';
 import {
   changesOf,
@@ -53,7 +54,9 @@ describeInBrowser('an outage', () => {
 
   async function expectUnharmed(generation: number): Promise<void> {
     await expect.poll(() => look(page), { timeout: 30_000 }).toBe(orders);
-    expect(await page.evaluate(() => gatehouse.session())).toMatchObject({ username: user.username });
+    await expect
+      .poll(() => page.evaluate(() => gatehouse.session()))
+      .toMatchObject({ username: user.username });
     expect((await changesOf(page)).filter((change) => !change.startsWith('renewed'))).toEqual([
       'signed-in/login',
     ]);
@@ -105,15 +108,14 @@ describeInBrowser('an outage', () => {
     });
 
     it('of the database logs nobody out', async () => {
-      const client = await shop.house.database.admin.connect();
+      const lock = await holdTables(shop.house.database, 'sessions');
       try {
-        await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
         expect(await look(page)).toBe('try later');
         for (const call of ['session', 'logout'] as const)
           expect(await codeOf(call)).toBe('temporarily_unavailable');
+        await lock.untilNobodyWaits();
       } finally {
-        await client.query('ROLLBACK');
-        client.release();
+        await lock.release();
       }
       await expectUnharmed(0);
     });

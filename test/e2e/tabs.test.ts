@@ -24,6 +24,9 @@ declare const gatehouse: PageGlobals['gatehouse'];
 const TABS = 10;
 /** As many connections as Chromium opens to one host: more cannot be on their way at once. */
 const AT_ONCE = 6;
+/** How many times all refresh at once, and what may be tried for that. */
+const ROUNDS = 2;
+const TRIES = 5;
 /** After the grace of an access token, and after the time in which a spent refresh token is answered again. */
 const GONE_SECONDS = 700;
 
@@ -94,23 +97,27 @@ describeInBrowser('the tabs of a browser', () => {
       const context = await shop.visitor(locks);
       const pages = await openTabs(context, transport, TABS);
       expect(await pages[1]?.evaluate('navigator.locks !== undefined')).toBe(locks === 'locks');
-      for (let before = await expectOneSession(), round = 0; round < 2; round += 1) {
+      let rounds = 0;
+      for (let before = await expectOneSession(), tried = 0; rounds < ROUNDS && tried < TRIES; tried += 1) {
         await shop.house.database.clock.advance(GONE_SECONDS);
         shop.site.exchanges.length = 0;
-        // Where nothing keeps them apart, they surely meet.
-        if (locks === 'no locks') shop.site.gather('/refresh', AT_ONCE);
+        // Where nothing keeps them apart, they meet, unless the machine does.
+        const gathering = locks === 'no locks' ? shop.site.gather('/refresh', AT_ONCE) : null;
         expect(await lookAtOnce(pages)).toEqual(pages.map(() => orders));
         const refreshes = refreshesOf(shop.site);
         expect(new Set(refreshes)).toEqual(new Set([200]));
         // One refreshes for all, or nearly: a tab may get its turn before it hears of the other.
-        if (locks === 'locks') expect(refreshes.length).toBeLessThan(TABS);
-        else expect(refreshes.length).toBeGreaterThanOrEqual(AT_ONCE);
+        if (gathering === null) expect(refreshes.length).toBeLessThan(TABS);
         const rotations = (await expectOneSession()) - before;
         expect(rotations).toBeGreaterThanOrEqual(1);
         // Sent twice, a token has one successor.
-        expect(rotations).toBeLessThanOrEqual(locks === 'locks' ? refreshes.length : TABS - AT_ONCE + 1);
+        expect(rotations).toBeLessThanOrEqual(
+          gathering === null ? refreshes.length : TABS - gathering.met + 1,
+        );
         before += rotations;
+        if (gathering === null || gathering.met === AT_ONCE) rounds += 1;
       }
+      expect(rounds).toBeGreaterThan(0);
       // Whatever overtook what: the token that was kept is one that goes on.
       for (const page of pages) {
         await shop.house.database.clock.advance(GONE_SECONDS);
@@ -123,18 +130,19 @@ describeInBrowser('the tabs of a browser', () => {
 
     it.each(['channel', 'no channel'] as const)('see a logout in one of them, with %s', async (channel) => {
       const context = await shop.visitor('locks', channel);
-      const [first, ...others] = await openTabs(context, transport, 3);
-      await first?.getByRole('button', { name: 'Sign out' }).click();
+      const [first, ...others] = (await openTabs(context, transport, 3)) as [Page, ...Page[]];
+      await first.getByRole('button', { name: 'Sign out' }).click();
+      // The service has said so.
+      await shows(first, 'nobody');
+      // Cookies tell nothing to scripts: without a channel, a tab learns it by its next request.
+      const areDeaf = transport === 'cookie' && channel === 'no channel';
       await Promise.all(
-        [first, ...others].map(async (page, index) => {
-          // Cookies tell nothing to scripts: without a channel, a tab learns it by its next request.
-          const isDeaf = transport === 'cookie' && channel === 'no channel' && index > 0;
-          if (page === undefined) return;
-          if (isDeaf) expect(await look(page)).toBe('nobody');
+        others.map(async (page) => {
+          if (areDeaf) expect(await look(page)).toBe('nobody');
           else await shows(page, 'nobody');
         }),
       );
-      const why = transport === 'cookie' && channel === 'no channel' ? 'ended' : 'other-tab';
+      const why = areDeaf ? 'ended' : 'other-tab';
       for (const page of others) expect((await changesOf(page)).at(-1)).toBe(`signed-out/${why}`);
       expect(await shop.sessions(user)).toEqual([expect.objectContaining({ isAlive: false })]);
       expect([await cookieOf(context, ACCESS), await cookieOf(context, REFRESH)]).toEqual([null, null]);

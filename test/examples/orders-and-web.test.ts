@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGatehouse } from '../../dist/browser/gatehouse.js';
 import { startExample, type Example } from '../support/example.js';
 import { bearer, type TestUser } from '../support/house.js';
-import { findFreePort } from '../support/service.js';
+import { findFreePort, insist } from '../support/service.js';
 import { openStage, type Stage } from '../resource-server/stage.js';
 
 let stage: Stage;
@@ -53,16 +53,16 @@ describe('orders', () => {
 
   it('takes orders of those who may give them, and keeps them apart', async () => {
     const reader = await stage.logIn();
-    const order = (token: string) =>
+    const refused = await insist(() =>
       fetch(`${orders.url}/orders`, {
         method: 'POST',
-        headers: { ...bearer(token), 'content-type': 'application/json' },
+        headers: { ...bearer(reader.access_token), 'content-type': 'application/json' },
         body: JSON.stringify({ item: 'a book' }),
-      });
-    const refused = await order(reader.access_token);
+      }),
+    );
     expect(refused.status).toBe(403);
     expect(refused.headers.get('www-authenticate')).toContain('scope="orders:write"');
-    const list = await fetch(`${orders.url}/orders`, { headers: bearer(reader.access_token) });
+    const list = await insist(() => fetch(`${orders.url}/orders`, { headers: bearer(reader.access_token) }));
     expect(await list.json()).toEqual({ orders: [] });
   });
 
@@ -123,15 +123,17 @@ describe('web', () => {
     const changes: string[] = [];
     gatehouse.onChange(({ type, why }) => changes.push(`${type}: ${why}`));
     const list = async () => {
-      const answer = await gatehouse.fetch(`${addresses.orders}/orders`);
+      const answer = await insist(() => gatehouse.fetch(`${addresses.orders}/orders`));
       return answer.status === 200 ? await answer.json() : answer.status;
     };
     await gatehouse.login({ username: ada.username, password: ada.password });
-    const made = await gatehouse.fetch(`${addresses.orders}/orders`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ item: 'a book' }),
-    });
+    const made = await insist(() =>
+      gatehouse.fetch(`${addresses.orders}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ item: 'a book' }),
+      }),
+    );
     expect(made.status).toBe(201);
     expect(await list()).toEqual({ orders: ['a book'] });
     // Near its end, and then in the grace: relayed by the orders, taken up by the client.

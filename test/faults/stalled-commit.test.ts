@@ -16,6 +16,7 @@ import {
   type House,
   type Replica,
 } from '../support/house.js';
+import { insist, insistOnStart } from '../support/insist.js';
 
 const WRITERS = 10;
 const READERS = 4;
@@ -31,15 +32,17 @@ beforeAll(async () => {
     openDatabase(house.database.url, { connections: READERS, readsOnly: true }),
   ];
   const [database, reader] = pools;
-  const gatehouse = await createGatehouse({
-    database,
-    reader,
-    hasher: house.hasher,
-    createCodec: createTokenCodec,
-    rules: DEFAULTS,
-    jwtAlgorithm: 'EdDSA',
-    secrets: [SECRET],
-  });
+  const gatehouse = await insistOnStart(() =>
+    createGatehouse({
+      database,
+      reader,
+      hasher: house.hasher,
+      createCodec: createTokenCodec,
+      rules: DEFAULTS,
+      jwtAlgorithm: 'EdDSA',
+      secrets: [SECRET],
+    }),
+  );
   replica = {
     gatehouse,
     app: await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) }),
@@ -71,6 +74,7 @@ it('answers 503 to writes, the truth to reads, and opens no connection beyond it
   const client = await house.client();
   const user = await house.user();
   const spectator = await login(replica, user);
+  const read = () => insist(() => introspect(replica, client, spectator.access_token));
   const pairs = await Promise.all([1, 2, 3, 4].map(() => login(replica, user)));
   const sessions = [...pairs, ...(await Promise.all([1, 2, 3, 4].map(() => login(replica, user))))];
   const before = await countConnections();
@@ -81,12 +85,11 @@ it('answers 503 to writes, the truth to reads, and opens no connection beyond it
     const started = performance.now();
     const stalled = [1, 2, 3, 4].flatMap(() => sessions.map((pair) => refresh(replica, pair.refresh_token)));
     for (let turn = 0; turn < 10; turn += 1) {
-      const answer = await introspect(replica, client, spectator.access_token);
-      expect(answer.json()).toMatchObject({ active: true });
+      expect((await read()).json()).toMatchObject({ active: true });
     }
     for (const { statusCode } of await Promise.all(stalled)) expect(statusCode).toBe(503);
     expect(performance.now() - started).toBeLessThan(7500);
   }
-  expect((await introspect(replica, client, spectator.access_token)).json()).toMatchObject({ active: true });
+  expect((await read()).json()).toMatchObject({ active: true });
   expect(await countConnections()).toBeLessThanOrEqual(Math.max(before, WRITERS + READERS) + 2);
 });

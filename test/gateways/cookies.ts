@@ -142,7 +142,8 @@ export function checkCookies(stage: () => Stage): void {
   it('lets nobody through with the same cookie twice', async () => {
     const before = stage().arrivals();
     const twice = ['Cookie', `${ACCESS_COOKIE}=${access}; ${ACCESS_COOKIE}=${access}`];
-    expect((await stage().send('GET', '/orders', [...OWN, ...twice])).status).toBeGreaterThanOrEqual(400);
+    // Where Gatehouse calls the question malformed, a gateway may speak of an outage.
+    expect((await stage().sendOnce('GET', '/orders', [...OWN, ...twice])).status).toBeGreaterThanOrEqual(400);
     expect(stage().arrivals()).toBe(before);
   });
 }

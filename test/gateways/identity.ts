@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import type { TestUser, TokenPair } from '../support/house.js';
+import { insist } from '../support/insist.js';
 import { bearer, type RawHeaders, type Seen, type Stage } from './stage.js';
 
 /** As a backend sees names that makes variables of them: CGI, WSGI, PHP. */
@@ -126,7 +127,7 @@ export function checkIdentity(stage: () => Stage): void {
   });
 
   describe('a socket', () => {
-    async function upgrade(headers: RawHeaders): Promise<[IncomingMessage, Socket | null]> {
+    async function upgrade(headers: RawHeaders): Promise<{ status: number; socket: Socket | null }> {
       const { gateway: port } = stage().ports;
       const handshake = ['Host', `localhost:${port}`, 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
       const asking = request({
@@ -135,17 +136,17 @@ export function checkIdentity(stage: () => Stage): void {
         agent: false,
         headers: [...handshake, ...headers],
       }).end();
-      return await Promise.race([
-        once(asking, 'upgrade') as Promise<[IncomingMessage, Socket]>,
-        once(asking, 'response').then(
-          ([response]) => [response as IncomingMessage, null] as [IncomingMessage, null],
-        ),
-      ]);
+      const [response, socket] = (await Promise.race([
+        once(asking, 'upgrade'),
+        once(asking, 'response'),
+      ])) as [IncomingMessage, Socket?];
+      if (socket === undefined) response.resume();
+      return { status: response.statusCode ?? 0, socket: socket ?? null };
     }
 
     it('opens for who is known, and is theirs', async () => {
-      const [response, socket] = await upgrade(bearer(pair.access_token));
-      expect(response.statusCode).toBe(101);
+      const { status, socket } = await insist(() => upgrade(bearer(pair.access_token)));
+      expect(status).toBe(101);
       if (socket === null) throw new Error('no socket');
       socket.write('hello');
       const [echo] = (await once(socket, 'data')) as [Buffer];
@@ -155,9 +156,8 @@ export function checkIdentity(stage: () => Stage): void {
 
     it('stays shut for everybody else', async () => {
       const before = stage().arrivals();
-      const [response] = await upgrade([]);
-      response.resume();
-      expect([response.statusCode, stage().arrivals()]).toEqual([401, before]);
+      const { status } = await insist(() => upgrade([]));
+      expect([status, stage().arrivals()]).toEqual([401, before]);
     });
   });
 }

@@ -22,7 +22,7 @@ export function checkOutages(stage: () => Stage): void {
 
   async function expectClosed(): Promise<Answer> {
     const before = stage().arrivals();
-    const answer = await stage().send('GET', '/orders', bearer(pair.access_token));
+    const answer = await stage().sendOnce('GET', '/orders', bearer(pair.access_token));
     expect(stage().arrivals()).toBe(before);
     return answer;
   }
@@ -38,7 +38,7 @@ export function checkOutages(stage: () => Stage): void {
   it('says 503 in time while Gatehouse stands still, and the truth again once it moves', async () => {
     stage().gatehouse().process.kill('SIGSTOP');
     await Promise.all(Array.from({ length: 5 }, expectUnavailable));
-    const login = await stage().send('POST', '/login', JSON_BODY, '{"username":"a","password":"b"}');
+    const login = await stage().sendOnce('POST', '/login', JSON_BODY, '{"username":"a","password":"b"}');
     expect([login.status, problemOf(login).error]).toEqual([503, 'temporarily_unavailable']);
     stage().gatehouse().process.kill('SIGCONT');
     await stage().arrive('GET', '/orders', bearer(pair.access_token));
@@ -57,7 +57,7 @@ export function checkOutages(stage: () => Stage): void {
   it('says 503 while Gatehouse is stopped, keeps what is open open, and comes back with it', async () => {
     await stage().gatehouse().stop('SIGKILL');
     await expectUnavailable();
-    const login = await stage().send('POST', '/login', JSON_BODY, '{"username":"a","password":"b"}');
+    const login = await stage().sendOnce('POST', '/login', JSON_BODY, '{"username":"a","password":"b"}');
     expect([login.status, problemOf(login).error]).toEqual([503, 'temporarily_unavailable']);
     await stage().arrive('GET', '/public/index.html');
     await stage().restart();
@@ -82,6 +82,8 @@ export function checkOutages(stage: () => Stage): void {
     await stage().gatehouse().stop('SIGTERM');
     let answer = NONSENSE[0]?.[1];
     impostor = createServer((_request, response) => answer?.(response));
+    // By default it closes idle connections after seconds, which a busy machine may take from a test.
+    impostor.keepAliveTimeout = 60_000;
     impostor.listen(stage().ports.gatehouse, '127.0.0.1');
     await once(impostor, 'listening');
     for (const [what, respond] of NONSENSE) {
@@ -111,7 +113,7 @@ export function checkOutages(stage: () => Stage): void {
         response.writeHead(403, { 'content-length': 0 }).end();
       });
     for (let turn = 0; turn < 20; turn += 1) {
-      expect((await stage().send('GET', '/orders', bearer(pair.access_token))).status).toBe(403);
+      expect((await stage().sendOnce('GET', '/orders', bearer(pair.access_token))).status).toBe(403);
     }
     // One for each process of the gateway, of which there may be one per core.
     expect(questioners.size).toBeLessThanOrEqual(Math.max(2, availableParallelism()));

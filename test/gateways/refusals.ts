@@ -3,6 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { forge, PLAIN_CHALLENGE, TOKEN_CHALLENGE } from '../support/answers.js';
 import type { TestUser, TokenPair } from '../support/house.js';
+import { insist } from '../support/insist.js';
 import { ask, bearer, JSON_BODY, type Answer, type Stage } from './stage.js';
 
 /** A refusal as Gatehouse words it, with its own challenge, and once. */
@@ -100,7 +101,7 @@ export function checkRefusals(stage: () => Stage): void {
     const { username, password } = await stage().house.user();
     const lies = ['X-Forwarded-For', '203.0.113.9', 'Forwarded', 'for=203.0.113.9', ...JSON_BODY];
     const body = JSON.stringify({ username, password });
-    const login = await ask(stage().ports.gateway, 'POST', '/login', lies, body, '127.0.0.2');
+    const login = await insist(() => ask(stage().ports.gateway, 'POST', '/login', lies, body, '127.0.0.2'));
     const { access_token: token } = JSON.parse(login.body) as TokenPair;
     const list = await stage().send('GET', '/sessions', bearer(token));
     expect(JSON.parse(list.body)).toMatchObject({ sessions: [{ ip: '127.0.0.2' }] });

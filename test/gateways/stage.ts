@@ -2,9 +2,10 @@
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
-import { createWorkshop, environmentFor, findFreePort, insist, type Service } from '../support/service.js';
+import { createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
 import type { Driver, Ports } from './gateway.js';
 
 /** Names and values take turns, so that nothing is folded on the way. */
@@ -33,8 +34,10 @@ export interface Stage {
   gatehouse: () => Service;
   /** Starts Gatehouse anew where it was. */
   restart: () => Promise<void>;
-  /** Sends a request through the gateway. */
+  /** Sends a request through the gateway, again where Gatehouse is unavailable for a moment. */
   send: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Answer>;
+  /** The same for tests of outages, and of how often is asked. */
+  sendOnce: Stage['send'];
   /** Sends one that must get through to the application, and says what arrived there. */
   arrive: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Seen>;
   /** How many requests have reached the application so far. */
@@ -65,8 +68,15 @@ export async function openStage(driver: Driver): Promise<Stage> {
   };
   let gatehouse = await workshop.start(environment);
   const gateway = await driver.start(ports, await workshop.directory());
-  const send: Stage['send'] = (method, path, headers, body) =>
+  const sendOnce: Stage['send'] = (method, path, headers, body) =>
     ask(ports.gateway, method, path, headers, body);
+  const send: Stage['send'] = async (...what) => {
+    for (;;) {
+      const answer = await sendOnce(...what);
+      if (!isUnavailable(answer)) return answer;
+      await sleep(200);
+    }
+  };
 
   return {
     house,
@@ -77,15 +87,16 @@ export async function openStage(driver: Driver): Promise<Stage> {
       gatehouse = await workshop.start(environment);
     },
     send,
+    sendOnce,
     arrive: async (...what) => {
-      const answer = await insist(() => send(...what));
+      const answer = await send(...what);
       if (answer.status !== 200) throw new Error(`did not arrive: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as Seen;
     },
     arrivals: application.arrivals,
     login: async ({ username, password }) => {
       const credentials = JSON.stringify({ username, password });
-      const answer = await insist(() => send('POST', '/login', JSON_BODY, credentials));
+      const answer = await send('POST', '/login', JSON_BODY, credentials);
       if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as TokenPair;
     },
@@ -103,6 +114,11 @@ export const JSON_BODY: RawHeaders = ['Content-Type', 'application/json'];
 
 export function bearer(token: string): RawHeaders {
   return ['Authorization', `Bearer ${token}`];
+}
+
+/** A 503 of Gatehouse, or of the gateway where it got no answer; one of the application is another thing. */
+function isUnavailable({ status, headers }: Answer): boolean {
+  return status === 503 && String(headers['content-type']).startsWith('application/problem+json');
 }
 
 /** Answers with what it saw, with cookies and a lifetime of its own, and with a token that it has no business to hand out. */

@@ -179,7 +179,7 @@ describe('a whole run', () => {
     await makeClient();
     replica = await house.replica({ logger: watch.logger, config: { trustProxy: ['10.0.0.0/8'] } });
     pair = await logIn();
-  }, 60_000);
+  });
   afterAll(async () => {
     await workshop.clear();
     await house.close();
@@ -338,7 +338,7 @@ describe('a whole run', () => {
     pair = await logIn();
   });
 
-  it('gets secrets where none belong', { timeout: 120_000 }, async () => {
+  it('gets secrets where none belong', async () => {
     for (const secret of secretsAtHand()) {
       for (const request of requestsWith(secret)) await ask(request);
     }
@@ -365,7 +365,7 @@ describe('a whole run', () => {
     }
   });
 
-  it('gets them in what is no HTTP', { timeout: 60_000 }, async () => {
+  it('gets them in what is no HTTP', async () => {
     const raw = await house.replica({ logger: watch.logger });
     await raw.app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = raw.app.server.address() as AddressInfo;
@@ -386,7 +386,7 @@ describe('a whole run', () => {
     }
   });
 
-  it('fails in the database, which repeats what it was given', { timeout: 60_000 }, async () => {
+  it('fails in the database, which repeats what it was given', async () => {
     const { admin } = house.database;
     const statusesOf = async (code: string) => {
       await admin.query(`
@@ -462,7 +462,7 @@ describe('a whole run', () => {
     return shown;
   }
 
-  it('is worked on from the command line', { timeout: 60_000 }, async () => {
+  it('is worked on from the command line', async () => {
     const bob = await commandThatShows('password', ['users', 'add', 'bob']);
     await commandThatShows('password', ['users', 'password', 'bob']);
     await commandThatShows('secret', ['clients', 'add', 'orders-api']);
@@ -528,7 +528,7 @@ describe('a whole run', () => {
     watch.keep('password hash', ...rows.map(({ hash }) => hash.slice(hash.indexOf('p=1$'))));
   });
 
-  it('does not start, with secrets in its environment', { timeout: 60_000 }, async () => {
+  it('does not start, with secrets in its environment', async () => {
     const password = randomBytes(24).toString('base64url');
     watch.keep('database password', password);
     const url = new URL(house.database.url);
@@ -596,7 +596,7 @@ describe('a whole run', () => {
     await database.drop();
   });
 
-  it('serves at trace in a process of its own', { timeout: 60_000 }, async () => {
+  it('serves at trace in a process of its own', async () => {
     counts.processes += 1;
     const service = await workshop.start({ ...environmentFor(house.database.url), LOG_LEVEL: 'trace' });
     const asJson = (body: string) => ({ method: 'POST', headers: { 'content-type': JSON_TYPE }, body });
@@ -613,7 +613,7 @@ describe('a whole run', () => {
     watch.hear(...service.output.stdout.split('\n'), service.output.stderr);
   });
 
-  it('loses its database', { timeout: 60_000 }, async () => {
+  it('loses its database', async () => {
     await onServer(`DROP DATABASE ${new URL(house.database.url).pathname.slice(1)} WITH (FORCE)`);
     const secrets = [pair.access_token, pair.refresh_token];
     for (const secret of secrets)

@@ -1,6 +1,4 @@
 // What a resource server does, with the libraries that people use: discovery, introspection, revocation, and JWTs.
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -17,6 +15,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
+import { findFreePort } from '../support/service.js';
 
 // Marked as deprecated so that nobody overlooks it: these tests speak http.
 // eslint-disable-next-line @typescript-eslint/no-deprecated
@@ -32,11 +31,7 @@ let pair: TokenPair;
 /** Opens a house whose one replica really listens where its issuer says. */
 async function listen(jwtAlgorithm: JwtAlgorithm): Promise<void> {
   house = await openHouse();
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
+  const port = await findFreePort();
   issuer = `http://127.0.0.1:${port}`;
   replica = await house.replica({ config: { issuer, jwtAlgorithm } });
   await replica.app.listen({ host: '127.0.0.1', port });

@@ -12,6 +12,7 @@ import { ask, forge, MARKER, oauthErrorOf, problemOf } from '../support/answers.
 import { ACCESS, REFRESH, SAME_ORIGIN } from '../support/browser.js';
 import { onServer } from '../support/database.js';
 import {
+  AMPLE_MS,
   basic,
   bearer,
   DEFAULTS,
@@ -25,6 +26,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
+import { holdTables } from '../support/row-lock.js';
 
 type Asking = InjectOptions & { url: string };
 
@@ -135,8 +137,7 @@ describe('while its database does not answer', () => {
   afterAll(() => house.close());
 
   it('is unavailable everywhere, ends nothing, and recovers by itself', async () => {
-    const holder = await house.database.admin.connect();
-    await holder.query('BEGIN; LOCK TABLE service, users, sessions IN ACCESS EXCLUSIVE MODE');
+    const lock = await holdTables(house.database, 'service', 'users', 'sessions');
     const asking = ASKING.map(async ([what, request]) => [what, problemOf(await ask(replica, request()))]);
     const asClient = ASKING_AS_CLIENT.map(async ([what, request]) => [
       what,
@@ -144,8 +145,8 @@ describe('while its database does not answer', () => {
     ]);
     for (const [what, refusal] of await Promise.all([...asking, ...asClient]))
       expect([what, refusal]).toEqual([what, UNAVAILABLE]);
-    await holder.query('ROLLBACK');
-    holder.release();
+    await lock.untilNobodyWaits();
+    await lock.release();
     await expect
       .poll(async () => (await ask(replica, form('/introspect', pair.access_token))).json<unknown>())
       .toMatchObject({ active: true });
@@ -157,7 +158,7 @@ describe('without room to hash', () => {
   afterAll(() => house.close());
 
   it('POST /login is unavailable, for known and unknown names alike', async () => {
-    const database = openDatabase(house.database.url, { connections: 2 });
+    const database = openDatabase(house.database.url, { connections: 2, deadlineMs: AMPLE_MS });
     const gatehouse = await createGatehouse({
       database,
       hasher: createPasswordHasher({ maxConcurrent: 0 }),
@@ -168,7 +169,7 @@ describe('without room to hash', () => {
     });
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => lines.push(line) });
-    const app = await buildApp({ gatehouse, config: DEFAULTS, logger });
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger, answerDeadlineMs: AMPLE_MS });
     const full = { app, gatehouse };
     const known = post('/login', { username: user.username, password: user.password });
     const unknown = post('/login', { username: MARKER, password: MARKER });

@@ -108,6 +108,8 @@ export async function listen(handle: RequestListener): Promise<Listener> {
     requests += 1;
     handle(request, response);
   });
+  // By default those that are idle are closed after seconds, which a busy machine may take from a test.
+  server.keepAliveTimeout = 60_000;
   server.on('connection', (socket) => {
     connections += 1;
     socket.on('close', () => (closed += 1));

@@ -1,5 +1,5 @@
 // A service that cannot start says in one line what is wrong and what to do, and ends with status 1.
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -117,10 +117,9 @@ it('has another secret than the one that the keys were made with', async () => {
 });
 
 it('finds its port taken', async () => {
-  const squatter = createServer();
-  const port = await findFreePort();
-  squatter.listen(port, '127.0.0.1');
+  const squatter = createServer().listen(0, '127.0.0.1');
   await once(squatter, 'listening');
+  const { port } = squatter.address() as AddressInfo;
   const { code, lines } = await refusalOf({ ...environmentFor(database.url), PORT: String(port) });
   squatter.close();
   expect(code).toBe(1);

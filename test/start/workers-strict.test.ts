@@ -121,7 +121,11 @@ describe.each(ENDS)('%s', (_what, end) => {
       if (_what === 'a new password') user = await house.user();
       const pair = await logIn(connection);
       expect(await opinions(pair.access_token)).toEqual([[200, true]]);
-      expect([0, 200, 204]).toContain((await end(connection, pair)).status);
+      const first = await end(connection, pair);
+      const isLate = first.status === 503;
+      const { status } = isLate ? await insist(() => end(connection, pair)) : first;
+      // What was given up may have been done all the same: then nothing is left to be ended.
+      expect(isLate ? [0, 200, 204, 401] : [0, 200, 204]).toContain(status);
       expect(await opinions(pair.access_token)).toEqual([[401, false]]);
     }
   });
@@ -141,7 +145,7 @@ it('agree on a refresh token that is used on all connections at once', async () 
   if (connection === undefined) return;
   const { refresh_token } = await logIn(connection);
   const answers = await Promise.all(
-    connections.map(({ ask }) => ask('POST', '/refresh', { body: { refresh_token } })),
+    connections.map(({ ask }) => insist(() => ask('POST', '/refresh', { body: { refresh_token } }))),
   );
   const successors = answers.map(({ body }) => (JSON.parse(body) as TokenPair).refresh_token);
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));

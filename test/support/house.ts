@@ -13,6 +13,7 @@ import type { AccessClaims } from '../../src/domain/tokens.js';
 import { addUser } from '../../src/domain/users.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { insist, insistOnStart } from './insist.js';
 
 export const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
 
@@ -90,14 +91,15 @@ export async function openHouse({ deadlines = 'ample' }: HouseOptions = {}): Pro
     } = {}) => {
       const pool = openDatabase(url, isAmple ? { deadlineMs: AMPLE_MS } : {});
       const rules = { ...DEFAULTS, ...config };
-      const gatehouse = await createGatehouse({
+      const options = {
         database: pool,
         hasher,
         createCodec: createTokenCodec,
         rules,
         jwtAlgorithm: rules.jwtAlgorithm,
         secrets,
-      });
+      };
+      const gatehouse = await insistOnStart(() => createGatehouse(options));
       const app = await buildApp({
         gatehouse,
         config: rules,
@@ -137,9 +139,10 @@ export function basic({ id, secret }: TestClient): { authorization: string } {
   return { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` };
 }
 
-/** Logs in and returns the pair; fails the test when that is refused. */
+/** Logs in, again after a 503, and returns the pair; fails the test when that is refused. */
 export async function login({ app }: Replica, { username, password }: TestUser): Promise<TokenPair> {
-  const response = await app.inject({ method: 'POST', url: '/login', payload: { username, password } });
+  const payload = { username, password };
+  const response = await insist(() => app.inject({ method: 'POST', url: '/login', payload }));
   if (response.statusCode !== 200) throw new Error(`login: ${response.statusCode} ${response.body}`);
   return response.json<TokenPair>();
 }

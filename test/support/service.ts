@@ -1,14 +1,16 @@
 // The service as its users run it: a process of its own, from dist/main.js, which `npm test` has built.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, open, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { findFreePort } from '../../chaos/ports.js';
 import { SECRET } from './house.js';
+
+export { findFreePort };
+export { insist } from './insist.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SHIFTED_CLOCK = new URL('../../chaos/shifted-clock.js', import.meta.url).href;
@@ -142,16 +144,6 @@ export function isAlive({ process: { pid } }: Service): boolean {
   }
 }
 
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** What a process needs to serve from a database that others bring. */
 export function environmentFor(databaseUrl: string): Record<string, string> {
   return { DATABASE_URL: databaseUrl, AUTH_SECRET: SECRET, ISSUER: 'http://gatehouse.test' };
@@ -167,15 +159,6 @@ export interface Answer {
   /** By this process’s monotonic clock. */
   startedAtMs: number;
   tookMs: number;
-}
-
-/** Asks again after a 503, as it says: other tests may take the machine from a service for longer than its deadlines. */
-export async function insist<Some extends { status: number }>(asking: () => Promise<Some>): Promise<Some> {
-  for (;;) {
-    const answer = await asking();
-    if (answer.status !== 503) return answer;
-    await sleep(200);
-  }
 }
 
 /** Sends a request to a service: JSON unless the body is a form. */

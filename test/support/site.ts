@@ -26,10 +26,18 @@ export interface Site {
   upstream: { port: number | null };
   /** Pages by path: HTML. */
   pages: Map<string, string>;
-  /** Keeps what is sent to a path waiting until so many wait there; later ones pass. */
-  gather: (path: string, count: number) => void;
+  /** Keeps what is sent to a path waiting until so many wait there, or it has waited for long; later ones pass. */
+  gather: (path: string, count: number) => Gathering;
   close: () => Promise<void>;
 }
+
+export interface Gathering {
+  /** How many waited for each other. */
+  met: number;
+}
+
+/** Leaves enough of the time that the client for browsers gives an answer. */
+const LONGEST_GATHERING_MS = 6000;
 
 interface Sent {
   method: string;
@@ -42,7 +50,7 @@ export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
   const exchanges: Exchange[] = [];
   const upstream: Site['upstream'] = { port: null };
   const pages = new Map<string, string>();
-  const gatherings = new Map<string, { count: number; waiting: (() => void)[] }>();
+  const gatherings = new Map<string, Gathering & { count: number; over: Promise<void>; end: () => void }>();
 
   /** As a proxy does: nothing is changed on the way, and nobody there is a 502. */
   async function ask(sent: Sent, response: ServerResponse): Promise<void> {
@@ -88,12 +96,22 @@ export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
   async function join(path: string): Promise<void> {
     const gathering = gatherings.get(path);
     if (gathering === undefined) return;
-    if (gathering.waiting.length + 1 < gathering.count) {
-      await new Promise<void>((resolve) => void gathering.waiting.push(resolve));
-      return;
-    }
-    gatherings.delete(path);
-    for (const go of gathering.waiting) go();
+    gathering.met += 1;
+    if (gathering.met === 1) setTimeout(gathering.end, LONGEST_GATHERING_MS);
+    if (gathering.met === gathering.count) gathering.end();
+    await gathering.over;
+  }
+
+  function gather(path: string, count: number): Gathering {
+    let resolve = () => {};
+    const over = new Promise<void>((done) => (resolve = done));
+    const end = () => {
+      if (gatherings.get(path) === gathering) gatherings.delete(path);
+      resolve();
+    };
+    const gathering = { met: 0, count, over, end };
+    gatherings.set(path, gathering);
+    return gathering;
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -125,7 +143,7 @@ export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
     exchanges,
     upstream,
     pages,
-    gather: (path, count) => gatherings.set(path, { count, waiting: [] }),
+    gather,
     close: async () => {
       server.closeAllConnections();
       server.close();
