@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import { describeInBrowser, openBrowser } from '../support/chromium.js';
 import { startExample, type Example } from '../support/example.js';
@@ -26,7 +26,7 @@ describeInBrowser('the page of examples/web', () => {
     const [webPort, ordersPort] = [await findFreePort(), await findFreePort()];
     const WEB_ORIGIN = `http://localhost:${webPort}`;
     const config = { corsOrigins: [WEB_ORIGIN] };
-    const { app } = await vi.waitFor(() => house.replica({ config }), { timeout: 60_000 });
+    const { app } = await house.replica({ config });
     await app.listen({ host: '127.0.0.1', port: 0 });
     const GATEHOUSE_URL = `http://localhost:${(app.server.address() as AddressInfo).port}`;
     const { id: CLIENT_ID, secret: CLIENT_SECRET } = await house.client();

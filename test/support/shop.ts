@@ -1,6 +1,6 @@
 // A shop on the web that people sign in to, in a real browser: its site, its page and a Gatehouse behind it.
 import type { AddressInfo } from 'node:net';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-core';
 
 import type { Change, Gatehouse } from '../../dist/browser/gatehouse.js';
@@ -89,8 +89,7 @@ export async function openShop({ host = 'localhost', ...launch }: ShopOptions = 
     browser,
     serve: async (config = {}) => {
       const rules = { issuer: site.origin, corsOrigins: [branch.origin], ...config };
-      // Browsers that start beside us may keep its first statement waiting for too long.
-      const replica = await vi.waitFor(() => house.replica({ config: rules }), { timeout: 60_000 });
+      const replica = await house.replica({ config: rules });
       await replica.app.listen({ host: '127.0.0.1', port: 0 });
       const { port } = replica.app.server.address() as AddressInfo;
       for (const each of [site, branch]) each.upstream.port = port;
