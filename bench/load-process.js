@@ -20,6 +20,8 @@ process.on('message', async (job) => {
 /** See load.js for what a job holds and what comes back. */
 async function run(job) {
   const requests = job.requests.map((text) => Buffer.from(text));
+  // What the load before this one has left is not to be collected while this one runs.
+  gc();
   const state = {
     requests,
     job,

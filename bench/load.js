@@ -20,7 +20,7 @@ const GENERATOR = new URL('./load-process.js', import.meta.url);
  *   requests that never found a free connection; `answers`: by status {count, p50, p99, max}, times in ms
  */
 export async function putLoad(job) {
-  const generator = idle.pop() ?? fork(GENERATOR, { serialization: 'advanced' });
+  const generator = idle.pop() ?? fork(GENERATOR, { serialization: 'advanced', execArgv: ['--expose-gc'] });
   const over = new AbortController();
   const { signal } = over;
   generator.ref();

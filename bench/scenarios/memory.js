@@ -34,7 +34,7 @@ const TOKENS_FOR_MS = 240_000;
 const SAMPLE_MS = 1000;
 
 /**
- * {maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, errorsBy: {good, dropped, failed, refused},
+ * {maxMb, maxOnceMb, firstMb, lastMb, slopeMbPerMinute, cores, requestsPerSecond, errors, errorsBy: {good, dropped, failed, refused: {[status]: count}},
  * samples: [{atMs, mb}]}; first and last: the median of a minute; cores: how much of its one core the server used; dropped: no connection
  * was free until the stretch ended; failed: no answer; refused: any answer but 200.
  */
@@ -70,16 +70,16 @@ async function sampleUnder(loads, server, durationMs, stretchMs) {
   const before = await usageOf(server.pids);
   const stopping = new AbortController();
   const sampling = sampleResident(server, stopping.signal);
-  const total = { good: 0, dropped: 0, failed: 0, refused: 0 };
+  const total = { good: 0, dropped: 0, failed: 0, refused: {} };
   await Promise.all(
     loads.map(async (nextStretch, n) => {
       await sleep((n * stretchMs) / loads.length);
       while (performance.now() - startedAt < durationMs) {
         const { answers, failed, dropped } = await nextStretch();
-        const good = answers[200]?.count ?? 0;
-        const all = Object.values(answers).reduce((sum, { count }) => sum + count, 0);
-        total.good += good;
-        total.refused += all - good;
+        for (const [status, { count }] of Object.entries(answers)) {
+          if (status === '200') total.good += count;
+          else total.refused[status] = (total.refused[status] ?? 0) + count;
+        }
         total.failed += failed;
         total.dropped += dropped;
       }
@@ -93,7 +93,8 @@ async function sampleUnder(loads, server, durationMs, stretchMs) {
     cores: (cpuUs - before.cpuUs) / (1000 * tookMs),
     ...summary(await sampling),
     requestsPerSecond: (1000 * total.good) / tookMs,
-    errors: total.refused + total.failed + total.dropped,
+    errors:
+      Object.values(total.refused).reduce((sum, count) => sum + count, 0) + total.failed + total.dropped,
     errorsBy: total,
   };
 }
