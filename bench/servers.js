@@ -1,10 +1,10 @@
 // Starts the servers that are compared, each as a process of its own, and waits until it answers.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { findFreePort } from '../chaos/ports.js';
 import { childrenOf, findPostmaster, onCores, SERVER_CORE } from './machine.js';
 import { SECRET } from './world.js';
 
@@ -88,13 +88,4 @@ async function untilAnswering(port, child, output, pollMs) {
     if (answer !== undefined && answer.status !== 503) return;
     await sleep(pollMs);
   }
-}
-
-async function findFreePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
