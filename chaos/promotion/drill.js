@@ -76,15 +76,10 @@ export async function runDrill(stage, { promotions, seed, log }) {
 /** @param {Scene} scene */
 async function underLoad({ ledger }) {
   const wanted = ledger.ended.length + LOAD_ENDS;
-  const startedAt = performance.now();
-  await sleep(LOAD_MS);
-  while (ledger.ended.length < wanted) {
-    if (performance.now() - startedAt > LOAD_PATIENCE_MS) {
-      ledger.wrong.push(`fewer than ${LOAD_ENDS} ends acknowledged in ${LOAD_PATIENCE_MS / 1000} s of load`);
-      return;
-    }
-    await sleep(50);
-  }
+  const least = sleep(LOAD_MS);
+  if (!(await comesTrue(() => ledger.ended.length >= wanted, LOAD_PATIENCE_MS)))
+    ledger.wrong.push(`fewer than ${LOAD_ENDS} ends acknowledged in ${LOAD_PATIENCE_MS / 1000} s of load`);
+  await least;
 }
 
 /**
@@ -166,21 +161,34 @@ async function untilReady(replicas) {
 
 /** Both kinds of answers have come since the kill, from somebody. @param {import('./ledger.js').Ledger} ledger */
 async function untilEnding(ledger) {
-  const startedAt = performance.now();
-  while (performance.now() - startedAt < ENDING_PATIENCE_MS) {
+  const haveCome = () => {
     const { read, end } = ledger.firstAnswersMs();
-    if (read > 0 && end > 0) return;
-    await sleep(50);
-  }
-  ledger.wrong.push(`no end was acknowledged within ${ENDING_PATIENCE_MS / 1000} s of a promotion`);
+    return read > 0 && end > 0;
+  };
+  if (!(await comesTrue(haveCome, ENDING_PATIENCE_MS)))
+    ledger.wrong.push(`no end was acknowledged within ${ENDING_PATIENCE_MS / 1000} s of a promotion`);
 }
 
 /** There is enough to ask about: logins come slowly after a failover. @param {Scene} scene */
 async function untilLiving({ ledger, users }) {
-  const startedAt = performance.now();
   const living = () => [...ledger.kept].filter(({ isEnding }) => !isEnding).length;
-  while (living() < LIVING_PER_CALLER * users.length && performance.now() - startedAt < LIVING_PATIENCE_MS)
+  await comesTrue(() => living() >= LIVING_PER_CALLER * users.length, LIVING_PATIENCE_MS);
+}
+
+/**
+ * Waits for it.
+ *
+ * @param {() => boolean} isTrue
+ * @param {number} patienceMs
+ * @returns {Promise<boolean>} false when it did not come true in time
+ */
+async function comesTrue(isTrue, patienceMs) {
+  const startedAt = performance.now();
+  while (!isTrue()) {
+    if (performance.now() - startedAt > patienceMs) return false;
     await sleep(50);
+  }
+  return true;
 }
 
 /**
