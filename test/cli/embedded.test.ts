@@ -12,7 +12,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Outcome } from '../support/command.js';
 import { basic, type TestClient, type TokenPair } from '../support/house.js';
-import { ask, findFreePort, insist, type Answer } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { ask, type Answer } from '../support/service.js';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/cli/gatehouse.js', import.meta.url));

@@ -9,6 +9,8 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { isRunning } from '../support/processes.js';
+
 const COMMAND = fileURLToPath(new URL('../../dist/cli/gatehouse.js', import.meta.url));
 
 let folder: string;
@@ -45,14 +47,6 @@ async function untilStarted(line: string): Promise<number> {
   );
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
 describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
   it.each([
     ['while its database starts', 'starting'],
@@ -64,7 +58,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     expect(await closed).toEqual([null, signal]);
     expect((await said)[1]).toMatch(/^(gatehouse: made a new database in .+\n)?$/);
     expect(existsSync(pidFile())).toBe(false);
-    await expect.poll(() => isAlive(postgres)).toBe(false);
+    await expect.poll(() => isRunning(postgres)).toBe(false);
 
     const again = start('users', 'list', '--json');
     expect(await again.closed).toEqual([0, null]);

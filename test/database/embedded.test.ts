@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { enterEmbedded, type EmbeddedDatabase } from '../../src/database/embedded.js';
 import { migrate } from '../../src/database/migrate.js';
 import { StartError } from '../../src/database/start-error.js';
+import { isRunning } from '../support/processes.js';
 
 let parent: string;
 let dataDir: string;
@@ -40,14 +41,6 @@ async function ask(url: string, sql: string): Promise<unknown[]> {
 async function findPid(): Promise<number | undefined> {
   const text = await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : Number(text.split('\n', 1)[0]);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 async function modeOf(...path: string[]): Promise<string> {
@@ -201,7 +194,7 @@ describe('after an accident', () => {
     const leaving = service.leave();
     process.kill(pid, 'SIGKILL');
     await leaving;
-    await expect.poll(() => isAlive(pid)).toBe(false);
+    await expect.poll(() => isRunning(pid)).toBe(false);
     await new Promise((resolve) => setTimeout(resolve, 500));
     // One that was killed leaves its file behind.
     expect([undefined, pid]).toContain(await findPid());

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { createArgon2, type Argon2 } from '../../src/domain/argon2.js';
+import { isRunning } from '../support/processes.js';
 
 const CHEAP = { memoryCost: 8, timeCost: 1, parallelism: 1 };
 
@@ -39,17 +40,8 @@ async function listChildren(): Promise<Child[]> {
 /** Those that hash for this test; `ps` itself is gone when they are asked. */
 async function hashers(): Promise<Child[]> {
   const found = (await listChildren()).filter(({ pid }) => !before.has(pid));
-  const alive = found.filter(({ pid }) => isAlive(pid));
+  const alive = found.filter(({ pid }) => isRunning(pid));
   return alive.sort((a, b) => a.pid - b.pid);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 it('hashes and verifies', async () => {
@@ -111,5 +103,5 @@ it('leaves no process behind when it is closed', async () => {
   await Promise.all([1, 2].map(() => argon2.hash('a password', CHEAP)));
   const open = await hashers();
   await argon2.close();
-  expect(open.map(({ pid }) => isAlive(pid))).toEqual([false, false]);
+  expect(open.map(({ pid }) => isRunning(pid))).toEqual([false, false]);
 });

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeInBrowser, openBrowser } from '../support/chromium.js';
 import { startExample, type Example } from '../support/example.js';
 import { openHouse, type House, type TestUser } from '../support/house.js';
-import { findFreePort } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 

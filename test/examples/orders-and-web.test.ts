@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGatehouse } from '../../dist/browser/gatehouse.js';
 import { startExample, type Example } from '../support/example.js';
 import { bearer, type TestUser } from '../support/house.js';
-import { findFreePort, insist } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { findFreePort } from '../../chaos/ports.js';
 import { openStage, type Stage } from '../resource-server/stage.js';
 
 let stage: Stage;

@@ -9,14 +9,8 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import {
-  ask,
-  createWorkshop,
-  environmentFor,
-  insist,
-  type Answer,
-  type Service,
-} from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../support/service.js';
 import { START } from '../support/twins.js';
 
 const TEN_MINUTES_MS = 600_000;

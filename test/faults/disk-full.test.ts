@@ -8,14 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { TokenPair } from '../support/house.js';
 import { createOwnCluster, type OwnCluster } from '../support/own-cluster.js';
 import { settle, type Resident } from '../support/resident.js';
-import {
-  ask,
-  createWorkshop,
-  environmentFor,
-  insist,
-  type Answer,
-  type Service,
-} from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../support/service.js';
 import { findObstacle, mountSmallDisk, type SmallDisk } from '../support/small-disk.js';
 import { slowestOf, statusesOf, verdictsOf, watch } from '../support/watch.js';
 

@@ -5,14 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TokenPair } from '../support/house.js';
 import { createOwnCluster, type OwnCluster } from '../support/own-cluster.js';
 import { settle, type Resident } from '../support/resident.js';
-import {
-  ask,
-  createWorkshop,
-  environmentFor,
-  insist,
-  type Answer,
-  type Service,
-} from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../support/service.js';
 import { slowestOf, statusesOf, verdictsOf, watch } from '../support/watch.js';
 
 /** Long enough for two questions of each reader, one after the other. */

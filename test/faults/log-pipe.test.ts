@@ -5,14 +5,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import type { TokenPair } from '../support/house.js';
 import { settle, type Resident } from '../support/resident.js';
-import {
-  createWorkshop,
-  environmentFor,
-  insist,
-  untilReady,
-  type Answer,
-  type Service,
-} from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { createWorkshop, environmentFor, untilReady, type Answer, type Service } from '../support/service.js';
 import { slowestOf, statusesOf, verdictsOf } from '../support/watch.js';
 
 /** What they log is several times what the pipe and its two ends hold. */

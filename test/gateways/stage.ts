@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
-import { createWorkshop, environmentFor, findFreePort, type Service } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { createWorkshop, environmentFor, type Service } from '../support/service.js';
 import type { Driver, Ports } from './gateway.js';
 
 /** Names and values take turns, so that nothing is folded on the way. */

@@ -13,14 +13,9 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import {
-  ask,
-  createWorkshop,
-  environmentFor,
-  findFreePort,
-  insist,
-  type Service,
-} from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
 import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
 import { FORM_TYPE, JSON_TYPE } from './requests/targets.js';
 

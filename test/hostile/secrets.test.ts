@@ -25,7 +25,8 @@ import {
   type TokenPair,
 } from '../support/house.js';
 import { createSecretWatch, PIECE_CHARACTERS, type SecretWatch } from '../support/secret-watch.js';
-import { createWorkshop, environmentFor, findFreePort } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { createWorkshop, environmentFor } from '../support/service.js';
 
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_TYPE = 'application/json';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { createIntrospector, Refusal, type Introspector } from '../../src/resource-server/introspector.js';
 import { createBlackHole } from '../support/black-hole.js';
 import { claimsOf, type TokenPair } from '../support/house.js';
-import { findFreePort } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
 import { listen, openOrders, openStage, type Stage } from './stage.js';
 
 const TOKEN = 'Bearer some.access.token';

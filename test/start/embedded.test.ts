@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { bearer, type TokenPair } from '../support/house.js';
-import { ask, createWorkshop, insist, untilReady, type Service } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, untilReady, type Service } from '../support/service.js';
 
 const workshop = createWorkshop();
 let dataDir: string;

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { refuseVersion } from '../../src/database/first-connection.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../support/empty-database.js';
-import { createWorkshop, environmentFor, findFreePort } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { createWorkshop, environmentFor } from '../support/service.js';
 
 const workshop = createWorkshop();
 let database: EmptyDatabase;

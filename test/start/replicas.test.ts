@@ -8,7 +8,8 @@ import { openDatabase } from '../../src/database/prisma.js';
 import { addUser } from '../../src/domain/users.js';
 import { bearer, type TokenPair } from '../support/house.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../support/empty-database.js';
-import { ask, createWorkshop, environmentFor, insist } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, environmentFor } from '../support/service.js';
 
 const workshop = createWorkshop();
 let database: EmptyDatabase;

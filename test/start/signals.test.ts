@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 import { openHouse, type House, type TokenPair } from '../support/house.js';
 import { holdSession } from '../support/row-lock.js';
-import { ask, createWorkshop, environmentFor, insist, type Service } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
 
 /** What must come within a second or two of something else, in another process: the machine may be slower than that, seldom twice. */
 const AGAIN = { retry: 2 };

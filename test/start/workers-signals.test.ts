@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { linesOf, openConnections, type Connection } from '../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../support/house.js';
 import { holdRow } from '../support/row-lock.js';
-import { createWorkshop, environmentFor, insist, isAlive, type Service } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { createWorkshop, environmentFor, isAlive, type Service } from '../support/service.js';
 
 /** Processes take their time on a busy machine. */
 const PATIENT = { timeout: 20_000 };

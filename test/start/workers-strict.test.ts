@@ -12,7 +12,8 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { createWorkshop, environmentFor, insist } from '../support/service.js';
+import { insist } from '../support/insist.js';
+import { createWorkshop, environmentFor } from '../support/service.js';
 
 const CONNECTIONS = 16;
 

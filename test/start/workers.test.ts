@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { openConnections, linesOf } from '../support/connections.js';
 import { openHouse, type House } from '../support/house.js';
-import { createWorkshop, environmentFor, findFreePort, isAlive, type Service } from '../support/service.js';
+import { findFreePort } from '../../chaos/ports.js';
+import { createWorkshop, environmentFor, isAlive, type Service } from '../support/service.js';
 
 /** Processes take their time on a busy machine. */
 const PATIENT = { timeout: 20_000 };

@@ -4,7 +4,8 @@ import { addClient } from '../../src/domain/clients.js';
 import { createPasswordHasher } from '../../src/domain/passwords.js';
 import { addUser } from '../../src/domain/users.js';
 import { AMPLE_MS, type TokenPair } from './house.js';
-import { ask, insist, type Answer, type Service } from './service.js';
+import { insist } from './insist.js';
+import { ask, type Answer, type Service } from './service.js';
 
 const NAME = 'resident';
 const PASSWORD = 'a password of the resident';

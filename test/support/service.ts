@@ -8,9 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { findFreePort } from '../../chaos/ports.js';
 import { SECRET } from './house.js';
-
-export { findFreePort };
-export { insist } from './insist.js';
+import { isRunning } from './processes.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SHIFTED_CLOCK = new URL('../../chaos/shifted-clock.js', import.meta.url).href;
@@ -137,11 +135,7 @@ export async function untilReady({ url, process: child, output }: Service): Prom
 
 /** Whether any process lives of a service in a group of its own. */
 export function isAlive({ process: { pid } }: Service): boolean {
-  try {
-    return process.kill(-Number(pid), 0);
-  } catch {
-    return false;
-  }
+  return isRunning(-Number(pid));
 }
 
 /** What a process needs to serve from a database that others bring. */
