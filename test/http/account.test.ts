@@ -71,6 +71,27 @@ describe('the page', () => {
     expect(body).not.toContain('{{');
   });
 
+  it('masks every password, and tells password managers which one it is', async () => {
+    const { body } = await get('/account');
+    const fields = (body.match(/<input\b[^>]*>/g) ?? []).filter((field) =>
+      /\bname="[^"]*password/i.test(field),
+    );
+    const autocompletes = fields.map((field) => /\bautocomplete="([^"]+)"/.exec(field)?.[1]);
+    expect(fields.filter((field) => !/\btype="password"/.test(field))).toEqual([]);
+    expect(autocompletes).toEqual(['current-password', 'current-password', 'new-password']);
+  });
+
+  it('lets passwords be pasted', async () => {
+    const { body } = await get('/account');
+    const scripts = (await findReferences()).filter((path) => path.endsWith('.js'));
+    const sources = await Promise.all(scripts.map(async (path) => (await get(path)).body));
+    expect(sources.length).toBeGreaterThan(5);
+    // Whoever prevents pasting listens for one of these.
+    expect(
+      [body, ...sources].filter((text) => /['"]?(?:on)?(?:paste|beforeinput|drop)['"]?\s*[=,]/.test(text)),
+    ).toEqual([]);
+  });
+
   it('says without scripts that it needs them', async () => {
     expect((await get('/account')).body).toMatch(/<noscript>[^]*needs JavaScript[^]*<\/noscript>/);
   });
