@@ -115,6 +115,9 @@ export const RIDDLES: Record<string, string[]> = {
     '/%ff',
     '/%fe%bf',
     '/%e6%97',
+    '/%ed%a0%80',
+    '/%f4%90%80%80',
+    '/%f5%80%80%80',
   ],
   'bytes that must be encoded': [
     '/caf\xe9',
