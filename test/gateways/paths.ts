@@ -72,7 +72,7 @@ const RIDDLES: Record<string, string[]> = {
     '/orders%7F',
     '/orders\x01',
     '/orders\x7f',
-    '/orders\t',
+    '/orders\tx',
     '/public/\x00',
   ],
   'the end of a path that only some see': [
