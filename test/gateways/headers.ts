@@ -32,7 +32,7 @@ const WHO = Object.fromEntries(
 );
 
 /** Each of them in every spelling, in as many requests as one head has room for. */
-function spellings(prefix: [string, string], names: string[]): RawHeaders[] {
+export function spellings(prefix: [string, string], names: string[]): RawHeaders[] {
   return names.map((name) =>
     PAIRS.flatMap(([one, two], at) => {
       const spelled = `${prefix[0]}${one}${prefix[1]}${two}${name}`;

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { KNOWN, type Recorder } from './recorder.js';
 
-const RIDDLES: Record<string, string[]> = {
+export const RIDDLES: Record<string, string[]> = {
   'a slash that only some decode': [
     '/reports/..%2fpublic%2f',
     '/public/..%2Forders',
@@ -140,7 +140,7 @@ const RIDDLES: Record<string, string[]> = {
 };
 
 /** As browsers and libraries write it. */
-const PLAIN = [
+export const PLAIN = [
   '/',
   '/orders',
   '/orders/',
@@ -161,7 +161,7 @@ const PLAIN = [
   '/public/x.y/%C3%A9',
 ];
 /** What stands there is nobody's business but the application's. */
-const QUERY = '?q=%20&r=1//../;a=%2e%2e%2f%5c%252e\\&n=%00&b=%c0%af&u=http://x/%zz';
+export const QUERY = '?q=%20&r=1//../;a=%2e%2e%2f%5c%252e\\&n=%00&b=%c0%af&u=http://x/%zz';
 
 export function checkPaths(recorder: () => Recorder): void {
   beforeEach(() => void recorder().takeSeen());

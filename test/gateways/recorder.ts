@@ -6,7 +6,16 @@ import { connect, type AddressInfo } from 'node:net';
 import { findFreePort } from '../../chaos/ports.js';
 import { createWorkshop } from '../support/service.js';
 import type { Driver, Ports } from './gateway.js';
-import { ask, bearer, createApplication, take, type Answer, type Seen, type Witness } from './stage.js';
+import {
+  ask,
+  bearer,
+  createApplication,
+  noteTunnels,
+  take,
+  type Answer,
+  type Seen,
+  type Witness,
+} from './stage.js';
 import type { RawHeaders } from './stage.js';
 
 /** What comes with a request of the one caller whom the server in Gatehouse's place knows. */
@@ -83,6 +92,7 @@ function createOracle(): Witness {
       else response.writeHead(401, { 'content-type': 'application/problem+json' }).end('{}');
     });
   });
+  noteTunnels(server, seen);
   return { server, seen };
 }
 

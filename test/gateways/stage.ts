@@ -158,6 +158,7 @@ export function createApplication(): Witness {
       response.writeHead(status).end(JSON.stringify(what).padEnd(least));
     });
   });
+  noteTunnels(server, seen);
   server.on('upgrade', (incoming, socket: Socket) => {
     void take(incoming, seen);
     socket.on('error', () => undefined);
@@ -187,6 +188,15 @@ export async function take(incoming: IncomingMessage, seen: Seen[]): Promise<See
   for await (const chunk of incoming) what.bytes += (chunk as Buffer).length;
   what.trailers = pairsOf(incoming.rawTrailers);
   return what;
+}
+
+/** Writes each CONNECT down too, and opens no tunnel for it. */
+export function noteTunnels(server: Server, seen: Seen[]): void {
+  server.on('connect', (incoming: IncomingMessage, socket: Socket) => {
+    void take(incoming, seen);
+    socket.on('error', () => undefined);
+    socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
+  });
 }
 
 function pairsOf(raw: string[]): [name: string, value: string][] {

@@ -142,9 +142,16 @@ export function checkUpgrades(recorder: () => Recorder): void {
     ]);
   });
 
+  it('opens no tunnel where nobody is asked', async () => {
+    for (const path of ['/public/x', '/login']) {
+      const { host } = recorder();
+      await recorder().sendBytes(`CONNECT ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    }
+    expect(recorder().takeSeen()).toEqual({ application: [], gatehouse: [] });
+  });
+
   it('does not begin in HTTP/2 without TLS either', async () => {
-    const { application } = recorder().takeSeen();
     await recorder().sendBytes('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
-    expect(application).toEqual([]);
+    expect(recorder().takeSeen()).toEqual({ application: [], gatehouse: [] });
   });
 }
