@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { TestUser, TokenPair } from '../support/house.js';
 import { insist } from '../support/insist.js';
 import { foldedOf } from './headers.js';
-import { bearer, type RawHeaders, type Stage } from './stage.js';
+import { bearer, SOCKET_KEY, type RawHeaders, type Stage } from './stage.js';
 
 /** X-Auth-Subject in every spelling that some backend takes for it. */
 const SPELLINGS = ['-', '_', '.'].flatMap((one) =>
@@ -127,7 +127,7 @@ export function checkIdentity(stage: () => Stage): void {
         port,
         path: '/live',
         agent: false,
-        headers: [...handshake, ...headers],
+        headers: [...handshake, ...SOCKET_KEY, ...headers],
       }).end();
       const [response, socket] = (await Promise.race([
         once(asking, 'upgrade'),

@@ -72,7 +72,7 @@ export const RIDDLES: Record<string, string[]> = {
     '/orders%7F',
     '/orders\x01',
     '/orders\x7f',
-    '/orders\t',
+    '/orders\tx',
     '/public/\x00',
   ],
   'the end of a path that only some see': [
@@ -130,6 +130,9 @@ export const RIDDLES: Record<string, string[]> = {
     '/a b',
   ],
   'a target in another form': [
+    // HOST: as in the header, which some gateways compare.
+    'http://HOST/orders',
+    'http://HOST/public/x',
     'http://localhost/orders',
     'http://localhost/public/../orders',
     'http://localhost/public/x',
@@ -175,7 +178,7 @@ export function checkPaths(recorder: () => Recorder): void {
     const body = method === 'GET' ? '' : 'body';
     const { host } = recorder();
     return recorder().sendBytes(
-      `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${name}: ${value}\r\nConnection: close\r\n${length}\r\n${body}`,
+      `${method} ${target.replace('HOST', host)} HTTP/1.1\r\nHost: ${host}\r\n${name}: ${value}\r\nConnection: close\r\n${length}\r\n${body}`,
     );
   }
 

@@ -1,4 +1,5 @@
 // What the checks of a gateway play on: the gateway, a real Gatehouse behind it, and an application that tells what reached it.
+import { createHash } from 'node:crypto';
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { once } from 'node:events';
 import { performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
@@ -122,6 +123,14 @@ export async function openStage(driver: Driver): Promise<Stage> {
 
 export const JSON_BODY: RawHeaders = ['Content-Type', 'application/json'];
 
+/** What a browser sends with the handshake of a WebSocket (RFC 6455 §4.1); some gateways refuse one without. */
+export const SOCKET_KEY: RawHeaders = [
+  'Sec-WebSocket-Version',
+  '13',
+  'Sec-WebSocket-Key',
+  'dGhlIHNhbXBsZSBub25jZQ==',
+];
+
 export function bearer(token: string): RawHeaders {
   return ['Authorization', `Bearer ${token}`];
 }
@@ -144,7 +153,9 @@ export function createApplication(): Witness {
       response.setHeader('Refreshed-API-Token', 'from-the-application');
       response.setHeader('Content-Type', 'application/json');
       const status = Number(/\/status\/(\d+)/.exec(what.url)?.[1] ?? 200);
-      response.writeHead(status).end(JSON.stringify(what));
+      // Longer than what a gateway holds at once.
+      const least = what.url === '/long' ? 200_000 : 0;
+      response.writeHead(status).end(JSON.stringify(what).padEnd(least));
     });
   });
   noteTunnels(server, seen);
@@ -153,7 +164,12 @@ export function createApplication(): Witness {
     socket.on('error', () => undefined);
     const wanted = String(incoming.headers.upgrade).toLowerCase();
     const protocol = wanted.includes('h2c') ? 'h2c' : 'websocket';
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${protocol}\r\nConnection: Upgrade\r\n\r\n`);
+    const key = String(incoming.headers['sec-websocket-key']);
+    // RFC 6455 §4.2.2.
+    const accepted = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${protocol}\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accepted}\r\n\r\n`,
+    );
     if (protocol === 'h2c') {
       speakHttp2(socket, seen);
       return;

@@ -7,8 +7,9 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { beforeEach, expect, it } from 'vitest';
 
+import { foldedOf } from './headers.js';
 import { KNOWN, type Recorder } from './recorder.js';
-import type { RawHeaders, Seen } from './stage.js';
+import { SOCKET_KEY, type RawHeaders, type Seen } from './stage.js';
 
 /** Of HTTP/2 (RFC 7540 §3.2.1), as a client sends it. */
 const SETTINGS: RawHeaders = ['HTTP2-Settings', 'AAMAAABkAAQAoAAAAAIAAAAA'];
@@ -48,7 +49,7 @@ export function checkUpgrades(recorder: () => Recorder): void {
       host: '127.0.0.1',
       path,
       agent: false,
-      headers: ['Host', recorder().host, ...headers, ...KNOWN],
+      headers: ['Host', recorder().host, ...headers, ...SOCKET_KEY, ...KNOWN],
     }).end();
     const [response, socket] = (await Promise.race([once(asking, 'upgrade'), once(asking, 'response')])) as [
       IncomingMessage,
@@ -130,7 +131,10 @@ export function checkUpgrades(recorder: () => Recorder): void {
     const [echo] = (await once(socket, 'data')) as [Buffer];
     socket.destroy();
     expect(echo.toString()).toBe('the-caller said hello');
-    const { headers: seen = [] } = recorder().takeSeen().application[0] ?? {};
+    const { application, gatehouse } = recorder().takeSeen();
+    // Gatehouse looks at the origin as with a POST.
+    expect(gatehouse.map((asked) => foldedOf(asked)['x_forwarded_method'])).toEqual([['POST']]);
+    const { headers: seen = [] } = application[0] ?? {};
     const told = seen.filter(([name]) => /^(?:upgrade|connection|http2-settings)$/i.test(name));
     expect(told.map((line) => line.join(': ').toLowerCase()).sort()).toEqual([
       'connection: upgrade',
