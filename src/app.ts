@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { readAccountPage } from './http/account-page.js';
+import { readProxies } from './http/address.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
 import { crossOrigin } from './http/cors.js';
@@ -68,7 +69,6 @@ export async function buildApp({
     // The server beneath answers them itself.
     clientErrorHandler: () => undefined,
     bodyLimit: LIMITS.bodyBytes,
-    trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     // Fastify's own 503 has none of our headers; what still arrives while we close is answered like anything else.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError(headers),
@@ -82,6 +82,7 @@ export async function buildApp({
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
   app.decorateRequest('reason', undefined);
   for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
+  readProxies(app, config.trustProxy);
   installErrors(app);
   takeJson(app);
   logRequests(app, logger);
