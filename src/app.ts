@@ -18,6 +18,7 @@ import { answerFrameworkError } from './http/early-errors.js';
 import { installErrors } from './http/errors.js';
 import { takeForms, takeJson } from './http/forms.js';
 import { securityHeaders } from './http/headers.js';
+import { hostGuard } from './http/hosts.js';
 import { logRequests } from './http/log.js';
 import { methodNotAllowed } from './http/methods.js';
 import { createRates } from './http/rates.js';
@@ -38,7 +39,7 @@ import { refuseAmbiguity } from './http/unambiguous.js';
 
 export interface AppOptions {
   gatehouse: Gatehouse;
-  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer'>;
+  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer' | 'host'>;
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
   isLeaving?: () => boolean;
@@ -100,6 +101,7 @@ export async function buildApp({
     done(null, payload);
   });
 
+  await app.register(hostGuard, { issuer: config.issuer, host: config.host });
   if (config.corsOrigins.length > 0) await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });

@@ -1,4 +1,4 @@
-/** From which address a request comes: the one place that reads what proxies say of it. */
+/** From which address a request comes, and for which host: the one place that reads what proxies say of both. */
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 
@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The caller's address, as far as proxies that we believe tell it. `ip` and `ips` are the connection's alone. */
     readonly address: string;
+    /** The host that the caller typed, with its port, as it was sent; a proxy that we believe may tell it instead. */
+    readonly askedHost: string | undefined;
   }
 }
 
@@ -20,8 +22,11 @@ interface Peer {
 /** What may follow an address: a port, or a name that hides it (RFC 7239 section 6.2). */
 const PORT = /:(?:\d{1,5}|_[\w.-]+)$/;
 
+/** The authority of a target in absolute form, which counts more than `Host` (RFC 9112 section 3.2.2). */
+const AUTHORITY = /^[a-z][\w+.-]*:\/\/([^/?#]*)/i;
+
 /**
- * Lets each request say its address.
+ * Lets each request say its address and its host.
  *
  * @param trustProxy addresses and CIDR ranges of the proxies that are believed
  */
@@ -60,6 +65,14 @@ export function readProxies(app: FastifyInstance, trustProxy: readonly string[])
         if (!isTrusted(address)) return address;
       }
       return address;
+    },
+  });
+
+  app.decorateRequest('askedHost', {
+    getter() {
+      const { headers, url = '' } = this.raw;
+      const told = peerOf(this).isTrusted ? membersOf(headers['x-forwarded-host']).at(-1) : undefined;
+      return told ?? AUTHORITY.exec(url)?.[1] ?? headers.host;
     },
   });
 

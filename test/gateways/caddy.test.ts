@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 
 import { checkCookies } from './cookies.js';
 import { caddy, describeWith } from './gateway.js';
+import { checkHosts } from './hosts.js';
 import { checkIdentity } from './identity.js';
 import { checkOutages } from './outages.js';
 import { checkRefusals } from './refusals.js';
@@ -20,5 +21,6 @@ describeWith(caddy, () => {
   describe('refusals', () => checkRefusals(() => stage));
   describe('renewal', () => checkRenewal(() => stage));
   describe('cookies', () => checkCookies(() => stage));
+  describe('hosts', () => checkHosts(() => stage));
   describe('outages', () => checkOutages(() => stage));
 });
