@@ -1,9 +1,9 @@
 /** What each environment variable may hold, what it stands for, and its default. */
-import { isIP } from 'node:net';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
 import { JWT_ALGORITHMS } from './domain/keys.js';
+import { isLoopback, isRange } from './domain/networks.js';
 import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -95,7 +95,7 @@ export const environmentSchema = z.object({
     .default([]),
   TRUST_PROXY: list
     .refine(
-      (cidrs) => cidrs.every(isCidr),
+      (ranges) => ranges.every(isRange),
       'must be addresses or CIDR ranges such as 10.0.0.0/8, separated by commas',
     )
     .default([]),
@@ -121,7 +121,7 @@ export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
 /** A warning where what the issuer's address says is allowed, but probably not meant. */
 export function warnAboutIssuer(issuerUrl: string): string[] {
   const { protocol, hostname } = new URL(issuerUrl);
-  if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
+  if (protocol === 'https:' || isLoopback(hostname)) return [];
   return ['ISSUER is http: tokens and passwords can be read on the way; put TLS in front and use https'];
 }
 
@@ -159,12 +159,4 @@ function isTypo(text: string, meant: string): boolean {
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === text && !text.includes('*');
-}
-
-function isCidr(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  // /0 would believe everybody; the library that takes this list refuses to start with it.
-  return bits === undefined || (/^[1-9][0-9]{0,2}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }

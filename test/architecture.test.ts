@@ -103,6 +103,12 @@ describe('the rooms', () => {
     expect(outside).toEqual([]);
   });
 
+  it('read in one file what proxies say of a caller, and ask nobody else', () => {
+    const reads = /['"]x-forwarded-(?:for|host)['"]|\brequest\.(?:ips?|host|hostname|protocol)\b|trustProxy:/;
+    const readers = filesThat(({ room, text }) => ['app', 'http'].includes(room) && reads.test(text));
+    expect(readers).toEqual(['http/address.ts']);
+  });
+
   it('read the environment at the two entries alone', () => {
     const reads = [
       /\bprocess\s*(?:\?\.|\.|\[['"])\s*env\b/,

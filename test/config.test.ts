@@ -123,6 +123,11 @@ describe('takes', () => {
       '10.0.0.0/8, 192.0.2.7\n2001:db8::/32,::1',
       { trustProxy: ['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1'] },
     ],
+    [
+      'TRUST_PROXY',
+      '::ffff:10.0.0.1 ::ffff:a00:0/104 fe80::1%eth0 ::/1',
+      { trustProxy: ['::ffff:10.0.0.1', '::ffff:a00:0/104', 'fe80::1%eth0', '::/1'] },
+    ],
     ['DOCS', 'off', { docs: false }],
     ['DOCS', 'on', { docs: true }],
     ['ACCOUNT_PAGE', 'off', { accountPage: false }],
@@ -249,8 +254,11 @@ describe('refuses', () => {
       ['true', '1', 'loopback', '*', '10.0.0.0/33', '10.0.0.0/', '10.0.0/8', '::/129', '10.0.0.0/8/8'],
     ],
     ['TRUST_PROXY', ['10.0.0.1,proxy.example.com', '10.0.0.0/-1', '10.0.0.0/255.0.0.0', '10.0.0.0/ 8']],
-    // What every address is in is no list of proxies, and the library that takes the list refuses to start with it.
-    ['TRUST_PROXY', ['0.0.0.0/0', '::/0']],
+    // What every address is in is no list of proxies.
+    [
+      'TRUST_PROXY',
+      ['0.0.0.0/0', '::/0', '::ffff:0:0/96', '::ffff:10.0.0.0/64', '010.0.0.1', '[::1]', '10.0.0.1:80'],
+    ],
     ['DOCS', ['true', 'ON', 'yes', '1']],
     ['ACCOUNT_PAGE', ['true', 'OFF', 'no', '0']],
     ['LOG_LEVEL', ['verbose', 'INFO', '30']],

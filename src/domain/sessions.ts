@@ -1,6 +1,7 @@
 /** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
 import type { Database } from '../database/prisma.js';
 import type { Versions } from './memory.js';
+import { readAddress } from './networks.js';
 import { parseJti, type RefreshClaims, type Session } from './tokens.js';
 import { firstRow } from './service-row.js';
 
@@ -158,7 +159,7 @@ export interface ListedSession {
 
 /** The user's living sessions, latest used first. */
 export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
-  return await database.query`
+  const sessions = await database.query<ListedSession>`
     SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
            host(ip) AS ip, user_agent AS "userAgent"
     FROM sessions JOIN users ON users.id = sessions.user_id, service
@@ -167,4 +168,6 @@ export async function listSessions(database: Database, userId: string): Promise<
       AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
     ORDER BY rotated_at DESC, sessions.id DESC
     LIMIT 1000`;
+  // An older version kept mapped addresses as they came.
+  return sessions.map((session) => ({ ...session, ip: readAddress(session.ip ?? '') }));
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { checkCookies } from './cookies.js';
 import { caddy, describeWith } from './gateway.js';
 import { checkHeaders, checkUnlistedHeaders } from './headers.js';
+import { checkHosts } from './hosts.js';
 import { checkIdentity } from './identity.js';
 import { checkOutages } from './outages.js';
 import { checkPaths } from './paths.js';
@@ -24,6 +25,7 @@ describeWith(caddy, () => {
   describe('refusals', () => checkRefusals(() => stage));
   describe('renewal', () => checkRenewal(() => stage));
   describe('cookies', () => checkCookies(() => stage));
+  describe('hosts', () => checkHosts(() => stage));
   describe('outages', () => checkOutages(() => stage));
 
   describe('what reaches both', () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkCookies } from './cookies.js';
 import { createHaproxy, describeWith, haproxy, replaceOnce } from './gateway.js';
 import { checkHeaders, checkUnlistedHeaders } from './headers.js';
+import { checkHosts } from './hosts.js';
 import { checkHttp2 } from './http2.js';
 import { checkIdentity } from './identity.js';
 import { checkOutages } from './outages.js';
@@ -28,6 +29,7 @@ describeWith(haproxy, () => {
   describe('refusals', () => checkRefusals(() => stage));
   describe('renewal', () => checkRenewal(() => stage));
   describe('cookies', () => checkCookies(() => stage));
+  describe('hosts', () => checkHosts(() => stage));
   describe('outages', () => checkOutages(() => stage));
 
   describe('what reaches both', () => {

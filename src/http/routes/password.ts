@@ -2,7 +2,6 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { addressOf } from '../address.js';
 import { describe } from '../openapi.js';
 import { passwordBody } from '../schemas.js';
 
@@ -13,14 +12,14 @@ export const passwordRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
 ) => {
   app.addHook('onRequest', (request, _reply, next) => {
     // Hashes like a login, so it is turned away as early.
-    gatehouse.logins.assertFree(addressOf(request));
+    gatehouse.logins.assertFree(request.address);
     next();
   });
 
   app.post('/password', { schema: { ...describe.password, body: passwordBody } }, async (request, reply) => {
     const { current_password: current, new_password: next } = request.body;
     const isAwaited = () => !reply.sent;
-    await gatehouse.passwords.change(request.claims, { current, next }, addressOf(request), isAwaited);
+    await gatehouse.passwords.change(request.claims, { current, next }, request.address, isAwaited);
     return reply.code(204).send(null);
   });
   done();
