@@ -66,7 +66,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     Object.entries(environment).filter(([name, value]) => value !== '' || DURATIONS.has(name)),
   );
   const problems: Problems = new Map();
-  takeSecretFile(given, problems);
+  takeSecretFiles(given, problems);
   const values = parse(given, problems);
   findContradictions(values, problems);
   const url = completeUrl(values, problems);
@@ -106,8 +106,7 @@ function parse(given: Record<string, string | undefined>, problems: Problems): E
   if (parsed.success) return parsed.data;
   const wrong = new Set(parsed.error.issues.map(({ path }) => String(path[0])));
   for (const { path, message } of parsed.error.issues) {
-    const isFromFile = path[0] === 'AUTH_SECRET' && given['AUTH_SECRET_FILE'] !== undefined;
-    const name = isFromFile ? 'AUTH_SECRET_FILE' : String(path[0]);
+    const name = sourceOf(String(path[0]), given);
     if (!problems.has(name)) problems.set(name, `${name} ${message}`);
   }
   return environmentSchema.parse(
@@ -131,10 +130,8 @@ function findContradictions(values: Environment, problems: Problems): void {
     );
   }
   if (AUTH_SECRET_PREVIOUS !== undefined && AUTH_SECRET_PREVIOUS === AUTH_SECRET) {
-    problems.set(
-      'AUTH_SECRET_PREVIOUS',
-      'AUTH_SECRET_PREVIOUS equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS away',
-    );
+    const name = sourceOf('AUTH_SECRET_PREVIOUS', values);
+    problems.set(name, `${name} equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take ${name} away`);
   }
   // The embedded PostgreSQL takes 100 connections, of which each worker opens 14.
   if (values.WORKERS > 6 && DATABASE_URL === undefined && isSound('DATABASE_URL'))
@@ -154,15 +151,25 @@ function findContradictions(values: Environment, problems: Problems): void {
   }
 }
 
-/** Puts the content of AUTH_SECRET_FILE in the place of AUTH_SECRET. */
-function takeSecretFile(given: Record<string, string | undefined>, problems: Problems): void {
-  const file = given['AUTH_SECRET_FILE'];
-  if (file === undefined) return;
-  if (given['AUTH_SECRET'] !== undefined) {
-    problems.set('AUTH_SECRET_FILE', 'AUTH_SECRET and AUTH_SECRET_FILE are both set: keep one');
-    return;
+/** Secrets that a file may hold in the place of their variable. */
+const SECRET_FILES = {
+  AUTH_SECRET: 'AUTH_SECRET_FILE',
+  AUTH_SECRET_PREVIOUS: 'AUTH_SECRET_PREVIOUS_FILE',
+} as const;
+
+/** Where the value of a setting came from: the variable of its file, where there is one. */
+function sourceOf(name: string, given: Record<string, unknown>): string {
+  const file = (SECRET_FILES as Record<string, string>)[name];
+  return file !== undefined && given[file] !== undefined ? file : name;
+}
+
+/** Puts the content of each file in the place of the variable that it stands for. */
+function takeSecretFiles(given: Record<string, string | undefined>, problems: Problems): void {
+  for (const [name, fileName] of Object.entries(SECRET_FILES)) {
+    if (given[fileName] === undefined) continue;
+    if (given[name] === undefined) given[name] = readFile(fileName, given[fileName], 'secret', problems);
+    else problems.set(fileName, `${name} and ${fileName} are both set: keep one`);
   }
-  given['AUTH_SECRET'] = readFile('AUTH_SECRET_FILE', file, problems);
 }
 
 function completeUrl(values: Environment, problems: Problems): string | null {
@@ -174,23 +181,35 @@ function completeUrl(values: Environment, problems: Problems): string | null {
     problems.set(name, `${name} is set, but DATABASE_URL has a password already: keep one`);
     return null;
   }
-  const password = readFile(name, DATABASE_PASSWORD_FILE, problems);
+  const password = readFile(name, DATABASE_PASSWORD_FILE, 'password', problems);
   if (password === undefined) return null;
   url.password = encodeURIComponent(password);
   // A URL without a host takes no password, and says nothing.
-  if (password === '') problems.set(name, `${name} is empty: put the password into the file`);
-  else if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL: add one`);
+  if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL: add one`);
   return url.href;
 }
 
-function readFile(name: string, path: string, problems: Problems): string | undefined {
+/** What a file of ours holds, without the line break at its end; undefined, and a problem, when it holds nothing to use. */
+function readFile(
+  name: string,
+  path: string,
+  what: 'secret' | 'password',
+  problems: Problems,
+): string | undefined {
+  let why = `is empty: put the ${what} into the file`;
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
+    const content = text.replace(/\r?\n$/, '');
+    if (content !== '') return content;
   } catch (error) {
-    problems.set(
-      name,
-      `${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}): set it to a file that this user may read`,
-    );
-    return undefined;
+    why = explainUnreadable(error as NodeJS.ErrnoException);
   }
+  problems.set(name, `${name} ${why}`);
+  return undefined;
+}
+
+function explainUnreadable({ code = 'unknown error' }: NodeJS.ErrnoException): string {
+  // Read all the same, it would be something else than it is: many secrets would be read as equal.
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not UTF-8 text: save the file as UTF-8';
+  return `cannot be read (${code}): set it to a file that this user may read`;
 }

@@ -74,6 +74,7 @@ export const environmentSchema = z.object({
   AUTH_SECRET: secret.optional(),
   AUTH_SECRET_FILE: z.string().optional(),
   AUTH_SECRET_PREVIOUS: secret.optional(),
+  AUTH_SECRET_PREVIOUS_FILE: z.string().optional(),
   DATA_DIR: z.string().default('./data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),

@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-function file(name: string, content: string): string {
+function file(name: string, content: string | Uint8Array): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;
@@ -378,6 +378,7 @@ describe('names every mistake at once', () => {
       'AUTH_SECRET',
       'AUTH_SECRET_FILE',
       'AUTH_SECRET_PREVIOUS',
+      'AUTH_SECRET_PREVIOUS_FILE',
       'DATABASE_URL',
       'DATABASE_PASSWORD_FILE',
     ];
@@ -391,38 +392,72 @@ describe('names every mistake at once', () => {
   });
 });
 
-describe('AUTH_SECRET_FILE', () => {
-  it('is read in the place of AUTH_SECRET, without the line break at its end', () => {
-    const AUTH_SECRET_FILE = file('secret', `${SECRET}\n`);
-    expect(readConfig({ AUTH_SECRET_FILE }).authSecret).toBe(SECRET);
-    expect(readConfig({ DATABASE_URL: URL_WITHOUT_PASSWORD, AUTH_SECRET_FILE }).authSecret).toBe(SECRET);
+describe.each([
+  ['AUTH_SECRET', 'authSecret'],
+  ['AUTH_SECRET_PREVIOUS', 'authSecretPrevious'],
+] as const)('%s_FILE', (name, member) => {
+  const fileName = `${name}_FILE`;
+  const other = name === 'AUTH_SECRET' ? {} : { AUTH_SECRET: `another ${SECRET}` };
+  const problemsWith = (path: string, more = {}) => problemsOf({ ...other, [fileName]: path, ...more });
+
+  it(`is read in the place of ${name}, without the line break at its end`, () => {
+    const path = file('secret', `${SECRET}\n`);
+    expect(readConfig({ ...other, [fileName]: path })[member]).toBe(SECRET);
+    expect(readConfig({ DATABASE_URL: URL_WITHOUT_PASSWORD, ...other, [fileName]: path })[member]).toBe(
+      SECRET,
+    );
+    expect(readConfig({ ...other, [fileName]: '' })[member]).toBeNull();
   });
 
-  it('does not go together with AUTH_SECRET', () => {
-    const problems = problemsOf({ AUTH_SECRET: SECRET, AUTH_SECRET_FILE: file('secret', SECRET) });
-    expect(problems).toEqual([expect.stringMatching(/^AUTH_SECRET and AUTH_SECRET_FILE are both set/)]);
+  it(`does not go together with ${name}`, () => {
+    const problems = problemsWith(file('secret', SECRET), { [name]: SECRET });
+    expect(problems).toEqual([`${name} and ${fileName} are both set: keep one`]);
   });
 
   it('is itself named when its content will not do', () => {
-    for (const content of ['', '\n', 'short', 'a'.repeat(64)]) {
-      const problems = problemsOf({ AUTH_SECRET_FILE: file('weak', content) });
-      expect(problems, JSON.stringify(content)).toEqual([expect.stringMatching(/^AUTH_SECRET_FILE /)]);
+    for (const content of ['short', 'a'.repeat(64), '\n\n', ' ']) {
+      const problems = problemsWith(file('weak', content));
+      expect(problems, JSON.stringify(content)).toEqual([expect.stringMatching(`^${fileName} `)]);
     }
   });
 
+  it('is named when it is empty', () => {
+    for (const content of ['', '\n', '\r\n'])
+      expect(problemsWith(file('empty', content))).toEqual([
+        `${fileName} is empty: put the secret into the file`,
+      ]);
+  });
+
+  it('is named when it is no UTF-8, of which different secrets would be read as the same', () => {
+    for (const content of [Buffer.alloc(40, 0xff), Buffer.from(`\uFEFF${SECRET}`, 'utf16le')])
+      expect(problemsWith(file('binary', content))).toEqual([
+        `${fileName} is not UTF-8 text: save the file as UTF-8`,
+      ]);
+  });
+
   it('is named once when it cannot be read, with the reason and without the path', () => {
-    const absent = problemsOf({
-      DATABASE_URL: URL_WITHOUT_PASSWORD,
-      AUTH_SECRET_FILE: join(directory, 'absent'),
-    });
-    expect(absent).toEqual([
-      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(ENOENT\): set it to a file/),
-    ]);
-    expect(absent.join()).not.toContain(directory);
-    expect(problemsOf({ AUTH_SECRET_FILE: directory })).toEqual([
-      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(EISDIR\)/),
+    const database = { DATABASE_URL: URL_WITHOUT_PASSWORD };
+    const absent = problemsWith(join(directory, 'absent'), database);
+    expect(absent).toEqual([`${fileName} cannot be read (ENOENT): set it to a file that this user may read`]);
+    expect(problemsWith(directory)).toEqual([
+      expect.stringMatching(`^${fileName} cannot be read \\(EISDIR\\)`),
     ]);
   });
+
+  it('shows nothing of a secret that was set in its place', () => {
+    for (const secret of [SECRET, `${SECRET}/${SECRET}`, SECRET.repeat(200), `${SECRET}\0`]) {
+      const problems = problemsWith(secret);
+      expect(problems).toEqual([expect.stringMatching(`^${fileName} cannot be read \\([A-Z_]+\\): set it`)]);
+      expect(problems.join()).not.toContain(SECRET.slice(0, 4));
+    }
+  });
+});
+
+it('names the file of the previous secret when both secrets are one', () => {
+  const problems = problemsOf({ AUTH_SECRET: SECRET, AUTH_SECRET_PREVIOUS_FILE: file('same', SECRET) });
+  expect(problems).toEqual([
+    'AUTH_SECRET_PREVIOUS_FILE equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS_FILE away',
+  ]);
 });
 
 describe('DATABASE_PASSWORD_FILE', () => {
@@ -462,6 +497,8 @@ describe('DATABASE_PASSWORD_FILE', () => {
     expect(empty).toEqual(['DATABASE_PASSWORD_FILE is empty: put the password into the file']);
     const absent = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: join(directory, 'absent') });
     expect(absent).toEqual([expect.stringMatching(/^DATABASE_PASSWORD_FILE cannot be read \(ENOENT\)/)]);
+    const binary = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: file('password', Buffer.of(0xff)) });
+    expect(binary).toEqual(['DATABASE_PASSWORD_FILE is not UTF-8 text: save the file as UTF-8']);
   });
 
   it('is refused rather than lost for a URL that has no host to carry a password', () => {
