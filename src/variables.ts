@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
+import { findDoubt } from './database/database-url.js';
 import { JWT_ALGORITHMS } from './domain/keys.js';
 import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
 
@@ -55,10 +56,10 @@ const secret = z
     'is the placeholder of an example: make one with `openssl rand -base64 48`',
   );
 
-const databaseUrl = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
-}, 'must be a URL such as postgresql://user@host:5432/name');
+const databaseUrl = z.string().superRefine((text, context) => {
+  const doubt = findDoubt(text);
+  if (doubt !== undefined) context.addIssue(doubt);
+});
 
 // The URL parser is lenient: it drops white space and adds slashes. An issuer is compared as text.
 const issuer = z
@@ -75,7 +76,10 @@ export const environmentSchema = z.object({
   AUTH_SECRET_FILE: z.string().optional(),
   AUTH_SECRET_PREVIOUS: secret.optional(),
   AUTH_SECRET_PREVIOUS_FILE: z.string().optional(),
-  DATA_DIR: z.string().default('./data'),
+  DATA_DIR: z
+    .string()
+    .refine((text) => !text.includes('://'), 'must be a directory, and holds a URL: was DATABASE_URL meant?')
+    .default('./data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),
   WORKERS: wholeNumber(1, 64).default(1),

@@ -127,10 +127,13 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
   };
 }
 
-/** People type passwords where none belong, as in `--password=…`, and what is said on standard error may be kept. */
+/**
+ * People type passwords where none belong, as in `--password=…` or `users hunter2`, and what is said on standard error may
+ * be kept: nothing that was typed is repeated.
+ */
 function withoutValues(text: string): string {
   return text
-    .replace(/(--?[\w-]+)=[^]*'/, "$1=…'")
+    .replace(/(unknown (?:option|command)) '[^]*'(?=\n\(Did you mean |\n*$)/, '$1')
     .replace(/(argument|value) '[^]*' is invalid/, '$1 is invalid');
 }
 
