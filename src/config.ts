@@ -2,7 +2,18 @@
 import { readFileSync } from 'node:fs';
 
 import type { JwtAlgorithm } from './domain/keys.js';
-import { DURATIONS, environmentSchema, findTypos, warnAboutIssuer, type Environment } from './variables.js';
+import {
+  DURATIONS,
+  environmentSchema,
+  explainName,
+  findOwnName,
+  findTypos,
+  findUnseenEnds,
+  hasUnseenEnd,
+  UNSEEN_END,
+  warnAboutIssuer,
+  type Environment,
+} from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -65,7 +76,11 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const given = Object.fromEntries(
     Object.entries(environment).filter(([name, value]) => value !== '' || DURATIONS.has(name)),
   );
-  const problems: Problems = new Map();
+  const problems: Problems = new Map(findUnseenEnds(environment));
+  for (const name of Object.keys(environment)) {
+    const own = findOwnName(name);
+    if (own !== undefined && own !== name) problems.set(own, explainName(own));
+  }
   takeSecretFiles(given, problems);
   const values = parse(given, problems);
   findContradictions(values, problems);
@@ -183,6 +198,10 @@ function completeUrl(values: Environment, problems: Problems): string | null {
   }
   const password = readFile(name, DATABASE_PASSWORD_FILE, 'password', problems);
   if (password === undefined) return null;
+  if (hasUnseenEnd(password.replace(/^ +| +$/g, ''))) {
+    problems.set(name, `${name} holds a password that ${UNSEEN_END}`);
+    return null;
+  }
   url.password = encodeURIComponent(password);
   // A URL without a host takes no password, and says nothing.
   if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL: add one`);
@@ -196,6 +215,7 @@ function readFile(
   what: 'secret' | 'password',
   problems: Problems,
 ): string | undefined {
+  if (problems.has(name)) return undefined;
   let why = `is empty: put the ${what} into the file`;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));

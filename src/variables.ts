@@ -3,9 +3,17 @@ import { isIP } from 'node:net';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
-import { findDoubt } from './database/database-url.js';
+import { findDoubt, UNSEEN } from './database/database-url.js';
 import { JWT_ALGORITHMS } from './domain/keys.js';
 import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
+
+export const UNSEEN_END = 'begins or ends with white space or an invisible character: take it away';
+
+/** Whether one of its ends is not to be seen. */
+export function hasUnseenEnd(text: string): boolean {
+  const characters = Array.from(text);
+  return UNSEEN.test(characters.at(0) ?? '') || UNSEEN.test(characters.at(-1) ?? '');
+}
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -72,7 +80,12 @@ const issuer = z
 export const environmentSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_PASSWORD_FILE: z.string().optional(),
-  AUTH_SECRET: secret.optional(),
+  AUTH_SECRET: secret
+    .refine(
+      (text) => !hasUnseenEnd(text.replace(/^ +| +$/g, '')),
+      `${UNSEEN_END}; if it sealed the keys, set AUTH_SECRET_PREVIOUS to it as it is`,
+    )
+    .optional(),
   AUTH_SECRET_FILE: z.string().optional(),
   AUTH_SECRET_PREVIOUS: secret.optional(),
   AUTH_SECRET_PREVIOUS_FILE: z.string().optional(),
@@ -123,6 +136,46 @@ export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
   'REFRESH_REPLAY_WINDOW',
 ]);
 
+/** What these begin and end with is judged by what they are: lists drop white space, and secrets may have a space there. */
+const MAY_HAVE_BLANK_ENDS: ReadonlySet<string> = new Set<keyof Environment>([
+  'DATABASE_URL',
+  'AUTH_SECRET',
+  'AUTH_SECRET_PREVIOUS',
+  'CORS_ORIGINS',
+  'TRUST_PROXY',
+]);
+
+/** Our settings whose values begin or end with what nobody sees, each with what to do about it. */
+export function findUnseenEnds(
+  environment: Record<string, string | undefined>,
+): [name: string, problem: string][] {
+  return VARIABLES.flatMap((name) =>
+    hasUnseenEnd(environment[name] ?? '') && !MAY_HAVE_BLANK_ENDS.has(name)
+      ? [[name, `${name} ${UNSEEN_END}`]]
+      : [],
+  );
+}
+
+/**
+ * Which of our settings a name is, or looks like: a name may have characters in it that nobody sees, such as the byte-order mark
+ * in front of a file's first name, or letters of full width.
+ */
+export function findOwnName(name: string): string | undefined {
+  const seen = seenOf(name);
+  return VARIABLES.find((own) => own === (seen === name ? name : seen.toUpperCase()));
+}
+
+/** What is wrong with a name that is not ours, but that looks like ours. */
+export function explainName(own: string): string {
+  return `${own} is written with an invisible or a full-width character in its name: type the name anew`;
+}
+
+function seenOf(name: string): string {
+  return Array.from(name.normalize('NFKC'))
+    .filter((character) => !UNSEEN.test(character))
+    .join('');
+}
+
 /** A warning where what the issuer's address says is allowed, but probably not meant. */
 export function warnAboutIssuer(issuerUrl: string): string[] {
   const { protocol, hostname } = new URL(issuerUrl);
@@ -135,7 +188,8 @@ const LEAST_TYPO_LENGTH = 6;
 
 /** A warning for each variable that is not ours, but whose name looks as if it was meant to be. */
 export function findTypos(environment: Record<string, string | undefined>): string[] {
-  return Object.keys(environment).flatMap((name) => {
+  return Object.keys(environment).flatMap((typed) => {
+    const name = seenOf(typed);
     if (VARIABLES.includes(name) || name.length < LEAST_TYPO_LENGTH) return [];
     const meant = VARIABLES.find(
       (ours) => ours.length >= LEAST_TYPO_LENGTH && isTypo(name.toUpperCase(), ours),

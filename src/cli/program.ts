@@ -102,12 +102,12 @@ Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
 }
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
-  const { environment, stdin, stdout, stderr, beforeSignals } = surroundings;
+  const { stdin, stdout, stderr, beforeSignals } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
   });
-  const config = () => readConfig(environment);
+  const config = () => readConfig(surroundings.environment);
   const tell = (line: string) => stderr.write(`gatehouse: ${line}\n`);
   const visitor = { tell, beforeSignals };
   return {

@@ -4,7 +4,7 @@
  * What is not to be seen: control and format characters, white space, the characters that Unicode lets vanish (zero-width
  * ones, byte-order marks, soft hyphens, direction marks, fillers), and the empty Braille pattern.
  */
-const UNSEEN = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+export const UNSEEN = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
 
 const PARTS = /^postgres(?:ql)?:\/\/(?<authority>[^/?#]*)(?<path>[^?#]*)(?<rest>.*)$/i;
 
