@@ -2,7 +2,7 @@
 import { parseEnv } from 'node:util';
 
 import { ConfigError } from './config.js';
-import { explainName, findOwnName } from './variables.js';
+import { explainName, findOwnName } from './names.js';
 
 /** An empty line, or a comment. */
 const NOTHING = /[ \t]*(?:#.*)?(?:\n|$)/y;

@@ -116,7 +116,7 @@ function codeOf(error: unknown): string {
   if (error.message.includes('timeout expired')) return 'ETIMEDOUT';
   if (error.message.includes('Connection terminated')) return 'ECONNRESET';
   if (error.message.includes('does not support SSL')) return NO_TLS;
-  // What pg says when the URL has no password, or an empty one, and the server asks for one.
-  if (error.message.includes('client password must be a')) return '28P01';
+  // What pg says when the URL has no password and the server asks for one.
+  if (error.message.includes('client password must be a string')) return '28P01';
   return '';
 }
