@@ -17,10 +17,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   domain: ['database'],
   database: [],
   // What the two programs share, service and command line.
-  environment: ['config', 'domain', 'database'],
+  environment: ['config', 'dotenv', 'domain', 'database'],
+  dotenv: ['config', 'names'],
   demo: ['domain', 'database'],
-  config: ['variables', 'domain'],
-  variables: ['domain'],
+  config: ['names', 'secret-files', 'variables', 'domain'],
+  names: ['variables', 'database'],
+  'secret-files': ['variables'],
+  variables: ['domain', 'database'],
   // Runs in the browser, with nothing of ours but the client for browsers.
   account: ['browser'],
   // Runs in pages: nothing of the service may come with it, nor any package.
