@@ -126,7 +126,9 @@ it('lets pages of other origins send no cookies, those that CORS allows neither'
     };
     const preflight = await ask(replica, { method: 'OPTIONS', url, headers });
     expect(preflight.headers).not.toHaveProperty('access-control-allow-credentials');
-    expect(preflight.headers['access-control-allow-headers']).toBe('authorization, content-type');
+    expect(preflight.headers['access-control-allow-headers']).toBe(
+      'authorization, content-type, traceparent, tracestate, baggage, sentry-trace',
+    );
   }
 });
 
