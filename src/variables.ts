@@ -6,6 +6,7 @@ import { findDoubt, UNSEEN } from './database/database-url.js';
 import { JWT_ALGORITHMS } from './domain/keys.js';
 import { isLoopback, isRange } from './domain/networks.js';
 import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
+import { refuseOrigin } from './origins.js';
 
 export const UNSEEN_END = 'begins or ends with white space or an invisible character: take it away';
 
@@ -77,6 +78,15 @@ const issuer = z
     'must be an https URL without query, fragment, user or trailing slash, such as https://login.example.com',
   );
 
+const originList = list.superRefine((origins, context) => {
+  const reasons = origins.map(refuseOrigin);
+  const place = reasons.findIndex((reason) => reason !== null);
+  if (place === -1) return;
+  const form =
+    'must be exact origins such as https://app.example.com or capacitor://localhost, separated by commas';
+  context.addIssue({ code: 'custom', message: `${form}: number ${place + 1} ${reasons[place] ?? ''}` });
+});
+
 export const environmentSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_PASSWORD_FILE: z.string().optional(),
@@ -105,12 +115,7 @@ export const environmentSchema = z.object({
   REISSUE_GRACE: duration({ atMostSeconds: 300, mayBeZero: true }).default(60),
   REISSUE_MAX: wholeNumber(0, 1_000_000).default(90),
   REFRESH_REPLAY_WINDOW: duration({ atMostSeconds: 300, mayBeZero: true }).default(30),
-  CORS_ORIGINS: list
-    .refine(
-      (origins) => origins.every(isOrigin),
-      'must be exact origins such as https://app.example.com, separated by commas',
-    )
-    .default([]),
+  CORS_ORIGINS: originList.default([]),
   TRUST_PROXY: list
     .refine(
       (ranges) => ranges.every(isRange),
@@ -144,9 +149,4 @@ export function warnAboutIssuer(issuerUrl: string): string[] {
   const { protocol, hostname } = new URL(issuerUrl);
   if (protocol === 'https:' || isLoopback(hostname)) return [];
   return ['ISSUER is http: tokens and passwords can be read on the way; put TLS in front and use https'];
-}
-
-function isOrigin(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text && !text.includes('*');
 }

@@ -23,7 +23,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   config: ['names', 'secret-files', 'variables', 'domain'],
   names: ['variables', 'database'],
   'secret-files': ['variables'],
-  variables: ['domain', 'database'],
+  variables: ['origins', 'domain', 'database'],
+  origins: [],
   // Runs in the browser, with nothing of ours but the client for browsers.
   account: ['browser'],
   // Runs in pages: nothing of the service may come with it, nor any package.

@@ -35,13 +35,13 @@ export const loginWithoutEpoch = {
   patches: [
     {
       file: 'domain/sessions.js',
-      find: `users.id, \${user.epoch}::int4, now, now,`,
+      find: `users.id, \${user.epoch}::int8, now, now,`,
       replace: `users.id, users.epoch + service.epoch, now, now,`,
     },
     {
       file: 'domain/sessions.js',
       find: `      WHERE users.id = \${user.id}::uuid AND users.disabled_at IS NULL
-        AND users.epoch + service.epoch = \${user.epoch}::int4`,
+        AND \${user.epoch}::int8 - service.epoch = users.epoch`,
       replace: `      WHERE users.id = \${user.id}::uuid`,
     },
   ],

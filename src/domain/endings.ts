@@ -78,7 +78,7 @@ export async function endAllSessions(
       FROM service, sessions
       WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
         AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id AND sessions.ended_at IS NULL
-        AND sessions.epoch = users.epoch + service.epoch
+        AND sessions.epoch - service.epoch = users.epoch
       RETURNING users.id, users.epoch AS raised, sessions.epoch AS ended
     ), kept AS (
       UPDATE sessions SET epoch = sessions.epoch + 1
@@ -104,6 +104,6 @@ export async function endAllSessions(
     SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
     WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
       AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL
-      AND sessions.epoch = users.epoch + service.epoch`;
+      AND sessions.epoch - service.epoch = users.epoch`;
   return standing.length === 0 ? null : await endAllSessions(database, { sub, sid }, { exceptCurrent });
 }

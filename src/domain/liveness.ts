@@ -145,6 +145,8 @@ async function askPrimary(query: Query, questions: (Question | null)[]): Promise
   // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
   // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
   // its rows are found; a row that is missing, for whatever reason, can only end it.
+  // The difference of two epochs fits their type whatever they are, which the sum of two would not: one row with an epoch
+  // near the most that there is would fail this statement for everybody in it.
   // `IS TRUE` changes nothing but the plan: without it, sessions may be looked up by user, of whom one may have thousands.
   const rows = await query<Versions & { now: number; standing: number[] }>`
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
@@ -160,7 +162,7 @@ async function askPrimary(query: Query, questions: (Question | null)[]): Promise
              JOIN sessions ON sessions.id = asked.sid AND sessions.ended_at IS NULL
                           AND (sessions.user_id = asked.sub) IS TRUE
              JOIN users ON users.id = sessions.user_id AND users.disabled_at IS NULL
-                       AND users.epoch + service.epoch = sessions.epoch
+                       AND sessions.epoch - service.epoch = users.epoch
              WHERE NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (asked.sid, asked.lineage))
            ) AS standing
     FROM service`;

@@ -117,7 +117,7 @@ async function setAndEndOthers(
       SELECT sessions.id, sessions.user_id
       FROM sessions JOIN owner ON sessions.user_id = owner.id, service, clock
       WHERE sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND sessions.epoch = owner.epoch + service.epoch
+        AND sessions.epoch - service.epoch = owner.epoch
         AND NOT EXISTS (
           SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
         )
@@ -145,7 +145,7 @@ async function isStanding(database: Database, { sub, sid, jti }: Asking): Promis
     SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
     WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
       AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > clock_timestamp()
-      AND sessions.epoch = users.epoch + service.epoch
+      AND sessions.epoch - service.epoch = users.epoch
       AND NOT EXISTS (
         SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
       )`;

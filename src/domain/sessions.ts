@@ -4,6 +4,7 @@ import type { Versions } from './memory.js';
 import { readAddress } from './networks.js';
 import { parseJti, type RefreshClaims, type Session } from './tokens.js';
 import { firstRow } from './service-row.js';
+import type { Proved } from './users.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -34,7 +35,7 @@ type SessionRow = Session & Versions;
  */
 export async function openSession(
   database: Database,
-  user: { id: string; epoch: number },
+  user: Proved,
   device: Device,
   rules: SessionRules,
 ): Promise<(Session & Versions) | null> {
@@ -53,13 +54,13 @@ export async function openSession(
                  FROM 1 FOR 13)
                PLACING '7' FROM 15 FOR 1
              )::uuid,
-             users.id, ${user.epoch}::int4, now, now,
+             users.id, ${user.epoch}::int8, now, now,
              date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
              date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
              ${device.ip}::inet, ${device.userAgent}::text
       FROM users, service, clock
       WHERE users.id = ${user.id}::uuid AND users.disabled_at IS NULL
-        AND users.epoch + service.epoch = ${user.epoch}::int4
+        AND ${user.epoch}::int8 - service.epoch = users.epoch
       RETURNING *
     )
     SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,
@@ -116,7 +117,7 @@ export async function rotateSession(
       WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
         AND sessions.ended_at IS NULL AND sessions.expires_at > now
         AND users.id = sessions.user_id AND users.disabled_at IS NULL
-        AND sessions.epoch >= users.epoch + service.epoch
+        AND sessions.epoch - service.epoch >= users.epoch
         AND service.keys_version = ${keysVersion}::uuid
         AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
       RETURNING sessions.*, users.username, users.scope, clock.now
@@ -164,7 +165,7 @@ export async function listSessions(database: Database, userId: string): Promise<
            host(ip) AS ip, user_agent AS "userAgent"
     FROM sessions JOIN users ON users.id = sessions.user_id, service
     WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()
-      AND users.disabled_at IS NULL AND sessions.epoch = users.epoch + service.epoch
+      AND users.disabled_at IS NULL AND sessions.epoch - service.epoch = users.epoch
       AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
     ORDER BY rotated_at DESC, sessions.id DESC
     LIMIT 1000`;

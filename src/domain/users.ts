@@ -13,6 +13,12 @@ export interface User {
   scope: string;
 }
 
+/** A user whose password was right, under this epoch: the sum of the user's and the service's, which only SQL reads. */
+export interface Proved {
+  id: string;
+  epoch: string;
+}
+
 export interface ListedUser extends User {
   createdAt: Date;
   disabledAt: Date | null;
@@ -32,14 +38,14 @@ export async function authenticate(
   hasher: PasswordHasher,
   typedUsername: string,
   password: string,
-): Promise<{ id: string; epoch: number }> {
+): Promise<Proved> {
   const [user] = await database.prepared('find_user')<{
     id: string;
     passwordHash: string;
-    epoch: number;
+    epoch: string;
     isEnabled: boolean;
   }>`
-    SELECT users.id, password_hash AS "passwordHash", users.epoch + service.epoch AS epoch,
+    SELECT users.id, password_hash AS "passwordHash", (users.epoch + service.epoch)::text AS epoch,
            disabled_at IS NULL AS "isEnabled"
     FROM users, service
     WHERE username = ${canonicalUsername(typedUsername) ?? NOBODY}`;
