@@ -104,6 +104,15 @@ describe('the rooms', () => {
     expect(filesThat(({ text }) => runs.test(text))).toEqual([]);
   });
 
+  it('need no package at run time that only development installs', () => {
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const needed = sources.flatMap(({ imports }) => imports).filter((name) => !/^(?:\/|node:)/.test(name));
+    const packages = new Set(needed.map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name));
+    expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
+  });
+
   it('keep everything out of browser/ but itself', () => {
     const outside = sources
       .filter(({ room }) => room === 'browser')
