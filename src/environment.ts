@@ -6,8 +6,8 @@ import { ConfigError, type Config } from './config.js';
 import { DatabaseUnavailable } from './database/prisma.js';
 import { keepSecret } from './database/secret-file.js';
 import { StartError } from './database/start-error.js';
+import { WrongSecret } from './domain/errors.js';
 import { describeFailure, writeFailure } from './domain/failures.js';
-import { WrongSecret } from './domain/gatehouse.js';
 import { parseDotEnv } from './dotenv.js';
 
 /** What another process of ours failed of, explained by itself. */

@@ -12,8 +12,7 @@ import {
 import { examples, Refusal, toLine, toTable } from './output.js';
 import type { Shell } from './program.js';
 
-export function defineClients(program: Command, shell: Shell): void {
-  const clients = program.command('clients').description('resource servers that ask about tokens');
+export function defineClients(clients: Command, shell: Shell): void {
   defineAdd(clients, shell);
   defineList(clients, shell);
   defineRemove(clients, shell);

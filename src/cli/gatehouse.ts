@@ -1,22 +1,18 @@
 /** Starts the command line: the only place of it that knows this process, its environment and its streams. */
-import { explainCrashes, explainFailure, loadDotEnv } from '../environment.js';
 import { run } from './program.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function main(): Promise<number> {
-  const { env, stdin, stdout, stderr } = process;
-  return await run(process.argv.slice(2), {
-    // Only when it is asked for: help and the answers to wrong usage need no configuration.
-    get environment() {
-      loadDotEnv(env);
-      return env;
-    },
-    stdin,
-    stdout,
-    stderr,
-    beforeSignals,
-  });
+  const { stdin, stdout, stderr } = process;
+  return await run(process.argv.slice(2), { environment, stdin, stdout, stderr, beforeSignals });
+}
+
+/** Read by the commands that need it: help does not. */
+async function environment(): Promise<NodeJS.ProcessEnv> {
+  const { loadDotEnv } = await import('../environment.js');
+  loadDotEnv(process.env);
+  return process.env;
 }
 
 /** A second signal does not wait for what the first one waits for. */
@@ -38,11 +34,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-explainCrashes();
-main().then(
-  (status) => (process.exitCode = status),
-  (error: unknown) => {
-    process.stderr.write(`${explainFailure(error)}\n`);
-    process.exitCode = 1;
-  },
-);
+process.on('uncaughtException', fail);
+main().then((status) => (process.exitCode = status), fail);
+
+/** Says what went wrong without the values that the error holds, which Node would print. */
+function fail(error: unknown): void {
+  // What breaks from now on is for Node to print.
+  process.off('uncaughtException', fail);
+  void import('../environment.js').then(({ explainFailure }) => {
+    process.stderr.write(`${explainFailure(error)}\n`, () => process.exit(1));
+  });
+}

@@ -3,14 +3,13 @@ import type { Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
 import { readSecrets } from '../environment.js';
-import { WrongSecret } from '../domain/gatehouse.js';
+import { WrongSecret } from '../domain/errors.js';
 import { findSealingSecret, reencryptKeys, retireKey, rotateKeys } from '../domain/key-lifecycle.js';
 import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys, type ListedKey } from '../domain/keys.js';
 import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './program.js';
 
-export function defineKeys(program: Command, shell: Shell): void {
-  const keys = program.command('keys').description('the keys that sign tokens');
+export function defineKeys(keys: Command, shell: Shell): void {
   defineList(keys, shell);
   defineRotate(keys, shell);
   defineRetire(keys, shell);
@@ -42,8 +41,8 @@ function defineRotate(keys: Command, { withDatabase, print, config }: Shell): vo
     )
     .action(async () => {
       await withDatabase(async (database) => {
-        const { jwtAlgorithm } = config();
-        const secret = await takeRightSecret(database, config());
+        const { jwtAlgorithm, ...rest } = await config();
+        const secret = await takeRightSecret(database, rest);
         const next = await rotateKeys(database, jwtAlgorithm, secret);
         if (next === null) throw new Refusal(await explainWaiting(database));
         const signsAt = toTime(next.signsAt);
@@ -63,8 +62,8 @@ function defineRetire(keys: Command, { withDatabase, print, config }: Shell): vo
     .addHelpText('after', examples('gatehouse keys retire 3f9a1c0b77de4412'))
     .action(async (kid: string) => {
       await withDatabase(async (database) => {
-        const { jwtAlgorithm } = config();
-        const secret = await takeRightSecret(database, config());
+        const { jwtAlgorithm, ...rest } = await config();
+        const secret = await takeRightSecret(database, rest);
         const fresh = await retireKey(database, kid, jwtAlgorithm, secret);
         if (fresh === null) throw new Refusal(await explainUnretired(database, kid));
         print(
@@ -88,7 +87,7 @@ function defineReencrypt(keys: Command, { withDatabase, print, config }: Shell):
     )
     .action(async () => {
       await withDatabase(async (database) => {
-        const [secret, previous] = await readSecrets(config());
+        const [secret, previous] = await readSecrets(await config());
         if (previous === undefined) {
           throw new Refusal(
             'AUTH_SECRET_PREVIOUS is not set: set it to the secret that the keys are encrypted with now, ' +

@@ -5,15 +5,11 @@ import { migrate } from '../database/migrate.js';
 import { examples } from './output.js';
 import type { Shell } from './program.js';
 
-export function defineMigrate(program: Command, { withUrl, print }: Shell): void {
-  program
-    .command('migrate')
-    .description('apply pending migrations and print their names; the service does the same when it starts')
-    .addHelpText('after', examples('gatehouse migrate'))
-    .action(async () => {
-      await withUrl(async (url) => {
-        const applied = await migrate(url);
-        print(applied, applied.length === 0 ? 'nothing to do' : applied.join('\n'));
-      });
+export function defineMigrate(command: Command, { withUrl, print }: Shell): void {
+  command.addHelpText('after', examples('gatehouse migrate')).action(async () => {
+    await withUrl(async (url) => {
+      const applied = await migrate(url);
+      print(applied, applied.length === 0 ? 'nothing to do' : applied.join('\n'));
     });
+  });
 }

@@ -1,10 +1,12 @@
 /** The password of a command: read from standard input, or made here and shown once. */
 import { generatePassword, refusePassword } from '../domain/password-policy.js';
+import { createPasswordHasher } from '../domain/passwords.js';
 import { Refusal } from './output.js';
 import type { Surroundings } from './program.js';
 
 export interface ChosenPassword {
-  text: string;
+  /** As it is stored. */
+  hash: string;
   /** For the result: the password where we have made it, nothing where it was given. */
   shown: { password?: string };
   /** The same for people, on a line of its own. */
@@ -24,12 +26,20 @@ export async function choosePassword(
 ): Promise<ChosenPassword> {
   if (stdin === null) {
     const text = generatePassword();
-    return { text, shown: { password: text }, line: `\npassword, shown this once: ${text}` };
+    return {
+      hash: await hash(text),
+      shown: { password: text },
+      line: `\npassword, shown this once: ${text}`,
+    };
   }
   const text = await readPassword(stdin);
   const problem = await refusePassword(text, { username });
   if (problem !== null) throw new Refusal(`the password ${problem}`);
-  return { text, shown: {}, line: '' };
+  return { hash: await hash(text), shown: {}, line: '' };
+}
+
+async function hash(text: string): Promise<string> {
+  return await createPasswordHasher().hash(text);
 }
 
 async function readPassword(stdin: Surroundings['stdin']): Promise<string> {

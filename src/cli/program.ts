@@ -2,21 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
-import { readConfig, type Config } from '../config.js';
-import { openDatabase, type Database } from '../database/prisma.js';
-import { explainFailure } from '../environment.js';
-import { defineClients } from './clients.js';
-import { defineKeys } from './keys.js';
-import { defineMigrate } from './migrate.js';
+import type { Config } from '../config.js';
+import type { Database } from '../database/prisma.js';
 import { Refusal, toJson } from './output.js';
-import { defineRevocations } from './revocations.js';
-import { defineSessions } from './sessions.js';
-import { defineUsers } from './users.js';
-import { visit, type VisitOptions } from './visit.js';
+import type { VisitOptions } from './visit.js';
 
 /** What a command reads and writes; a process has all of it. */
 export interface Surroundings {
-  environment: Record<string, string | undefined>;
+  environment: () => Promise<Record<string, string | undefined>>;
   stdin: AsyncIterable<Uint8Array | string> & { isTTY?: boolean };
   stdout: { write: (text: string) => unknown };
   stderr: { write: (text: string) => unknown };
@@ -28,7 +21,7 @@ export interface Surroundings {
 export interface Shell {
   stdin: Surroundings['stdin'];
   /** @throws {ConfigError} */
-  config: () => Readonly<Config>;
+  config: () => Promise<Readonly<Config>>;
   /** Lends the service's database. */
   withDatabase: <T>(work: (database: Database) => Promise<T>, options?: VisitOptions) => Promise<T>;
   /** Lends its address, migrated or not. */
@@ -36,6 +29,39 @@ export interface Shell {
   /** The result of a command: with `--json` the value, otherwise the text. */
   print: (value: unknown, text: string) => void;
 }
+
+interface Noun {
+  description: string;
+  /** Gives the command its verbs. What they need is loaded here, and only for the command line that names the noun. */
+  define: (command: Command, shell: Shell) => Promise<void>;
+}
+
+const NOUNS: Record<string, Noun> = {
+  users: {
+    description: 'people who may log in',
+    define: async (...args) => (await import('./users.js')).defineUsers(...args),
+  },
+  clients: {
+    description: 'resource servers that ask about tokens',
+    define: async (...args) => (await import('./clients.js')).defineClients(...args),
+  },
+  sessions: {
+    description: 'where users are logged in',
+    define: async (...args) => (await import('./sessions.js')).defineSessions(...args),
+  },
+  revocations: {
+    description: 'what was ended, whose, why, by whom and when',
+    define: async (...args) => (await import('./revocations.js')).defineRevocations(...args),
+  },
+  keys: {
+    description: 'the keys that sign tokens',
+    define: async (...args) => (await import('./keys.js')).defineKeys(...args),
+  },
+  migrate: {
+    description: 'apply pending migrations and print their names; the service does the same when it starts',
+    define: async (...args) => (await import('./migrate.js')).defineMigrate(...args),
+  },
+};
 
 /** An operator waits longer than a caller, and may ask about millions of rows. */
 const DEADLINE_MS = 30_000;
@@ -51,7 +77,8 @@ const WRONG_USAGE = 2;
  */
 export async function run(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   try {
-    await createProgram(surroundings).parseAsync(argv, { from: 'user' });
+    const program = await createProgram(argv, surroundings);
+    await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
     // Commander has said what it has to say; asked for help or the version, it also comes this way.
@@ -60,12 +87,13 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
       surroundings.stderr.write(`gatehouse: ${error.message}\n`);
       return error.isWrongUsage ? WRONG_USAGE : FAILED;
     }
+    const { explainFailure } = await import('../environment.js');
     surroundings.stderr.write(`${explainFailure(error)}\n`);
     return FAILED;
   }
 }
 
-function createProgram(surroundings: Surroundings): Command {
+async function createProgram(argv: readonly string[], surroundings: Surroundings): Promise<Command> {
   const { stdout, stderr } = surroundings;
   const program = new Command('gatehouse')
     .description('Users, clients, sessions and keys of Gatehouse, on the database that the service uses.')
@@ -84,12 +112,10 @@ function createProgram(surroundings: Surroundings): Command {
     // So that a value that looks like `--json` or `--version` reaches the option that it is meant for.
     .enablePositionalOptions();
   const shell = createShell(program, surroundings);
-  defineUsers(program, shell);
-  defineClients(program, shell);
-  defineSessions(program, shell);
-  defineRevocations(program, shell);
-  defineKeys(program, shell);
-  defineMigrate(program, shell);
+  for (const [name, { description, define }] of Object.entries(NOUNS)) {
+    const command = program.command(name).description(description);
+    if (argv.includes(name)) await define(command, shell);
+  }
   takeJsonEverywhere(program);
   return program.addHelpText(
     'after',
@@ -102,27 +128,36 @@ Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
 }
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
-  const { stdin, stdout, stderr, beforeSignals } = surroundings;
+  const { environment, stdin, stdout, stderr, beforeSignals } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
   });
-  const config = () => readConfig(surroundings.environment);
+  const config = async () => {
+    const { readConfig } = await import('../config.js');
+    return readConfig(await environment());
+  };
   const tell = (line: string) => stderr.write(`gatehouse: ${line}\n`);
   const visitor = { tell, beforeSignals };
   return {
     stdin,
     config,
-    withUrl: (work) => visit(config(), { mayCreate: true, mayBeOutdated: true, ...visitor }, work),
-    withDatabase: (work, options = {}) =>
-      visit(config(), { ...options, ...visitor }, async (url) => {
+    withUrl: async (work) => {
+      const { visit } = await import('./visit.js');
+      return await visit(await config(), { mayCreate: true, mayBeOutdated: true, ...visitor }, work);
+    },
+    withDatabase: async (work, options = {}) => {
+      const { visit } = await import('./visit.js');
+      return await visit(await config(), { ...options, ...visitor }, async (url) => {
+        const { openDatabase } = await import('../database/prisma.js');
         const database = openDatabase(url, { connections: 1, deadlineMs: DEADLINE_MS });
         try {
           return await work(database);
         } finally {
           await database.close();
         }
-      }),
+      });
+    },
     print: (value, text) => stdout.write(`${wantsJson ? toJson(value) : text}\n`),
   };
 }

@@ -7,10 +7,7 @@ import type { Shell } from './program.js';
 
 const MAX_LIMIT = 10_000;
 
-export function defineRevocations(program: Command, shell: Shell): void {
-  const revocations = program
-    .command('revocations')
-    .description('what was ended, whose, why, by whom and when');
+export function defineRevocations(revocations: Command, shell: Shell): void {
   defineList(revocations, shell);
   definePrune(revocations, shell);
 }

@@ -8,8 +8,7 @@ import { findUser } from '../domain/users.js';
 import { examples, Refusal, toId, toLine, toTable } from './output.js';
 import type { Shell } from './program.js';
 
-export function defineSessions(program: Command, shell: Shell): void {
-  const sessions = program.command('sessions').description('where users are logged in');
+export function defineSessions(sessions: Command, shell: Shell): void {
   defineList(sessions, shell);
   defineEnd(sessions, shell);
 }

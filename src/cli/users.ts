@@ -1,7 +1,6 @@
 /** `gatehouse users`: who may log in. */
 import { InvalidArgumentError, type Command } from 'commander';
 
-import { createPasswordHasher } from '../domain/passwords.js';
 import { canonicalUsername, explainUsername } from '../domain/usernames.js';
 import {
   addUser,
@@ -13,7 +12,6 @@ import {
   type ListedUser,
 } from '../domain/users.js';
 import { examples, Refusal, toLine, toTable } from './output.js';
-import { choosePassword } from './password.js';
 import type { Shell } from './program.js';
 
 /** Scopes travel in every access token, which must stay well below what proxies take for a header. */
@@ -31,8 +29,7 @@ interface PasswordOptions {
   passwordStdin?: true;
 }
 
-export function defineUsers(program: Command, shell: Shell): void {
-  const users = program.command('users').description('people who may log in');
+export function defineUsers(users: Command, shell: Shell): void {
   defineAdd(users, shell);
   defineList(users, shell);
   defineDisable(users, shell);
@@ -56,10 +53,9 @@ function defineAdd(users: Command, { stdin, withDatabase, print }: Shell): void 
     )
     .action(async (username: string, { scope, passwordStdin }: PasswordOptions & { scope: string }) => {
       const password = await choosePassword(username, passwordStdin === true ? stdin : null);
-      const passwordHash = await createPasswordHasher().hash(password.text);
       await withDatabase(
         async (database) => {
-          const user = await addUser(database, { username, passwordHash, scope });
+          const user = await addUser(database, { username, passwordHash: password.hash, scope });
           if (user === null) throw new Refusal(`there is a user ${username} already`);
           const about = `added ${username} (${user.id})${scope === '' ? '' : ` with the scope ${scope}`}`;
           print({ id: user.id, username, scope, ...password.shown }, about + password.line);
@@ -129,16 +125,21 @@ function definePassword(users: Command, { stdin, withDatabase, print }: Shell): 
       const username = canonicalUsername(name);
       if (username === null) throw noUser(name);
       const password = await choosePassword(username, passwordStdin === true ? stdin : null);
-      const passwordHash = await createPasswordHasher().hash(password.text);
       await withDatabase(async (database) => {
         const user = await findUser(database, username);
-        if (user === null || !(await changePassword(database, username, passwordHash))) throw noUser(name);
+        if (user === null || !(await changePassword(database, username, password.hash))) throw noUser(name);
         print(
           { id: user.id, username, scope: user.scope, ...password.shown },
           `${username} has a new password, every session has ended${password.line}`,
         );
       });
     });
+}
+
+/** Loaded by the commands that set a password: the others have no use for argon2. */
+async function choosePassword(...args: Parameters<typeof import('./password.js').choosePassword>) {
+  const password = await import('./password.js');
+  return await password.choosePassword(...args);
 }
 
 function noUser(name: string): Refusal {

@@ -105,8 +105,6 @@ const explanations: Record<string, (where: string) => string> = {
     `${where} does not let this user change its tables. Make the user its owner, or run "gatehouse migrate" as the owner.`,
   '25006': (where) => `${where} is read-only. Point DATABASE_URL at the primary.`,
   '53300': (where) => `${where} has no connection left. Raise max_connections or end other clients.`,
-  // Prisma's own code: there are tables, and no history of migrations.
-  P3005: (where) => `${where} holds tables of something else. Create a database for Gatehouse alone.`,
   '57P03': (where) => `${where} is still starting up or shutting down. Start again when it is ready.`,
 };
 

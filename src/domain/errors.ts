@@ -54,3 +54,8 @@ export class AuthError extends Error {
 export class Reason extends Error {
   override name = 'Reason';
 }
+
+/** AUTH_SECRET does not open the signing keys. A new key is no answer: it would end nothing and start a second truth. */
+export class WrongSecret extends Error {
+  override name = 'WrongSecret';
+}

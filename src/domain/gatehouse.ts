@@ -1,6 +1,7 @@
 /** The domain, put together: what one replica is made of, from a database and the rules. */
 import type { Database } from '../database/prisma.js';
 import { loadClients } from './clients.js';
+import { WrongSecret } from './errors.js';
 import { createFirstKey } from './key-lifecycle.js';
 import { type JwtAlgorithm } from './keys.js';
 import { createLiveness, type Liveness } from './liveness.js';
@@ -31,11 +32,6 @@ export interface GatehouseOptions {
   jwtAlgorithm: JwtAlgorithm;
   /** AUTH_SECRET, then AUTH_SECRET_PREVIOUS if there is one. */
   secrets: readonly [string, ...string[]];
-}
-
-/** AUTH_SECRET does not open the signing keys. A new key is no answer: it would end nothing and start a second truth. */
-export class WrongSecret extends Error {
-  override name = 'WrongSecret';
 }
 
 /**

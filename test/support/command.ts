@@ -23,7 +23,7 @@ export async function gatehouse(args: string[], given: Given = {}): Promise<Outc
   let stdout = '';
   let stderr = '';
   const status = await run(args, {
-    environment,
+    environment: () => Promise.resolve(environment),
     stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal }),
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
