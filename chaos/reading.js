@@ -103,18 +103,17 @@ function note(reply, others) {
 
 /** @param {Reply} reply @param {Token} token */
 function readSessions(reply, { sid, claims }) {
-  /** @type {{ sessions: { id: string, current: boolean, created_at: string, last_used_at: string, expires_at: string }[] }} */
+  /** @type {{ sessions: { id: string, current: boolean, created_at: string, last_used_on: string, expires_at: string }[] }} */
   const { sessions } = JSON.parse(reply.body);
   reply.sids = sessions.map(({ id }) => id);
   reply.current = sessions.flatMap(({ id, current }) => (current ? [id] : []));
   const own = sessions.find(({ id }) => id === sid);
   if (own === undefined) return null;
-  const [openedAt, usedAt, expiresAt] = [own.created_at, own.last_used_at, own.expires_at].map(
-    (time) => Date.parse(time) / 1000,
-  );
+  const [openedAt, expiresAt] = [own.created_at, own.expires_at].map((time) => Date.parse(time) / 1000);
   const isRight =
     Math.floor(openedAt ?? NaN) === claims['auth_time'] &&
     expiresAt === claims['session_exp'] &&
-    (usedAt ?? NaN) >= (openedAt ?? NaN);
+    /^\d{4}-\d\d-\d\d$/.test(own.last_used_on) &&
+    own.last_used_on >= own.created_at.slice(0, 10);
   return isRight ? null : `other times of a session than its token's: ${JSON.stringify(own)}`;
 }

@@ -120,8 +120,8 @@ export const listOfEveryone = {
   patches: [
     {
       file: 'domain/sessions.js',
-      find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()`,
-      replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > clock_timestamp()`,
+      find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > now`,
+      replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > now`,
     },
   ],
   hunt: { profile: KEEPING },

@@ -1,14 +1,15 @@
 /** "Where you are signed in": all sessions, the one that looks marked, each with a way to end it. */
 import { describeDevice } from './device.js';
 import { copyOf, find, write, writeTime } from './dom.js';
-import { ago, counted, dayAndMinute, day } from './words.js';
+import { counted, dayAndMinute, day, lastUse } from './words.js';
 
 /** One session as `GET /sessions` answers it. */
 export interface Session {
   id: string;
   current: boolean;
   created_at: string;
-  last_used_at: string;
+  /** A day of UTC; today for whatever is less than 24 hours ago. */
+  last_used_on: string;
   expires_at: string;
   ip: string | null;
   user_agent: string | null;
@@ -73,13 +74,15 @@ function createItem(session: Session, now: number, onEnd: (session: Session) => 
   write(item, '.user-agent', session.user_agent ?? 'It sent no User-Agent.');
   write(item, '.id', session.id);
   write(item, '.ip', ip);
-  for (const [name, date, inWords] of [
-    ['used', session.last_used_at, ago],
-    ['created', session.created_at, dayOf],
-    ['expires', session.expires_at, dayOf],
+  const used = find(item, '.used', HTMLTimeElement);
+  used.dateTime = session.last_used_on;
+  used.textContent = lastUse(session.last_used_on, now);
+  for (const [name, date] of [
+    ['created', session.created_at],
+    ['expires', session.expires_at],
   ] as const) {
     const seconds = Date.parse(date) / 1000;
-    writeTime(find(item, `.${name}`, HTMLTimeElement), seconds, inWords(seconds, now), dayAndMinute(seconds));
+    writeTime(find(item, `.${name}`, HTMLTimeElement), seconds, day(seconds), dayAndMinute(seconds));
   }
   const button = find(item, 'button.end', HTMLButtonElement);
   // This one is ended by signing out.
@@ -89,8 +92,4 @@ function createItem(session: Session, now: number, onEnd: (session: Session) => 
   button.setAttribute('aria-label', `End ${device} from ${ip}`);
   button.addEventListener('click', () => onEnd(session));
   return fragment;
-}
-
-function dayOf(seconds: number): string {
-  return day(seconds);
 }

@@ -16,7 +16,12 @@ const dayAndMinuteFormat = new Intl.DateTimeFormat(LANGUAGE, {
   hour: '2-digit',
   minute: '2-digit',
 });
-const agoFormat = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: 'auto' });
+const utcDayFormat = new Intl.DateTimeFormat(LANGUAGE, {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -47,14 +52,10 @@ export function length(seconds: number): string {
   return counted(Math.floor(whole / DAY), 'day');
 }
 
-/** 3 minutes ago, yesterday. */
-export function ago(seconds: number, now: number): string {
-  const passed = Math.max(0, now - seconds);
-  if (passed < MINUTE) return 'just now';
-  if (passed < HOUR) return agoFormat.format(-Math.floor(passed / MINUTE), 'minute');
-  if (passed < DAY) return agoFormat.format(-Math.floor(passed / HOUR), 'hour');
-  if (passed < 30 * DAY) return agoFormat.format(-Math.floor(passed / DAY), 'day');
-  return day(seconds);
+/** What the service tells of a session's last use: a day of UTC, which stands for the last 24 hours when it is today. */
+export function lastUse(date: string, now: number): string {
+  const isToday = date === inMs(now).toISOString().slice(0, 10);
+  return isToday ? 'in the last 24 hours' : utcDayFormat.format(new Date(date));
 }
 
 /** 1 session, 3 sessions */

@@ -16,7 +16,7 @@ export function defineSessions(sessions: Command, shell: Shell): void {
 function defineList(sessions: Command, { withDatabase, print }: Shell): void {
   sessions
     .command('list')
-    .description("list a user's living sessions, latest used first")
+    .description("list a user's living sessions, latest opened first")
     .argument('<name>', 'user name')
     .action(async (name: string) => {
       await withDatabase(async (database) => {

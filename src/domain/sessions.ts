@@ -152,22 +152,29 @@ function isFound(session: { [K in keyof Session]: Session[K] | null }): session 
 export interface ListedSession {
   id: string;
   openedAt: Date;
+  /** For operators alone: whoever knows when a refresh token was rotated knows when its parent can be replayed. */
   rotatedAt: Date;
+  /** Day of the last use, in UTC (`2026-11-29`); today for whatever is less than 24 hours ago. */
+  lastUsedOn: string;
   expiresAt: Date;
   ip: string | null;
   userAgent: string | null;
 }
 
-/** The user's living sessions, latest used first. */
+/** The user's living sessions, latest opened first: an order by use would tell which one was used just now. */
 export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
+  // All of the last 24 hours is today. With the day alone, the first use after midnight would show at once.
   const sessions = await database.query<ListedSession>`
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
+           to_char(CASE WHEN rotated_at > now - interval '24 hours' THEN now ELSE rotated_at END AT TIME ZONE 'UTC',
+                   'YYYY-MM-DD') AS "lastUsedOn",
            host(ip) AS ip, user_agent AS "userAgent"
-    FROM sessions JOIN users ON users.id = sessions.user_id, service
-    WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()
+    FROM sessions JOIN users ON users.id = sessions.user_id, service, clock
+    WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > now
       AND users.disabled_at IS NULL AND sessions.epoch - service.epoch = users.epoch
       AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
-    ORDER BY rotated_at DESC, sessions.id DESC
+    ORDER BY opened_at DESC, sessions.id DESC
     LIMIT 1000`;
   // An older version kept mapped addresses as they came.
   return sessions.map((session) => ({ ...session, ip: readAddress(session.ip ?? '') }));

@@ -80,7 +80,7 @@ export const describe = {
     tags: ['people'],
     summary: 'List sessions',
     description:
-      'Where the user is logged in, latest used first, at most 1,000. Carries the successor of the token like `/session`.',
+      'Where the user is logged in, latest opened first, at most 1,000. Carries the successor of the token like `/session`.',
     ...behindUsersDoor,
     response: { 200: withHeaders(sessionList, 'successor'), ...problems(400, 401, 429, 503) },
   },

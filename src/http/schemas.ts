@@ -100,7 +100,11 @@ export const sessionList = z.object({
       id: z.uuid(),
       current: z.boolean().describe('Whether it is the session of the token that asks.'),
       created_at: z.iso.datetime(),
-      last_used_at: z.iso.datetime().describe('Login or last refresh.'),
+      last_used_on: z.iso
+        .date()
+        .describe(
+          'Day of the login or the last refresh, in UTC; today for whatever is less than 24 hours ago.',
+        ),
       expires_at: z.iso.datetime().describe('When it ends for good.'),
       ip: z.string().nullable(),
       user_agent: z.string().nullable(),

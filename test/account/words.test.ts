@@ -1,7 +1,7 @@
 // Times and lengths of time in words.
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
-import { ago, counted, length, moment } from '../../src/account/words.js';
+import { counted, lastUse, length, moment } from '../../src/account/words.js';
 
 const NOW = Date.UTC(2026, 10, 28, 12) / 1000;
 
@@ -21,15 +21,21 @@ it.each([
 });
 
 it.each([
-  [-30, 'just now'],
-  [59, 'just now'],
-  [60, '1 minute ago'],
-  [1100, '18 minutes ago'],
-  [7300, '2 hours ago'],
-  [90_000, 'yesterday'],
-  [8 * 86_400, '8 days ago'],
-])('%d seconds before now is %s', (passed, expected) => {
-  expect(ago(NOW - passed, NOW)).toBe(expected);
+  ['2026-11-28', 'in the last 24 hours'],
+  ['2026-11-27', '27 Nov 2026'],
+  ['2026-11-29', '29 Nov 2026'],
+  ['2026-09-01', '1 Sept 2026'],
+])('%s was, on 28 November, %s', (date, expected) => {
+  expect(lastUse(date, NOW)).toBe(expected);
+});
+
+it('takes a day for one of UTC, wherever the browser is', () => {
+  for (const zone of ['Pacific/Kiritimati', 'Pacific/Niue']) {
+    vi.stubEnv('TZ', zone);
+    expect(lastUse('2026-11-27', NOW)).toBe('27 Nov 2026');
+    for (const now of [NOW - 43_200, NOW + 43_199]) expect(lastUse('2026-11-28', now)).toContain('24 hours');
+  }
+  vi.unstubAllEnvs();
 });
 
 it('tells a moment from now by as much as is needed', () => {

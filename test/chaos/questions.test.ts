@@ -145,15 +145,21 @@ it('reads who is current in a list, and holds its times against the token', asyn
     id: access.sid,
     current: true,
     created_at: new Date(1000 * Number(claims['auth_time']) + 105).toISOString(),
-    last_used_at: new Date(1000 * Number(claims['auth_time']) + 105).toISOString(),
+    last_used_on: new Date(1000 * Number(claims['auth_time']) + 105).toISOString().slice(0, 10),
     expires_at: new Date(1000 * Number(claims['session_exp'])).toISOString(),
     ip: null,
     user_agent: null,
   };
   const sessions = [{ ...own, id: 'other', current: false, expires_at: '' }, own];
   expect(await hear(list, { body: { sessions } })).toMatchObject({ outcome: 'ok', told: '' });
-  const wrong = [{ ...own, expires_at: own.created_at }];
-  expect((await hear(list, { body: { sessions: wrong } })).told).toContain('other times of a session');
+  for (const wrong of [
+    { expires_at: own.created_at },
+    { last_used_on: '1999-12-31' },
+    { last_used_on: own.created_at },
+  ]) {
+    const { told } = await hear(list, { body: { sessions: [{ ...own, ...wrong }] } });
+    expect(told).toContain('other times of a session');
+  }
 });
 
 it('gives each token to be verified once', async () => {

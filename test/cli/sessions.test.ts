@@ -28,10 +28,16 @@ beforeAll(async () => {
 afterAll(() => house.close());
 
 describe('sessions list', () => {
-  it('shows what the user sees at GET /sessions', async () => {
+  it('shows what the user sees at GET /sessions, and when a session was last used to the millisecond', async () => {
     const user = await house.user();
     const first = await login(replica, user);
-    await login(replica, user);
+    const second = await login(replica, user);
+    await refresh(replica, second.refresh_token);
+    const { rows } = await house.database.admin.query<{ id: string; rotated_at: Date }>(
+      'SELECT id, rotated_at FROM sessions WHERE user_id = $1',
+      [user.id],
+    );
+    const usedAt = new Map(rows.map(({ id, rotated_at }) => [id, rotated_at.toISOString()]));
     const { sessions } = (
       await replica.app.inject({ url: '/sessions', headers: bearer(first.access_token) })
     ).json<{ sessions: Record<string, unknown>[] }>();
@@ -39,9 +45,11 @@ describe('sessions list', () => {
     const listed = await jsonInHouse(house, ['sessions', 'list', user.username.toUpperCase()]);
     expect(listed).toEqual(
       sessions.map((session) => {
-        const { current, ...rest } = session;
+        const { current, last_used_on: usedOn, ...rest } = session;
         expect(current).toBeTypeOf('boolean');
-        return rest;
+        const exact = usedAt.get(String(session['id']));
+        expect(exact?.slice(0, 10)).toBe(usedOn);
+        return { ...rest, last_used_at: exact };
       }),
     );
   });

@@ -163,7 +163,7 @@ describeInBrowser('the account page', () => {
     await expect.poll(() => here.locator('button').count()).toBe(0);
     const there = sessions.filter({ hasText: 'Firefox 145 on Linux' });
     expect(await there.locator('.ip').textContent()).toBe('127.0.0.1');
-    expect(await there.locator('.used').textContent()).toBe('just now');
+    expect(await there.locator('.used').textContent()).toBe('in the last 24 hours');
     await there.getByText('Details').click();
     expect(await there.locator('.user-agent').textContent()).toContain('rv:145.0');
   });

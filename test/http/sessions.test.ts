@@ -15,7 +15,10 @@ import {
   type TokenPair,
 } from '../support/house.js';
 
-const NOON = 1_900_000_000;
+const DAY = 86_400;
+/** Of 17 March 2030, UTC. */
+const MIDNIGHT = 21_990 * DAY;
+const NOON = MIDNIGHT + DAY / 2;
 
 let house: House;
 let replica: Replica;
@@ -23,10 +26,13 @@ let client: TestClient;
 let first: TokenPair;
 let second: TokenPair;
 let stranger: TokenPair;
+/** Whose access tokens last for days. */
+let patient: Replica;
 
 beforeAll(async () => {
   house = await openHouse();
   replica = await house.replica();
+  patient = await house.replica({ config: { accessTtlSeconds: 5 * DAY } });
   client = await house.client();
 });
 beforeEach(async () => {
@@ -47,8 +53,22 @@ function end(token: string, id: string) {
   return ask(replica, { method: 'DELETE', url: `/sessions/${id}`, headers: bearer(token) });
 }
 
+/** As who holds a token for days sees the list: every byte and every header but those of each request. */
+async function seen(token: string, on: Replica = patient): Promise<unknown> {
+  const { statusCode, headers, body } = await on.app.inject({ url: '/sessions', headers: bearer(token) });
+  expect(statusCode).toBe(200);
+  return { headers: { ...headers, date: null, 'x-request-id': null }, body };
+}
+
+async function usedOn(token: string, on: Replica = patient): Promise<Record<string, string>> {
+  const { sessions } = (await on.app.inject({ url: '/sessions', headers: bearer(token) })).json<{
+    sessions: { id: string; last_used_on: string }[];
+  }>();
+  return Object.fromEntries(sessions.map(({ id, last_used_on }) => [id, last_used_on]));
+}
+
 describe('GET /sessions', () => {
-  it('lists exactly the living sessions of the user, latest used first', async () => {
+  it('lists exactly the living sessions of the user, newest ones first', async () => {
     await house.database.clock.advance(60);
     await refresh(replica, first.refresh_token);
     const response = await list(second.access_token);
@@ -59,23 +79,84 @@ describe('GET /sessions', () => {
     expect(response.json()).toEqual({
       sessions: [
         {
-          id: first.session_id,
-          current: false,
-          created_at: at(0),
-          last_used_at: at(120),
-          expires_at: at(90 * 86_400),
-          ...device,
-        },
-        {
           id: second.session_id,
           current: true,
           created_at: at(60),
-          last_used_at: at(60),
-          expires_at: at(60 + 90 * 86_400),
+          last_used_on: '2030-03-17',
+          expires_at: at(60 + 90 * DAY),
+          ...device,
+        },
+        {
+          id: first.session_id,
+          current: false,
+          created_at: at(0),
+          last_used_on: '2030-03-17',
+          expires_at: at(90 * DAY),
           ...device,
         },
       ],
     });
+  });
+
+  it('tells nothing of when within a day a refresh token was rotated, however often somebody asks', async () => {
+    await house.database.clock.freeze(MIDNIGHT + 600);
+    const user = await house.user();
+    const thief = await login(patient, user);
+    let [owner, other] = [await login(patient, user), await login(patient, user)];
+    const before = await seen(thief.access_token);
+    for (let rotation = 1; rotation <= 100; rotation += 1) {
+      await house.database.clock.advance(600 + (rotation % 7) * 60);
+      const response = await refresh(patient, owner.refresh_token);
+      expect(response.statusCode).toBe(200);
+      owner = response.json<TokenPair>();
+      expect(await seen(thief.access_token)).toEqual(before);
+      // The other one takes its turn, so that an order by use would show.
+      [owner, other] = [other, owner];
+    }
+  });
+
+  it('shows the day of the last use, and today for what is less than 24 hours ago', async () => {
+    await house.database.clock.freeze(NOON);
+    const user = await house.user();
+    const [still, moving] = [await login(patient, user), await login(patient, user)];
+    const days = async () => {
+      const found = await usedOn(moving.access_token);
+      return [found[still.session_id], found[moving.session_id]];
+    };
+    for (const [seconds, expected] of [
+      [0, ['2030-03-17', '2030-03-17']],
+      [DAY / 2 - 1, ['2030-03-17', '2030-03-17']],
+      // Midnight: what was used yesterday at noon was used less than 24 hours ago.
+      [DAY / 2, ['2030-03-18', '2030-03-18']],
+      [DAY - 1, ['2030-03-18', '2030-03-18']],
+      [DAY, ['2030-03-17', '2030-03-17']],
+    ] as const) {
+      await house.database.clock.freeze(NOON + seconds);
+      expect([seconds, await days()]).toEqual([seconds, expected]);
+    }
+    expect((await refresh(patient, moving.refresh_token)).statusCode).toBe(200);
+    expect(await days()).toEqual(['2030-03-17', '2030-03-18']);
+    await house.database.clock.freeze(NOON + 3 * DAY);
+    expect(await days()).toEqual(['2030-03-17', '2030-03-18']);
+    // A promoted primary whose clock is behind the one that rotated.
+    await house.database.clock.freeze(NOON - 60);
+    expect(await days()).toEqual(['2030-03-17', '2030-03-17']);
+  });
+
+  it.each(['Pacific/Kiritimati', 'Pacific/Niue'])('tells days of UTC to a database in %s', async (zone) => {
+    const { admin, url } = house.database;
+    const name = new URL(url).pathname.slice(1);
+    await admin.query(`ALTER DATABASE ${name} SET timezone = '${zone}'`);
+    const abroad = await house.replica({ config: { accessTtlSeconds: 5 * DAY } });
+    for (const at of [MIDNIGHT, MIDNIGHT + DAY - 1]) {
+      await house.database.clock.freeze(at);
+      const pair = await login(abroad, await house.user());
+      for (const later of [0, 2 * DAY]) {
+        await house.database.clock.freeze(at + later);
+        expect(await usedOn(pair.access_token, abroad)).toEqual({ [pair.session_id]: '2030-03-17' });
+      }
+    }
+    await admin.query(`ALTER DATABASE ${name} RESET timezone`);
   });
 
   it('shows no session that has ended', async () => {

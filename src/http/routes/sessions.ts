@@ -18,11 +18,11 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
   app.get('/sessions', { schema: describe.sessions, config: { reissues: true } }, async ({ claims }) => {
     const sessions = await listSessions(gatehouse.database, claims.sub);
     return {
-      sessions: sessions.map(({ id, openedAt, rotatedAt, expiresAt, ip, userAgent }) => ({
+      sessions: sessions.map(({ id, openedAt, lastUsedOn, expiresAt, ip, userAgent }) => ({
         id,
         current: id === claims.sid,
         created_at: openedAt.toISOString(),
-        last_used_at: rotatedAt.toISOString(),
+        last_used_on: lastUsedOn,
         expires_at: expiresAt.toISOString(),
         ip,
         user_agent: userAgent,
