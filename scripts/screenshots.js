@@ -13,8 +13,8 @@ import { enterEmbedded } from '../dist/database/embedded.js';
 import { migrate } from '../dist/database/migrate.js';
 import { openDatabase } from '../dist/database/prisma.js';
 import { createGatehouse } from '../dist/domain/gatehouse.js';
-import { createPasswordHasher } from '../dist/domain/passwords.js';
-import { addUser } from '../dist/domain/users.js';
+import { createPasswordHasher } from '../dist/domain/passwords/hasher.js';
+import { addUser } from '../dist/domain/users/users.js';
 import { createTokenCodec } from '../dist/http/jwt.js';
 
 const PORT = 3123;

@@ -1,7 +1,7 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
 import { readFileSync } from 'node:fs';
 
-import type { JwtAlgorithm } from './domain/keys.js';
+import type { JwtAlgorithm } from './domain/keys/keys.js';
 import { DURATIONS, environmentSchema, findTypos, warnAboutIssuer, type Environment } from './variables.js';
 
 export interface Config {

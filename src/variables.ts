@@ -3,8 +3,8 @@ import { isIP } from 'node:net';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
-import { JWT_ALGORITHMS } from './domain/keys.js';
-import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
+import { JWT_ALGORITHMS } from './domain/keys/keys.js';
+import { isKeyMaterial, isMonotonous } from './domain/keys/secrets.js';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 

@@ -34,12 +34,12 @@ export const loginWithoutEpoch = {
     'A login opens its session under the epoch of that moment, not the one that was read with the hash.',
   patches: [
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `users.id, \${user.epoch}::int4, now, now,`,
       replace: `users.id, users.epoch + service.epoch, now, now,`,
     },
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `      WHERE users.id = \${user.id}::uuid AND users.disabled_at IS NULL
         AND users.epoch + service.epoch = \${user.epoch}::int4`,
       replace: `      WHERE users.id = \${user.id}::uuid`,
@@ -68,12 +68,12 @@ export const earlyPruning = {
   sentence: "Revocations and sessions are pruned at the access token's `exp`.",
   patches: [
     {
-      file: 'domain/revocations.js',
+      file: 'domain/sessions/revocations.js',
       find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
     {
-      file: 'domain/revocations.js',
+      file: 'domain/sessions/revocations.js',
       find: `        WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
           AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - interval '6 minutes'`,
       replace: `        WHERE rotated_at <= (SELECT now FROM clock) - interval '30 seconds'`,
@@ -88,7 +88,7 @@ export const earlyForgetting = {
   sentence: "Revocations alone are pruned at the access token's `exp`, when its successor still lives.",
   patches: [
     {
-      file: 'domain/revocations.js',
+      file: 'domain/sessions/revocations.js',
       find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
@@ -116,7 +116,7 @@ export const disablingAlone = {
   sentence: 'Disabling a user leaves the epoch as it is: enabling brings the old sessions back.',
   patches: [
     {
-      file: 'domain/users.js',
+      file: 'domain/users/users.js',
       find: `        epoch = epoch + 1,`,
       replace: `        epoch = CASE WHEN \${change.isDisabling}::boolean THEN epoch ELSE epoch + 1 END,`,
     },
@@ -130,7 +130,7 @@ export const everyoneKept = {
   sentence: '`except_current` keeps all sessions of the user, not the one that asks.',
   patches: [
     {
-      file: 'domain/endings.js',
+      file: 'domain/sessions/endings.js',
       find: `      WHERE \${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid\n`,
       replace: `      WHERE \${exceptCurrent}::boolean AND sessions.user_id = caller.id AND sessions.epoch = caller.ended\n`,
     },

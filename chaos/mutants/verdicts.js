@@ -10,7 +10,7 @@ export const keptVerdict = {
   sentence: 'A verdict is cached for 50 ms.',
   patches: [
     {
-      file: 'domain/liveness.js',
+      file: 'domain/liveness/liveness.js',
       find: `    const ask = createQuestions(database.prepared('liveness'));`,
       replace: `    const ask = createQuestions(database.prepared('liveness'));
     const verdicts = new Map();
@@ -24,7 +24,7 @@ export const keptVerdict = {
     }`,
     },
     {
-      file: 'domain/liveness.js',
+      file: 'domain/liveness/liveness.js',
       find: `await ask(token === null ? null : questionOf(token))`,
       replace: `await askOrRecall(text, token === null ? null : questionOf(token))`,
     },
@@ -38,7 +38,7 @@ export const lateJoiner = {
   sentence: 'A question joins the same question of another request although that one was sent already.',
   patches: [
     {
-      file: 'domain/liveness.js',
+      file: 'domain/liveness/liveness.js',
       find: `    const ask = createQuestions(database.prepared('liveness'));`,
       replace: `    const askAnew = createQuestions(database.prepared('liveness'));
     const underWay = new Map();
@@ -59,7 +59,7 @@ export const errorMeansDead = {
   sentence: 'A database that cannot be asked is answered as `active: false`.',
   patches: [
     {
-      file: 'domain/liveness.js',
+      file: 'domain/liveness/liveness.js',
       find: `                const answer = await ask(token === null ? null : questionOf(token));`,
       replace: `                const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
                     stands: false,
@@ -97,7 +97,7 @@ export const claimsOfTheSession = {
   sentence: 'Verified claims are remembered by session: another access token of it is told with those.',
   patches: [
     {
-      file: 'domain/reader.js',
+      file: 'domain/tokens/reader.js',
       find: `            remembered.set(own.slice(-KEY_CHARACTERS), { text: own, read });
         }
         return read;`,
@@ -119,7 +119,7 @@ export const listOfEveryone = {
   sentence: '`GET /sessions` lists the sessions of all users.',
   patches: [
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()`,
       replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > clock_timestamp()`,
     },
@@ -166,12 +166,12 @@ export const polledKeys = {
   sentence: 'A replica learns of new and of retired keys by asking once a second.',
   patches: [
     {
-      file: 'domain/memory.js',
+      file: 'domain/liveness/replica-state.js',
       find: `    return memory.ring.version === seen.keysVersion && memory.clients.version === seen.clientsVersion;`,
       replace: `    return memory.clients.version === seen.clientsVersion;`,
     },
     {
-      file: 'domain/memory.js',
+      file: 'domain/liveness/replica-state.js',
       find: `    return {
         recall: () => memory,`,
       replace: `    setInterval(async () => {

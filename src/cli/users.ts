@@ -1,7 +1,7 @@
 /** `gatehouse users`: who may log in. */
 import { InvalidArgumentError, type Command } from 'commander';
 
-import { createPasswordHasher } from '../domain/passwords.js';
+import { createPasswordHasher } from '../domain/passwords/hasher.js';
 import { canonicalUsername, explainUsername } from '../domain/usernames.js';
 import {
   addUser,
@@ -11,7 +11,7 @@ import {
   findUser,
   listUsers,
   type ListedUser,
-} from '../domain/users.js';
+} from '../domain/users/users.js';
 import { examples, Refusal, toLine, toTable } from './output.js';
 import { choosePassword } from './password.js';
 import type { Shell } from './program.js';

@@ -1,17 +1,17 @@
 /** The domain, put together: what one replica is made of, from a database and the rules. */
 import type { Database } from '../database/prisma.js';
 import { loadClients } from './clients.js';
-import { createFirstKey } from './key-lifecycle.js';
-import { type JwtAlgorithm } from './keys.js';
-import { createLiveness, type Liveness } from './liveness.js';
-import { createLogins, type Logins } from './logins.js';
-import { createMemory } from './memory.js';
-import { createPasswordChanges, type PasswordChanges } from './password-change.js';
-import type { PasswordHasher } from './passwords.js';
-import { loadRing, type CreateTokenCodec } from './ring.js';
-import type { SessionRules } from './sessions.js';
-import { createThrottle } from './throttle.js';
-import type { TokenRules } from './tokens.js';
+import { createFirstKey } from './keys/lifecycle.js';
+import { type JwtAlgorithm } from './keys/keys.js';
+import { createLiveness, type Liveness } from './liveness/liveness.js';
+import { createLogins, type Logins } from './sessions/logins.js';
+import { createMemory } from './liveness/replica-state.js';
+import { createPasswordChanges, type PasswordChanges } from './passwords/change.js';
+import type { PasswordHasher } from './passwords/hasher.js';
+import { loadRing, type CreateTokenCodec } from './keys/ring.js';
+import type { SessionRules } from './sessions/sessions.js';
+import { createThrottle } from './guessing/throttle.js';
+import type { TokenRules } from './tokens/claims.js';
 
 export interface Gatehouse {
   database: Database;

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
 import type { Gatehouse } from '../domain/gatehouse.js';
-import { isExpired, type AccessClaims } from '../domain/tokens.js';
+import { isExpired, type AccessClaims } from '../domain/tokens/claims.js';
 import { ACCESS_COOKIE, takeCookie } from './cookies.js';
 import { carrySuccessor } from './reissue.js';
 

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Client, ClientCredentials, Permission } from '../domain/clients.js';
 import { AuthError } from '../domain/errors.js';
 import type { Gatehouse } from '../domain/gatehouse.js';
-import type { Judgement } from '../domain/liveness.js';
+import type { Judgement } from '../domain/liveness/liveness.js';
 import type { TokenForm } from './schemas.js';
 
 declare module 'fastify' {

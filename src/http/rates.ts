@@ -3,7 +3,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
-import { networkOf } from '../domain/networks.js';
+import { networkOf } from '../domain/guessing/networks.js';
 import { addressOf } from './address.js';
 import { sendError, toAuthError } from './errors.js';
 

@@ -1,8 +1,8 @@
 /** The successor of a token near its end rides back on the answer. */
 import type { FastifyReply } from 'fastify';
 
-import type { Judgement } from '../domain/liveness.js';
-import { reissue, type TokenRules } from '../domain/tokens.js';
+import type { Judgement } from '../domain/liveness/liveness.js';
+import { reissue, type TokenRules } from '../domain/tokens/claims.js';
 import { markAsCarrier } from './carry.js';
 import { setAccessCookie } from './cookies.js';
 

@@ -9,7 +9,7 @@ import {
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
 
 export const RULES: Rules = {
   accessTtl: 30,

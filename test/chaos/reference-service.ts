@@ -8,7 +8,7 @@ import {
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
 
 interface User {
   id: string;

@@ -10,8 +10,8 @@ import {
 } from '../../src/database/prisma.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
-import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
+import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, claimsOf, DEFAULTS, login, SECRET, type TokenPair } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';

@@ -2,8 +2,13 @@
 import { describe, expect, it } from 'vitest';
 
 import type { ClientList } from '../../src/domain/clients.js';
-import { createMemory, isCurrent, type ReplicaMemory, type Versions } from '../../src/domain/memory.js';
-import type { KeyRing } from '../../src/domain/ring.js';
+import {
+  createMemory,
+  isCurrent,
+  type ReplicaMemory,
+  type Versions,
+} from '../../src/domain/liveness/replica-state.js';
+import type { KeyRing } from '../../src/domain/keys/ring.js';
 
 /** A primary whose versions a test raises, and whose answers it holds back. */
 async function createPrimary(): Promise<{

@@ -2,8 +2,12 @@ import { hash as argon2 } from '@node-rs/argon2';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AuthError } from '../../src/domain/errors.js';
-import { createPasswordHasher, CURRENT_PARAMETERS, preparePassword } from '../../src/domain/passwords.js';
-import { countSeats } from '../../src/domain/places.js';
+import {
+  createPasswordHasher,
+  CURRENT_PARAMETERS,
+  preparePassword,
+} from '../../src/domain/passwords/hasher.js';
+import { countSeats } from '../../src/domain/passwords/admission.js';
 
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 const password = 'correct horse battery staple';

@@ -1,10 +1,10 @@
 // What was ended stays ended: while rows are pruned at every moment of a token’s life, and when rows are lost.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { pruneKeys } from '../../src/domain/key-lifecycle.js';
-import { listRevocations, prune, pruneBatch } from '../../src/domain/revocations.js';
-import { reissue } from '../../src/domain/tokens.js';
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { pruneKeys } from '../../src/domain/keys/lifecycle.js';
+import { listRevocations, prune, pruneBatch } from '../../src/domain/sessions/revocations.js';
+import { reissue } from '../../src/domain/tokens/claims.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import {
   bearer,
   introspect,

@@ -1,7 +1,7 @@
 // Every cell of the contract's table of /refresh, to the second, by two replicas on one frozen clock.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { rotateKeys } from '../../src/domain/key-lifecycle.js';
+import { rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { claimsOf, login, refresh, SECRET, type Replica, type TokenPair } from '../support/house.js';
 import { openTwins, stateOf, START, type Twins } from '../support/twins.js';
 

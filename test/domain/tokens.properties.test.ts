@@ -11,7 +11,7 @@ import {
   windowSeconds,
   type AccessClaims,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
 
 const issuer = 'https://login.example.com';
 const audience = 'gatehouse';

@@ -15,7 +15,7 @@ import {
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const SID = '019a0000-0000-7000-8000-00000000000a';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
-import { reencryptKeys } from '../../src/domain/key-lifecycle.js';
+import { reencryptKeys } from '../../src/domain/keys/lifecycle.js';
 import { ask, problemOf } from '../support/answers.js';
 import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 

@@ -3,7 +3,7 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { ask, forge, problemOf } from '../support/answers.js';
 import {
   AMPLE_MS,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
-import { createPasswordHasher } from '../../src/domain/passwords.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { ask, forge, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
 import { ACCESS, REFRESH, SAME_ORIGIN } from '../support/browser.js';

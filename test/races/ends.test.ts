@@ -1,7 +1,7 @@
 // Whatever ends a token on one replica: the other refuses it in the very next request, and everything else lives on.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { bearer, login, postForm, refresh, type TestUser } from '../support/house.js';
 import {
   ALIVE,

@@ -1,7 +1,7 @@
 // A login that has verified its password, but not yet opened its session, while everything of the user is ended.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser, enableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import { openHeldReplica, type HeldReplica } from '../support/held-replica.js';
 import { login, type TestUser, type TokenPair } from '../support/house.js';
 import {

@@ -1,7 +1,7 @@
 // Ends that meet refreshes, and each other, on one session’s row: in either order, no live token survives the answer.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { login, postForm, refresh, type TestUser, type TokenPair } from '../support/house.js';
 import { holdRow, holdSession } from '../support/row-lock.js';
 import {

@@ -2,7 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { openHeldReplica, type HeldReplica } from '../support/held-replica.js';
 import { bearer, login, refresh, type Replica, type TestUser, type TokenPair } from '../support/house.js';
 import { insist } from '../support/insist.js';

@@ -1,6 +1,6 @@
 // Every token that a lineage can ever have, as its holder would collect them one after the other.
-import type { AccessClaims, TokenRules } from '../../src/domain/tokens.js';
-import { reissue, windowSeconds } from '../../src/domain/tokens.js';
+import type { AccessClaims, TokenRules } from '../../src/domain/tokens/claims.js';
+import { reissue, windowSeconds } from '../../src/domain/tokens/claims.js';
 import { claimsOf, type Replica } from './house.js';
 
 export interface LineageToken {

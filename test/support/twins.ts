@@ -2,8 +2,8 @@
 import type { LightMyRequestResponse } from 'fastify';
 
 import type { Config } from '../../src/config.js';
-import { retireKey } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
+import { retireKey } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
 import {
   bearer,
   introspect,

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { isExpired } from '../../domain/tokens.js';
+import { isExpired } from '../../domain/tokens/claims.js';
 import { describe } from '../openapi.js';
 import { carrySuccessor } from '../reissue.js';
 import { tokenForm } from '../schemas.js';

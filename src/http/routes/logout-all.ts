@@ -3,7 +3,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { endAllSessions } from '../../domain/endings.js';
+import { endAllSessions } from '../../domain/sessions/endings.js';
 import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { logoutAllBody } from '../schemas.js';

@@ -3,8 +3,8 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { revokeToken } from '../../domain/revocations.js';
-import { endSession } from '../../domain/endings.js';
+import { revokeToken } from '../../domain/sessions/revocations.js';
+import { endSession } from '../../domain/sessions/endings.js';
 import { describe } from '../openapi.js';
 import { tokenForm } from '../schemas.js';
 

@@ -3,9 +3,9 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { endSession } from '../../domain/endings.js';
-import { listSessions } from '../../domain/sessions.js';
-import { isUuid } from '../../domain/tokens.js';
+import { endSession } from '../../domain/sessions/endings.js';
+import { listSessions } from '../../domain/sessions/sessions.js';
+import { isUuid } from '../../domain/tokens/claims.js';
 import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { sessionParams } from '../schemas.js';

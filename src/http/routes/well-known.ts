@@ -2,7 +2,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys.js';
+import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys/keys.js';
 import { describe } from '../openapi.js';
 
 const METADATA_MAX_AGE_SECONDS = 3600;

@@ -5,10 +5,10 @@ import { createPrivateKey, sign as signBytes, type KeyObject } from 'node:crypto
 import { createServer, type AddressInfo } from 'node:net';
 
 import type { Config } from '../../../src/config.js';
-import { retireKey, rotateKeys } from '../../../src/domain/key-lifecycle.js';
-import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys.js';
-import type { ClaimsOf } from '../../../src/domain/reader.js';
-import { unseal } from '../../../src/domain/sealing.js';
+import { retireKey, rotateKeys } from '../../../src/domain/keys/lifecycle.js';
+import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys/keys.js';
+import type { ClaimsOf } from '../../../src/domain/tokens/reader.js';
+import { unseal } from '../../../src/domain/keys/sealing.js';
 import {
   claimsOf,
   login,

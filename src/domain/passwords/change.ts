@@ -1,11 +1,11 @@
 /** A user's own change of password: proved by the current one, it ends all sessions but the one that asks. */
-import type { Database } from '../database/prisma.js';
-import { AuthError, Reason } from './errors.js';
-import { networkOf } from './networks.js';
-import { refusePassword } from './password-policy.js';
-import type { PasswordHasher } from './passwords.js';
-import { sparing, type Throttle } from './throttle.js';
-import { parseJti, type AccessClaims } from './tokens.js';
+import type { Database } from '../../database/prisma.js';
+import { AuthError, Reason } from '../errors.js';
+import { networkOf } from '../guessing/networks.js';
+import { refusePassword } from './policy.js';
+import type { PasswordHasher } from './hasher.js';
+import { sparing, type Throttle } from '../guessing/throttle.js';
+import { parseJti, type AccessClaims } from '../tokens/claims.js';
 
 export interface PasswordChanges {
   /**

@@ -1,6 +1,6 @@
 /** What a replica remembers between requests, keys and clients, and how it catches up when the primary knows better. */
-import type { ClientList } from './clients.js';
-import type { KeyRing } from './ring.js';
+import type { ClientList } from '../clients.js';
+import type { KeyRing } from '../keys/ring.js';
 
 /** Immutable; a later version replaces the whole. */
 export interface Memory {

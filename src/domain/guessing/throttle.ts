@@ -1,9 +1,9 @@
 /** How often a password may be guessed: by account, by network, and by the two together, counted for all replicas. */
 import { LRUCache } from 'lru-cache';
 
-import type { Database } from '../database/prisma.js';
+import type { Database } from '../../database/prisma.js';
 import { giveBack, takePoints, type Budget } from './attempts.js';
-import { AuthError } from './errors.js';
+import { AuthError } from '../errors.js';
 import { identifyGuess, type Guess } from './guesses.js';
 
 /**

@@ -1,8 +1,8 @@
 /** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
-import type { Database } from '../database/prisma.js';
-import type { Versions } from './memory.js';
-import type { AccessClaims } from './tokens.js';
-import { firstRow } from './service-row.js';
+import type { Database } from '../../database/prisma.js';
+import type { Versions } from '../liveness/replica-state.js';
+import type { AccessClaims } from '../tokens/claims.js';
+import { firstRow } from '../service-row.js';
 
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {

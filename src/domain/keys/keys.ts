@@ -1,6 +1,6 @@
 /** Signing keys as the database has them, and which of them signs when. */
-import type { Database } from '../database/prisma.js';
-import { firstRow } from './service-row.js';
+import type { Database } from '../../database/prisma.js';
+import { firstRow } from '../service-row.js';
 
 export const JWT_ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];

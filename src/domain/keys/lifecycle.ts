@@ -1,9 +1,9 @@
 /** The life of a signing key: made, rotated, retired, encrypted anew and forgotten, each in one SQL statement. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
-import type { Database } from '../database/prisma.js';
+import type { Database } from '../../database/prisma.js';
 import { JWKS_MAX_AGE_SECONDS, loadKeys, type JwtAlgorithm, type StoredKey } from './keys.js';
-import { PRUNE_LOCK } from './revocations.js';
+import { PRUNE_LOCK } from '../sessions/revocations.js';
 import { seal, unseal } from './sealing.js';
 
 /** What `service.keys_version` is until the first key is made. */

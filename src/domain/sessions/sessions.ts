@@ -1,8 +1,8 @@
 /** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
-import type { Database } from '../database/prisma.js';
-import type { Versions } from './memory.js';
-import { parseJti, type RefreshClaims, type Session } from './tokens.js';
-import { firstRow } from './service-row.js';
+import type { Database } from '../../database/prisma.js';
+import type { Versions } from '../liveness/replica-state.js';
+import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
+import { firstRow } from '../service-row.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;

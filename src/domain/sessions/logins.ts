@@ -1,16 +1,16 @@
 /** In with a password, on with a refresh token, out with either token. */
-import type { Database } from '../database/prisma.js';
-import { AuthError, Reason } from './errors.js';
-import type { Liveness } from './liveness.js';
-import type { ReplicaMemory, Versions } from './memory.js';
-import type { PasswordHasher } from './passwords.js';
-import type { ClaimsOf } from './reader.js';
+import type { Database } from '../../database/prisma.js';
+import { AuthError, Reason } from '../errors.js';
+import type { Liveness } from '../liveness/liveness.js';
+import type { ReplicaMemory, Versions } from '../liveness/replica-state.js';
+import type { PasswordHasher } from '../passwords/hasher.js';
+import type { ClaimsOf } from '../tokens/reader.js';
 import { endSession } from './endings.js';
-import { networkOf } from './networks.js';
+import { networkOf } from '../guessing/networks.js';
 import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
-import { mintAccess, mintRefresh, type Session, type TokenRules } from './tokens.js';
-import { sparing, type Throttle } from './throttle.js';
-import { authenticate } from './users.js';
+import { mintAccess, mintRefresh, type Session, type TokenRules } from '../tokens/claims.js';
+import { sparing, type Throttle } from '../guessing/throttle.js';
+import { authenticate } from '../users/users.js';
 
 /** What the holder of a session carries; lifetimes in seconds from now. */
 export interface TokenPair {

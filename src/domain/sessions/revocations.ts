@@ -1,8 +1,8 @@
 /** What was ended, whose, why and by whom: written, shown, and forgotten when it can no longer matter. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Database } from '../database/prisma.js';
-import { parseJti, type AccessClaims } from './tokens.js';
+import type { Database } from '../../database/prisma.js';
+import { parseJti, type AccessClaims } from '../tokens/claims.js';
 
 /** Rows that go in one statement, at most. */
 const PRUNE_BATCH = 1000;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
-import { AuthError, Reason } from './errors.js';
+import { AuthError, Reason } from '../errors.js';
 
 /** What is told of a password, without repeating any of it. */
 export interface Estimate {

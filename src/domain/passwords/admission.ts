@@ -1,5 +1,5 @@
 /** Who may log in when many want to at once: seats for logins, taken before any work, and among those places to hash. */
-import { AuthError, Reason } from './errors.js';
+import { AuthError, Reason } from '../errors.js';
 
 export interface HashingLoad {
   running: number;

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { parseOptions, type ParsedHashOptions } from '@node-rs/argon2';
 
 import { createArgon2 } from './argon2.js';
-import { countSeats, createPlaces, createSeats, type HashingLoad } from './places.js';
+import { countSeats, createPlaces, createSeats, type HashingLoad } from './admission.js';
 
 export interface Argon2Parameters {
   memoryKib: number;

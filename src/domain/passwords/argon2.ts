@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
 
-import { AuthError, Reason } from './errors.js';
+import { AuthError, Reason } from '../errors.js';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;

@@ -1,11 +1,16 @@
 /** Which of these tokens are alive: many questions, one statement, one clock. */
-import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database, type Query } from '../database/prisma.js';
-import type { Client, ClientCredentials } from './clients.js';
-import { AuthError, Reason } from './errors.js';
-import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
-import type { ReadToken } from './reader.js';
-import { parseJti } from './tokens.js';
-import { firstRow } from './service-row.js';
+import {
+  DatabaseUnavailable,
+  STATEMENT_DEADLINE_MS,
+  type Database,
+  type Query,
+} from '../../database/prisma.js';
+import type { Client, ClientCredentials } from '../clients.js';
+import { AuthError, Reason } from '../errors.js';
+import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './replica-state.js';
+import type { ReadToken } from '../tokens/reader.js';
+import { parseJti } from '../tokens/claims.js';
+import { firstRow } from '../service-row.js';
 
 /** Whose session, which session, which lineage. */
 interface Question {

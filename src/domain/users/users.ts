@@ -1,11 +1,11 @@
 /** Users: who they are, what proves it, and how all that they have open is ended. */
 import { v7 as uuidv7 } from 'uuid';
 
-import type { Database } from '../database/prisma.js';
-import type { Ending } from './endings.js';
-import { AuthError } from './errors.js';
-import type { PasswordHasher } from './passwords.js';
-import { canonicalUsername } from './usernames.js';
+import type { Database } from '../../database/prisma.js';
+import type { Ending } from '../sessions/endings.js';
+import { AuthError } from '../errors.js';
+import type { PasswordHasher } from '../passwords/hasher.js';
+import { canonicalUsername } from '../usernames.js';
 
 export interface User {
   id: string;

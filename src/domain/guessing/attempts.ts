@@ -1,5 +1,5 @@
 /** What `login_attempts` remembers: taking points, giving them back, and forgetting; each decided in one SQL statement. */
-import type { Database } from '../database/prisma.js';
+import type { Database } from '../../database/prisma.js';
 import type { Guess } from './guesses.js';
 
 /** Rows that one statement deletes at most. */
