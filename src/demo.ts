@@ -19,7 +19,7 @@ export async function createDemo(
   hasher: PasswordHasher,
   { dataDir, port }: { dataDir: string; port: number },
 ): Promise<{ file: string; text: string } | null> {
-  const [found] = await database.query<{ isEmpty: boolean }>`
+  const [found] = await database.query({ isEmpty: 'bool' })`
     SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM clients) AS "isEmpty"`;
   if (found?.isEmpty !== true) return null;
   const password = generatePassword();

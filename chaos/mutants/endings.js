@@ -36,12 +36,11 @@ export const loginWithoutEpoch = {
     {
       file: 'domain/sessions/sessions.js',
       find: `users.id, \${user.epoch}::int4, now, now,`,
-      replace: `users.id, users.epoch + service.epoch, now, now,`,
+      replace: `users.id, \${EPOCH_IN_FORCE}, now, now,`,
     },
     {
       file: 'domain/sessions/sessions.js',
-      find: `      WHERE users.id = \${user.id}::uuid AND users.disabled_at IS NULL
-        AND users.epoch + service.epoch = \${user.epoch}::int4`,
+      find: `      WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${EPOCH_IN_FORCE} = \${user.epoch}::int4`,
       replace: `      WHERE users.id = \${user.id}::uuid`,
     },
   ],
@@ -54,7 +53,7 @@ export const hastyCommit = {
   sentence: 'Commits are acknowledged before they are on disk (`synchronous_commit=off`).',
   patches: [
     {
-      file: 'database/prisma.js',
+      file: 'database/verify-connection.js',
       find: `    synchronous_commit: 'on',`,
       replace: `    synchronous_commit: 'off',`,
     },
@@ -69,13 +68,13 @@ export const earlyPruning = {
   patches: [
     {
       file: 'domain/sessions/revocations.js',
-      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      find: `to_timestamp(\${claims.session_exp}::float8) + \${RETENTION})`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
     {
       file: 'domain/sessions/revocations.js',
-      find: `        WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
-          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - interval '6 minutes'`,
+      find: `        WHERE expires_at <= (SELECT now FROM clock) - \${RETENTION}
+          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - \${RETENTION}`,
       replace: `        WHERE rotated_at <= (SELECT now FROM clock) - interval '30 seconds'`,
     },
   ],
@@ -89,7 +88,7 @@ export const earlyForgetting = {
   patches: [
     {
       file: 'domain/sessions/revocations.js',
-      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      find: `to_timestamp(\${claims.session_exp}::float8) + \${RETENTION})`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
   ],
@@ -102,9 +101,9 @@ export const anyoneEnds = {
   sentence: '`DELETE /sessions/:id` ends the session of that id, whose ever it is.',
   patches: [
     {
-      file: 'http/routes/sessions.js',
-      find: `const session = { sid, sub: request.claims.sub };`,
-      replace: `const session = { sid, sub: null };`,
+      file: 'domain/gatehouse.js',
+      find: `endSession(database, { sid, sub }, ending, null)`,
+      replace: `endSession(database, { sid, sub: null }, ending, null)`,
     },
   ],
   hunt: { profile: STRANGE },

@@ -11,14 +11,15 @@ export const readThenWrite = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `    const rows = await database.prepared('rotate_session') \``,
-      replace: `    const [found] = await database.prepared('find_session') \`
+      find: `    const rows = await database.prepared('rotate_session', {`,
+      replace: `    const findSession = database.prepared('find_session', { generation: 'int4', rotatedAt: 'float8', now: 'float8' });
+    const [found] = await findSession \`
     SELECT generation, extract(epoch FROM rotated_at)::float8 AS "rotatedAt",
            extract(epoch FROM clock_timestamp())::float8 AS now
     FROM sessions WHERE id = \${claims.sid}::uuid\`;
     const isCurrent = found?.generation === generation && claims.exp > found.now;
     const isTheft = found?.generation > generation && !(window > 0 && found.now <= found.rotatedAt + window);
-    const rows = await database.prepared('rotate_session') \``,
+    const rows = await database.prepared('rotate_session', {`,
     },
     {
       file: 'domain/sessions/sessions.js',

@@ -11,8 +11,8 @@ export const keptVerdict = {
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `    const ask = createQuestions(database.prepared('liveness'));`,
-      replace: `    const ask = createQuestions(database.prepared('liveness'));
+      find: `    const ask = createQuestions(database);`,
+      replace: `    const ask = createQuestions(database);
     const verdicts = new Map();
     async function askOrRecall(text, question) {
         const kept = verdicts.get(text);
@@ -39,8 +39,8 @@ export const lateJoiner = {
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `    const ask = createQuestions(database.prepared('liveness'));`,
-      replace: `    const askAnew = createQuestions(database.prepared('liveness'));
+      find: `    const ask = createQuestions(database);`,
+      replace: `    const askAnew = createQuestions(database);
     const underWay = new Map();
     function ask(question) {
         const key = JSON.stringify(question);
@@ -60,13 +60,13 @@ export const errorMeansDead = {
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `                const answer = await ask(token === null ? null : questionOf(token));`,
-      replace: `                const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
-                    stands: false,
-                    now: Date.now() / 1000,
-                    keysVersion: recalled.ring.version,
-                    clientsVersion: recalled.clients.version,
-                }));`,
+      find: `            const answer = await ask(token === null ? null : questionOf(token));`,
+      replace: `            const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
+                stands: false,
+                now: Date.now() / 1000,
+                keysVersion: snapshot.ring.version,
+                clientsVersion: snapshot.clients.version,
+            }));`,
     },
   ],
   hunt: { profile: KEEPING, faults: ['black-hole', 'cut'] },
@@ -78,12 +78,7 @@ export const clockOfTheReplica = {
   sentence: 'Whether a token has expired is judged by the clock of the replica.',
   patches: [
     {
-      file: 'http/bearer.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, Date.now() / 1000)`,
-    },
-    {
-      file: 'http/routes/introspect.js',
+      file: 'domain/liveness/liveness.js',
       find: `isExpired(token.claims, now)`,
       replace: `isExpired(token.claims, Date.now() / 1000)`,
     },
@@ -120,8 +115,8 @@ export const listOfEveryone = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()`,
-      replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > clock_timestamp()`,
+      find: `    WHERE sessions.user_id = \${userId}::uuid AND expires_at > clock_timestamp()`,
+      replace: `    WHERE \${userId}::uuid IS NOT NULL AND expires_at > clock_timestamp()`,
     },
   ],
   hunt: { profile: KEEPING },
@@ -133,14 +128,19 @@ export const graceThatAuthorises = {
   sentence: 'A token in its grace is taken for a live one.',
   patches: [
     {
-      file: 'http/bearer.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+      file: 'domain/gatehouse.js',
+      find: `createJudge(reader, state)`,
+      replace: `createJudge(reader, state, rules.reissueGraceSeconds)`,
     },
     {
-      file: 'http/routes/introspect.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+      file: 'domain/liveness/liveness.js',
+      find: `export function createJudge(database, state) {`,
+      replace: `export function createJudge(database, state, graceSeconds) {`,
+    },
+    {
+      file: 'domain/liveness/liveness.js',
+      find: `findLive(token, answer)`,
+      replace: `findLive(token, { ...answer, now: answer.now - graceSeconds })`,
     },
   ],
   hunt: { profile: AGEING, count: 24, leastSeconds: 30 },
@@ -152,7 +152,7 @@ export const reissueOfTheDead = {
   sentence: 'A token is reissued for its signature and times alone, ended or not.',
   patches: [
     {
-      file: 'http/reissue.js',
+      file: 'domain/liveness/liveness.js',
       find: `    if (!stands || token?.kind !== 'access')`,
       replace: `    if (token?.kind !== 'access')`,
     },
@@ -167,18 +167,18 @@ export const polledKeys = {
   patches: [
     {
       file: 'domain/liveness/replica-state.js',
-      find: `    return memory.ring.version === seen.keysVersion && memory.clients.version === seen.clientsVersion;`,
-      replace: `    return memory.clients.version === seen.clientsVersion;`,
+      find: `    return snapshot.ring.version === seen.keysVersion && snapshot.clients.version === seen.clientsVersion;`,
+      replace: `    return snapshot.clients.version === seen.clientsVersion;`,
     },
     {
       file: 'domain/liveness/replica-state.js',
       find: `    return {
-        recall: () => memory,`,
+        current: () => snapshot,`,
       replace: `    setInterval(async () => {
-        memory = { ...memory, ring: await load.ring().catch(() => memory.ring) };
+        snapshot = { ...snapshot, ring: await load.ring().catch(() => snapshot.ring) };
     }, 1000).unref();
     return {
-        recall: () => memory,`,
+        current: () => snapshot,`,
     },
   ],
   hunt: { profile: RETIRING },

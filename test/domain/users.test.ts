@@ -5,13 +5,13 @@ import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords/hasher.js';
 import {
   addUser,
-  authenticate,
   changePassword,
   disableUser,
   enableUser,
   findUser,
   listUsers,
 } from '../../src/domain/users/users.js';
+import { authenticate } from '../../src/domain/users/authenticate.js';
 import { AMPLE_MS, login } from '../support/house.js';
 import { openTwins, stateOf, stateOfRefresh, type Twins } from '../support/twins.js';
 

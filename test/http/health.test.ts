@@ -35,7 +35,7 @@ it('is not ready once it is told to leave, but alive', async () => {
     logger: pino({ level: 'silent' }),
     isLeaving: () => true,
   });
-  const leaving = { app, gatehouse };
+  const leaving = { ...replica, app };
   expect(problemOf(await ask(leaving, { url: '/ready' }))).toEqual({
     status: 503,
     error: 'temporarily_unavailable',

@@ -170,7 +170,7 @@ describe('without room to hash', () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => lines.push(line) });
     const app = await buildApp({ gatehouse, config: DEFAULTS, logger, answerDeadlineMs: AMPLE_MS });
-    const full = { app, gatehouse };
+    const full = { app, gatehouse, database };
     const known = post('/login', { username: user.username, password: user.password });
     const unknown = post('/login', { username: MARKER, password: MARKER });
     expect(problemOf(await ask(full, known))).toEqual(UNAVAILABLE);

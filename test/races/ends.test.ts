@@ -158,18 +158,14 @@ const ENDS_OF_A_USER: [string, (scene: Scene) => Promise<unknown>, unknown, obje
   ],
   [
     'disabling',
-    ({ user }) => disableUser(twins.one.gatehouse.database, user.username),
+    ({ user }) => disableUser(twins.one.database, user.username),
     true,
     { reason: 'user_disabled', actor: 'operator' },
   ],
   [
     'a new password',
     async ({ user }) =>
-      changePassword(
-        twins.one.gatehouse.database,
-        user.username,
-        await twins.house.hasher.hash('another one'),
-      ),
+      changePassword(twins.one.database, user.username, await twins.house.hasher.hash('another one')),
     true,
     { reason: 'password_changed', actor: 'operator' },
   ],

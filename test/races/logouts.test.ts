@@ -34,7 +34,7 @@ const ENDS: [string, End][] = [
 const ENDS_OF_A_USER: [string, End][] = [
   ['/logout-all', ({ access_token }) => logOutAll(twins.two, access_token)],
   ['retiring the key', () => retireSigningKey(twins)],
-  ['disabling', (_pair, { username }) => disableUser(twins.two.gatehouse.database, username)],
+  ['disabling', (_pair, { username }) => disableUser(twins.two.database, username)],
 ];
 
 /** Fails the test when a token of the pair, or of what it was exchanged for, is not dead on both replicas. */

@@ -35,6 +35,7 @@ export async function openHeldReplica(house: House): Promise<HeldReplica> {
   return {
     app,
     gatehouse,
+    database,
     hold: held.hold,
     close: async () => {
       await app.close();

@@ -89,7 +89,7 @@ export function logOutAll(
 
 /** Retires the key that signs, as for a leak; false when there was none. */
 export async function retireSigningKey({ one }: Twins): Promise<boolean> {
-  const { database } = one.gatehouse;
+  const { database } = one;
   const kid = (await listKeys(database)).find(({ state }) => state === 'signing')?.kid ?? '';
   return (await retireKey(database, kid, 'EdDSA', SECRET)) !== null;
 }

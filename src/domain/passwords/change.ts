@@ -4,25 +4,12 @@ import { AuthError, Reason } from '../errors.js';
 import { networkOf } from '../guessing/networks.js';
 import { refusePassword } from './policy.js';
 import type { PasswordHasher } from './hasher.js';
-import { sparing, type Throttle } from '../guessing/throttle.js';
+import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import { isStanding, STANDS_WITH_LINEAGE, USER_IS_ENABLED } from '../sessions/standing.js';
+import { RETENTION } from '../tokens/grace.js';
 
-export interface PasswordChanges {
-  /**
-   * @param claims of the live access token that asks
-   * @param isAwaited whether nobody has been answered yet: afterwards nothing is changed
-   * @throws {AuthError} too_many_requests, invalid_credentials (the current password is wrong), invalid_request (the new one
-   * may not be set), invalid_token (the session has ended meanwhile), temporarily_unavailable
-   * @throws {DatabaseUnavailable}
-   */
-  change: (
-    claims: Asking,
-    passwords: { current: string; next: string },
-    ip: string,
-    isAwaited: () => boolean,
-  ) => Promise<void>;
-}
-
+/** Claims of the live access token that asks. */
 type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username'>;
 
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
@@ -31,26 +18,21 @@ const MAX_ATTEMPTS = 3;
 /** Shorter than anybody waits for the whole. */
 const JUDGED_WITHIN_MS = 2000;
 
-export function createPasswordChanges(options: {
+/** The verb that changes a password; the facade says what it promises. */
+export function createPasswordChange(parts: {
   database: Database;
   hasher: PasswordHasher;
   throttle: Throttle;
-}): PasswordChanges {
-  const { database, hasher, throttle } = options;
+}) {
+  const { database, hasher, throttle } = parts;
 
-  /** The stored hash, which the current password has been held against. */
+  /** The stored hash, once the current password was compared with it. */
   async function verifyCurrent({ sub }: Asking, current: string): Promise<string> {
-    const [user] = await database.query<{ passwordHash: string }>`
-      SELECT password_hash AS "passwordHash" FROM users WHERE id = ${sub}::uuid AND disabled_at IS NULL`;
+    const [user] = await database.query({ passwordHash: 'text' })`
+      SELECT password_hash AS "passwordHash" FROM users WHERE id = ${sub}::uuid AND ${USER_IS_ENABLED}`;
     if (user === undefined) throw new AuthError('invalid_token');
     if (await hasher.verify(user.passwordHash, current)) return user.passwordHash;
     throw new AuthError('invalid_credentials', { detail: 'The current password is wrong.' });
-  }
-
-  async function refuseNext({ username }: Asking, next: string): Promise<void> {
-    const problem = await refusePassword(next, { username, withinMs: JUDGED_WITHIN_MS });
-    if (problem !== null)
-      throw new AuthError('invalid_request', { issues: [{ path: 'body/new_password', message: problem }] });
   }
 
   async function replace(
@@ -64,33 +46,45 @@ export function createPasswordChanges(options: {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       assertAwaited(isAwaited);
       if (await setAndEndOthers(database, claims, { verified, fresh })) return;
-      if (!(await isStanding(database, claims))) throw new AuthError('invalid_token');
+      if (!(await isStanding(database, { ...claims, lineage: parseJti(claims.jti).lineage })))
+        throw new AuthError('invalid_token');
       // Another change was first, or a login has hashed the same password anew: the stored hash tells.
       verified = await verifyCurrent(claims, current);
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('the password keeps changing') });
   }
 
-  return {
-    change: async (claims, passwords, ip, isAwaited) => {
-      const network = networkOf(ip);
-      const { attempt, proved } = await hasher.admit(network, async () => {
-        const taken = await throttle.takeAttempt(claims.username, ip);
-        return { attempt: taken, proved: await sparing(taken, verifyCurrent(claims, passwords.current)) };
-      });
-      const change = async () => {
-        // Judging takes many times as long as a hash, so nobody's seat is held meanwhile.
-        await refuseNext(claims, passwords.next);
+  return async (
+    claims: Asking,
+    passwords: { current: string; next: string },
+    ip: string,
+    isAwaited: () => boolean,
+  ): Promise<string | null> => {
+    const network = networkOf(ip);
+    const { attempt, proved } = await hasher.admit(network, async () => {
+      const taken = await throttle.takeAttempt(claims.username, ip);
+      const hash = await refundUnlessWrong(taken, () => verifyCurrent(claims, passwords.current));
+      return { attempt: taken, proved: hash };
+    });
+    const problem = await refundUnlessWrong(attempt, async () => {
+      // Judging takes many times as long as a hash, so no permit is held meanwhile.
+      const withinMs = JUDGED_WITHIN_MS;
+      const found = await refusePassword(passwords.next, { username: claims.username, withinMs });
+      if (found === null)
         await hasher.admit(network, () => replace(claims, passwords, { proved, isAwaited }));
-      };
-      await sparing(attempt, change());
-      // It is done: what cannot be written down now must not deny it.
-      await attempt.succeed().catch(() => undefined);
-    },
+      return found;
+    });
+    if (problem !== null) {
+      await attempt.refund();
+      return problem;
+    }
+    // It is done: what cannot be written down now must not deny it.
+    await attempt.succeed().catch(() => undefined);
+    return null;
   };
 }
 
-/** Who was told 503 may have logged in with the old password since, which a late change would end. */
+/** A user who was told that it failed may have logged in with the old password since, which a late change would end. */
 function assertAwaited(isAwaited: () => boolean): void {
   if (!isAwaited())
     throw new AuthError('temporarily_unavailable', { cause: new Reason('a password took too long') });
@@ -106,21 +100,17 @@ async function setAndEndOthers(
   // flight, which hold the epoch that this raises, and an end of the session that asks: both rows are locked, the user's
   // first as everywhere, and judged as they are by then, so nothing is changed for a session whose end was answered. It
   // takes the new epoch in the statement that raises it, and nobody sees it ended.
-  const rows = await database.query`
-    WITH clock AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+  const rows = await database.query({ id: 'uuid' })`
+    WITH asked AS MATERIALIZED (
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage
     ), owner AS MATERIALIZED (
-      SELECT id, epoch FROM users
-      WHERE id = ${sub}::uuid AND disabled_at IS NULL AND password_hash = ${verified}
+      SELECT id, epoch, disabled_at FROM users
+      WHERE id = ${sub}::uuid AND password_hash = ${verified}
       FOR UPDATE
     ), asking AS MATERIALIZED (
       SELECT sessions.id, sessions.user_id
-      FROM sessions JOIN owner ON sessions.user_id = owner.id, service, clock
-      WHERE sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND sessions.epoch = owner.epoch + service.epoch
-        AND NOT EXISTS (
-          SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
-        )
+      FROM asked, sessions, owner AS users, service
+      WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > now AND ${STANDS_WITH_LINEAGE}
       FOR UPDATE OF sessions
     ), changed AS (
       UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1
@@ -133,21 +123,9 @@ async function setAndEndOthers(
       SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', 'user', now,
              greatest(now, (
                SELECT max(expires_at) FROM sessions WHERE sessions.user_id = changed.id
-             )) + interval '6 minutes'
-      FROM changed, clock
+             )) + ${RETENTION}
+      FROM changed, asked
     )
     SELECT id FROM changed`;
-  return rows.length > 0;
-}
-
-async function isStanding(database: Database, { sub, sid, jti }: Asking): Promise<boolean> {
-  const rows = await database.query`
-    SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
-    WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
-      AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL AND sessions.expires_at > clock_timestamp()
-      AND sessions.epoch = users.epoch + service.epoch
-      AND NOT EXISTS (
-        SELECT FROM revocations WHERE revocations.id IN (sessions.id, ${parseJti(jti).lineage}::uuid)
-      )`;
   return rows.length > 0;
 }

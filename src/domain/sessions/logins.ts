@@ -1,16 +1,16 @@
 /** In with a password, on with a refresh token, out with either token. */
 import type { Database } from '../../database/prisma.js';
 import { AuthError, Reason } from '../errors.js';
-import type { Liveness } from '../liveness/liveness.js';
-import type { ReplicaMemory, Versions } from '../liveness/replica-state.js';
-import type { PasswordHasher } from '../passwords/hasher.js';
-import type { ClaimsOf } from '../tokens/reader.js';
-import { endSession } from './endings.js';
 import { networkOf } from '../guessing/networks.js';
-import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
+import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
+import type { Judge } from '../liveness/liveness.js';
+import type { ReplicaState, Versions } from '../liveness/replica-state.js';
+import type { PasswordHasher } from '../passwords/hasher.js';
 import { mintAccess, mintRefresh, type Session, type TokenRules } from '../tokens/claims.js';
-import { sparing, type Throttle } from '../guessing/throttle.js';
-import { authenticate } from '../users/users.js';
+import type { ClaimsOf } from '../tokens/reader.js';
+import { authenticate } from '../users/authenticate.js';
+import { endSession } from './endings.js';
+import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
 
 /** What the holder of a session carries; lifetimes in seconds from now. */
 export interface TokenPair {
@@ -19,35 +19,6 @@ export interface TokenPair {
   refreshToken: string;
   refreshExpiresIn: number;
   sessionId: string;
-}
-
-export interface Logins {
-  /**
-   * Whether a login from this address would be let in now, before it has been read.
-   *
-   * @throws {AuthError} temporarily_unavailable
-   */
-  assertFree: (ip: string) => void;
-  /**
-   * @throws {AuthError} too_many_requests, invalid_credentials, temporarily_unavailable
-   * @throws {DatabaseUnavailable}
-   */
-  login: (credentials: { username: string; password: string }, device: Device) => Promise<TokenPair>;
-  /**
-   * The successor of a refresh token; the same again for a parallel call, a lost answer or a retry.
-   *
-   * @throws {AuthError} invalid_token, refresh_superseded, refresh_reused (the session has been ended)
-   * @throws {DatabaseUnavailable} the same token works when the database is back, as long as the replay window if it was
-   * rotated after all
-   */
-  refresh: (refreshToken: string) => Promise<TokenPair>;
-  /**
-   * Ends the token's session, whether or not it had ended or the token had expired.
-   *
-   * @throws {AuthError} invalid_token for a token that we could not have issued as this kind
-   * @throws {DatabaseUnavailable} the end may not be durable: call again
-   */
-  logout: (token: string, kind: keyof ClaimsOf) => Promise<void>;
 }
 
 /** Keys would have to change this often within one request before we say that we cannot know. */
@@ -59,18 +30,19 @@ const REFUSALS = {
   dead: 'invalid_token',
 } as const;
 
-export function createLogins(options: {
+/** The verbs of a session's holder; the facade says what each of them promises. */
+export function createLogins(parts: {
   database: Database;
-  memory: ReplicaMemory;
-  liveness: Liveness;
+  state: ReplicaState;
+  judge: Judge;
   hasher: PasswordHasher;
   throttle: Throttle;
   rules: TokenRules & SessionRules;
-}): Logins {
-  const { database, memory, liveness, hasher, throttle, rules } = options;
+}) {
+  const { database, state, judge, hasher, throttle, rules } = parts;
 
   function pairOf(session: Session): TokenPair {
-    const { ring } = memory.recall();
+    const { ring } = state.current();
     const access = mintAccess(session, rules);
     const refresh = mintRefresh(session, rules);
     return {
@@ -84,32 +56,11 @@ export function createLogins(options: {
 
   /** Nothing is opened or spent whose tokens could not be signed: a token that was spent for nothing returns as theft. */
   async function assertSigns(): Promise<void> {
-    if (memory.recall().ring.isReadable) return;
-    await liveness.judge(null); // The keys may have been encrypted anew since they were loaded.
-    if (memory.recall().ring.isReadable) return;
+    if (state.current().ring.isReadable) return;
+    await judge(null); // The keys may have been encrypted anew since they were loaded.
+    if (state.current().ring.isReadable) return;
     const cause = new Reason('AUTH_SECRET does not open the signing keys');
     throw new AuthError('temporarily_unavailable', { cause });
-  }
-
-  async function prove(username: string, password: string, device: Device): Promise<Session & Versions> {
-    const user = await authenticate(database, hasher, username, password);
-    const opened = await openSession(database, user, device, rules);
-    if (opened === null) throw new AuthError('invalid_credentials');
-    return opened;
-  }
-
-  async function logIn(
-    { username, password }: { username: string; password: string },
-    device: Device,
-  ): Promise<TokenPair> {
-    await assertSigns();
-    const attempt = await throttle.takeAttempt(username, device.ip);
-    const opened = await sparing(attempt, prove(username, password, device));
-    // The password was right and the session is open: what cannot be written down now must not turn it away.
-    await attempt.succeed().catch(() => undefined);
-    const { keysVersion, clientsVersion, ...session } = opened;
-    if (memory.recall().ring.version !== keysVersion) await memory.catchUp({ keysVersion, clientsVersion });
-    return pairOf(session);
   }
 
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
@@ -119,24 +70,43 @@ export function createLogins(options: {
     decide: (claims: ClaimsOf[K], keysVersion: string) => Promise<{ value: T } | { outdated: Versions }>,
   ): Promise<T> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      // A token that cannot be read may be signed by a key that is newer than what we remember.
-      if (memory.recall().ring.read(text) === null) await liveness.judge(text);
-      const { ring } = memory.recall();
+      // A token that cannot be read may be signed by a key that is newer than those that this replica has loaded.
+      if (state.current().ring.read(text) === null) await judge(text);
+      const { ring } = state.current();
       const token = ring.read(text);
       if (token === null || token.kind !== kind) throw new AuthError('invalid_token');
       const decision = await decide(token.claims as ClaimsOf[K], ring.version);
       if ('value' in decision) return decision.value;
-      await memory.catchUp(decision.outdated);
+      await state.catchUp(decision.outdated);
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('keys keep changing') });
   }
 
   return {
-    assertFree: (ip) => hasher.assertFree(networkOf(ip)),
+    assertFree(ip: string): void {
+      hasher.assertFree(networkOf(ip));
+    },
 
-    login: (credentials, device) => hasher.admit(networkOf(device.ip), () => logIn(credentials, device)),
+    async login(
+      { username, password }: { username: string; password: string },
+      device: Device,
+    ): Promise<TokenPair> {
+      return await hasher.admit(networkOf(device.ip), async () => {
+        await assertSigns();
+        const attempt = await throttle.takeAttempt(username, device.ip);
+        const opened = await refundUnlessWrong(attempt, async () => {
+          const user = await authenticate(database, hasher, username, password);
+          return await openSession(database, user, device, rules);
+        });
+        // The password was right and the session is open: what cannot be written down now must not turn it away.
+        await attempt.succeed().catch(() => undefined);
+        if (state.current().ring.version !== opened.versions.keysVersion)
+          await state.catchUp(opened.versions);
+        return pairOf(opened.session);
+      });
+    },
 
-    refresh: async (refreshToken) => {
+    async refresh(refreshToken: string): Promise<TokenPair> {
       const rotation = await withToken(refreshToken, 'refresh', async (claims, keysVersion) => {
         await assertSigns();
         const rotation = await rotateSession(database, claims, keysVersion, rules);
@@ -146,14 +116,10 @@ export function createLogins(options: {
       throw new AuthError(REFUSALS[rotation.verdict]);
     },
 
-    logout: async (token, kind) => {
+    async logout(token: string, kind: keyof ClaimsOf): Promise<void> {
       await withToken(token, kind, async ({ sid, sub }, keysVersion) => {
-        const { seen } = await endSession(
-          database,
-          { sid, sub },
-          { reason: 'logout', actor: 'user' },
-          keysVersion,
-        );
+        const ending = { reason: 'logout', actor: 'user' } as const;
+        const { seen } = await endSession(database, { sid, sub }, ending, keysVersion);
         return seen.keysVersion === keysVersion ? { value: null } : { outdated: seen };
       });
     },

@@ -1,8 +1,12 @@
 /** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
 import type { Database } from '../../database/prisma.js';
-import type { Versions } from '../liveness/replica-state.js';
+import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
+import { AuthError } from '../errors.js';
 import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
 import { firstRow } from '../service-row.js';
+import { EPOCH_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
+import { RETENTION } from '../tokens/grace.js';
+import { nullable, type RowOf } from '../../database/columns.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -23,25 +27,38 @@ export type Rotation =
   | { verdict: 'superseded' | 'reused' | 'dead' }
   | { verdict: 'outdated'; seen: Versions };
 
-/** What a session's columns are called outside; `now` and times in seconds since 1970. */
-type SessionRow = Session & Versions;
+/** A {@link Session}, as the statements below bring it. */
+const SESSION_COLUMNS = {
+  id: 'uuid',
+  userId: 'uuid',
+  username: 'text',
+  scope: 'text',
+  generation: 'int4',
+  openedAt: 'float8',
+  rotatedAt: 'float8',
+  refreshExpiresAt: 'float8',
+  expiresAt: 'float8',
+  now: 'float8',
+} as const satisfies Record<keyof Session, string>;
 
 /**
  * Opens a session for a user whose password was right when `epoch` was read.
  *
- * @returns null when the user has been disabled, got a new password or logged out everywhere since then
+ * @returns the session, and the versions of keys and clients in force
+ * @throws {AuthError} invalid_credentials when the user has been disabled, got a new password or logged out everywhere
+ * since then
  */
 export async function openSession(
   database: Database,
   user: { id: string; epoch: number },
   device: Device,
   rules: SessionRules,
-): Promise<(Session & Versions) | null> {
+): Promise<{ session: Session; versions: Versions }> {
   // Settles a login in flight against disabling, a new password, logout-all and a retired key: each of them raises
   // an epoch in the statement that ends the sessions. Either this insert sees the raised one and inserts nothing,
   // or it stores the old one, which no liveness statement will ever find equal.
   // The id is a UUIDv7 by the primary's clock, built by hand since PostgreSQL makes its own only from 18 on.
-  const [row] = await database.prepared('open_session')<SessionRow>`
+  const [row] = await database.prepared('open_session', { ...SESSION_COLUMNS, ...VERSION_COLUMNS })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), opened AS (
@@ -57,8 +74,7 @@ export async function openSession(
              date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
              ${device.ip}::inet, ${device.userAgent}::text
       FROM users, service, clock
-      WHERE users.id = ${user.id}::uuid AND users.disabled_at IS NULL
-        AND users.epoch + service.epoch = ${user.epoch}::int4
+      WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${EPOCH_IN_FORCE} = ${user.epoch}::int4
       RETURNING *
     )
     SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,
@@ -69,11 +85,13 @@ export async function openSession(
            extract(epoch FROM clock.now)::float8 AS now,
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM opened JOIN users ON users.id = opened.user_id, service, clock`;
-  return row ?? null;
+  if (row === undefined) throw new AuthError('invalid_credentials');
+  const { keysVersion, clientsVersion, ...session } = row;
+  return { session, versions: { keysVersion, clientsVersion } };
 }
 
 /**
- * Answers a refresh token by the row's own generation and the primary's clock (contract section 3, table of `/refresh`).
+ * Answers a refresh token by the row's own generation and the primary's clock (docs/decisions/0006-refresh-replay-window.md).
  *
  * @param keysVersion version of the ring that read the token; another one in force gives `outdated` and changes nothing
  */
@@ -88,11 +106,11 @@ export async function rotateSession(
   // Settles parallel refreshes, theft, and a refresh against an end, all on the session's row. The row decides by
   // what it holds when its lock is granted: of two calls with one token the first rotates and the second finds the
   // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set.
-  // `sessions.epoch >=` rather than `=`: while this waits, logout-all may stamp the session that it keeps with
-  // an epoch later than the one in our snapshot. No session is ever stamped with an epoch that is not in force.
-  const rows = await database.prepared('rotate_session')<
-    Versions & { [K in keyof Session]: Session[K] | null } & { ended: boolean }
-  >`
+  const rows = await database.prepared('rotate_session', {
+    ...nullable(SESSION_COLUMNS),
+    ended: 'bool',
+    ...VERSION_COLUMNS,
+  })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), decided AS (
@@ -113,15 +131,12 @@ export async function rotateSession(
           THEN now END
       FROM clock, service, users
       WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
-        AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND users.id = sessions.user_id AND users.disabled_at IS NULL
-        AND sessions.epoch >= users.epoch + service.epoch
-        AND service.keys_version = ${keysVersion}::uuid
-        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+        AND sessions.expires_at > now AND service.keys_version = ${keysVersion}::uuid
+        AND ${STANDS_OR_WAS_KEPT}
       RETURNING sessions.*, users.username, users.scope, clock.now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + interval '6 minutes'
+      SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + ${RETENTION}
       FROM decided WHERE ended_at IS NOT NULL
       ON CONFLICT (id) DO NOTHING
     )
@@ -147,24 +162,24 @@ function isFound(session: { [K in keyof Session]: Session[K] | null }): session 
   return session.id !== null;
 }
 
-export interface ListedSession {
-  id: string;
-  openedAt: Date;
-  rotatedAt: Date;
-  expiresAt: Date;
-  ip: string | null;
-  userAgent: string | null;
-}
+const LISTED_COLUMNS = {
+  id: 'uuid',
+  openedAt: 'timestamptz',
+  rotatedAt: 'timestamptz',
+  expiresAt: 'timestamptz',
+  ip: 'text?',
+  userAgent: 'text?',
+} as const;
+
+export type ListedSession = RowOf<typeof LISTED_COLUMNS>;
 
 /** The user's living sessions, latest used first. */
 export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
-  return await database.query`
+  return await database.query(LISTED_COLUMNS)`
     SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
            host(ip) AS ip, user_agent AS "userAgent"
-    FROM sessions JOIN users ON users.id = sessions.user_id, service
-    WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()
-      AND users.disabled_at IS NULL AND sessions.epoch = users.epoch + service.epoch
-      AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+    FROM sessions, users, service
+    WHERE sessions.user_id = ${userId}::uuid AND expires_at > clock_timestamp() AND ${STANDS}
     ORDER BY rotated_at DESC, sessions.id DESC
     LIMIT 1000`;
 }

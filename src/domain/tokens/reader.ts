@@ -29,6 +29,8 @@ export type ReadToken = {
   }>;
 }[keyof ClaimsOf];
 
+export type AccessToken = Extract<ReadToken, { kind: 'access' }>;
+
 export interface ClaimsOf {
   access: AccessClaims;
   refresh: RefreshClaims;

@@ -1,10 +1,9 @@
-/** Users: who they are, what proves it, and how all that they have open is ended. */
+/** Users as operators manage them: added, listed, disabled, enabled, and given a new password. */
 import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../../database/prisma.js';
 import type { Ending } from '../sessions/endings.js';
-import { AuthError } from '../errors.js';
-import type { PasswordHasher } from '../passwords/hasher.js';
+import { RETENTION } from '../tokens/grace.js';
 import { canonicalUsername } from '../usernames.js';
 
 export interface User {
@@ -18,62 +17,13 @@ export interface ListedUser extends User {
   disabledAt: Date | null;
 }
 
-/** Nobody bears this name: it is not canonical. It is looked up for names that cannot exist, to take the same time. */
-const NOBODY = ' ';
-
-/**
- * Finds the user whose name and password these are, with the epoch under which the password was right.
- *
- * @throws {AuthError} invalid_credentials: one answer, and one duration, for every kind of wrong
- * @throws {AuthError} temporarily_unavailable: no room to hash
- */
-export async function authenticate(
-  database: Database,
-  hasher: PasswordHasher,
-  typedUsername: string,
-  password: string,
-): Promise<{ id: string; epoch: number }> {
-  const [user] = await database.prepared('find_user')<{
-    id: string;
-    passwordHash: string;
-    epoch: number;
-    isEnabled: boolean;
-  }>`
-    SELECT users.id, password_hash AS "passwordHash", users.epoch + service.epoch AS epoch,
-           disabled_at IS NULL AS "isEnabled"
-    FROM users, service
-    WHERE username = ${canonicalUsername(typedUsername) ?? NOBODY}`;
-  if (user === undefined || !user.isEnabled) {
-    await hasher.burn(password);
-    throw new AuthError('invalid_credentials');
-  }
-  if (!(await hasher.verify(user.passwordHash, password))) throw new AuthError('invalid_credentials');
-  // The password was right: that there is no room to hash it anew, or no database, must not turn it away.
-  if (hasher.needsRehash(user.passwordHash))
-    await rehash(database, hasher, user, password).catch(() => undefined);
-  return { id: user.id, epoch: user.epoch };
-}
-
-async function rehash(
-  database: Database,
-  hasher: PasswordHasher,
-  user: { id: string; passwordHash: string },
-  password: string,
-): Promise<void> {
-  const fresh = await hasher.hash(password);
-  // Settles a new password that was set since: only the hash that was verified is replaced.
-  await database.query`
-    UPDATE users SET password_hash = ${fresh}
-    WHERE id = ${user.id}::uuid AND password_hash = ${user.passwordHash}`;
-}
-
 /** Adds a user under a canonical name; null when the name is taken. */
 export async function addUser(
   database: Database,
   user: { username: string; passwordHash: string; scope: string },
 ): Promise<User | null> {
   // Settles two additions of one name: the unique index lets one in.
-  const rows = await database.query<User>`
+  const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
     INSERT INTO users (id, username, password_hash, scope, created_at)
     VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}, ${user.scope}, clock_timestamp())
     ON CONFLICT (username) DO NOTHING
@@ -81,16 +31,17 @@ export async function addUser(
   return rows[0] ?? null;
 }
 
-export async function findUser(database: Database, username: string): Promise<ListedUser | null> {
-  const rows = await database.query<ListedUser>`
-    SELECT id, username, scope, created_at AS "createdAt", disabled_at AS "disabledAt"
-    FROM users WHERE username = ${canonicalUsername(username) ?? NOBODY}`;
-  return rows[0] ?? null;
+/** What is shown of a user. */
+const LISTED = { id: true, username: true, scope: true, createdAt: true, disabledAt: true } as const;
+
+export async function findUser(database: Database, typedUsername: string): Promise<ListedUser | null> {
+  const username = canonicalUsername(typedUsername);
+  if (username === null) return null;
+  return await database.read(({ user }) => user.findUnique({ where: { username }, select: LISTED }));
 }
 
 export async function listUsers(database: Database): Promise<ListedUser[]> {
-  return await database.query`
-    SELECT id, username, scope, created_at AS "createdAt", disabled_at AS "disabledAt" FROM users ORDER BY username`;
+  return await database.read(({ user }) => user.findMany({ select: LISTED, orderBy: { username: 'asc' } }));
 }
 
 /**
@@ -109,8 +60,8 @@ export async function disableUser(database: Database, username: string): Promise
 
 /** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
 export async function enableUser(database: Database, username: string): Promise<boolean> {
-  const rows = await database.query`
-    UPDATE users SET disabled_at = NULL WHERE username = ${canonicalUsername(username) ?? NOBODY} RETURNING id`;
+  const rows = await database.query({ id: 'uuid' })`
+    UPDATE users SET disabled_at = NULL WHERE username = ${canonicalUsername(username)} RETURNING id`;
   return rows.length > 0;
 }
 
@@ -130,19 +81,19 @@ async function changeAndEndAll(
   reason: Ending['reason'],
 ): Promise<boolean> {
   // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises.
-  const rows = await database.query`
+  const rows = await database.query({ id: 'uuid' })`
     WITH changed AS (
       UPDATE users SET
         epoch = epoch + 1,
         password_hash = coalesce(${change.passwordHash}::text, password_hash),
         disabled_at = CASE WHEN ${change.isDisabling}::boolean
           THEN coalesce(disabled_at, clock_timestamp()) ELSE disabled_at END
-      WHERE username = ${canonicalUsername(username) ?? NOBODY}
+      WHERE username = ${canonicalUsername(username)}
       RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, 'operator', now,
-             greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + interval '6 minutes'
+             greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + ${RETENTION}
       FROM changed
     )
     SELECT id FROM changed`;

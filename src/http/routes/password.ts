@@ -1,6 +1,7 @@
 /** POST /password: a new password, and the end of every other session. */
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
+import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { addressOf } from '../address.js';
 import { describe } from '../openapi.js';
@@ -13,14 +14,19 @@ export const passwordRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
 ) => {
   app.addHook('onRequest', (request, _reply, next) => {
     // Hashes like a login, so it is turned away as early.
-    gatehouse.logins.assertFree(addressOf(request));
+    gatehouse.assertFree(addressOf(request));
     next();
   });
 
   app.post('/password', { schema: { ...describe.password, body: passwordBody } }, async (request, reply) => {
     const { current_password: current, new_password: next } = request.body;
     const isAwaited = () => !reply.sent;
-    await gatehouse.passwords.change(request.claims, { current, next }, addressOf(request), isAwaited);
+    const ip = addressOf(request);
+    const problem = await gatehouse.changePassword(request.claims, { current, next }, ip, isAwaited);
+    if (problem !== null) {
+      const issues = [{ path: 'body/new_password', message: problem }];
+      throw new AuthError('invalid_request', { issues });
+    }
     return reply.code(204).send(null);
   });
   done();

@@ -79,7 +79,7 @@ interface Bait {
 export async function openStage(config: Partial<Config> = {}): Promise<Stage> {
   const house = await openHouse();
   const replica = await house.replica({ config });
-  const { database } = replica.gatehouse;
+  const { database } = replica;
   await house.database.clock.freeze(START);
   const [leaked] = await openKeys(replica);
   if (leaked === undefined) throw new Error('there is no key');
@@ -168,8 +168,8 @@ export async function stateOf({ house }: Stage): Promise<string> {
   return rows[0]?.state ?? '';
 }
 
-async function openKeys({ gatehouse }: Replica): Promise<OurKey[]> {
-  const { keys } = await loadKeys(gatehouse.database);
+async function openKeys({ database }: Replica): Promise<OurKey[]> {
+  const { keys } = await loadKeys(database);
   return keys.filter(({ retiredAt }) => retiredAt === null).map(openKey);
 }
 
