@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { JWT_ALGORITHMS } from './domain/keys/keys.js';
 import { isKeyMaterial, isMonotonous } from './domain/keys/secrets.js';
 import { MAX_GRACE_SECONDS } from './domain/tokens/grace.js';
+import { refuseOrigin } from './origins.js';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -69,6 +70,15 @@ const issuer = z
     'must be an https URL without query, fragment, user or trailing slash, such as https://login.example.com',
   );
 
+const originList = list.superRefine((origins, context) => {
+  const reasons = origins.map(refuseOrigin);
+  const place = reasons.findIndex((reason) => reason !== null);
+  if (place === -1) return;
+  const form =
+    'must be exact origins such as https://app.example.com or capacitor://localhost, separated by commas';
+  context.addIssue({ code: 'custom', message: `${form}: number ${place + 1} ${reasons[place] ?? ''}` });
+});
+
 export const environmentSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_PASSWORD_FILE: z.string().optional(),
@@ -88,12 +98,7 @@ export const environmentSchema = z.object({
   REISSUE_GRACE: duration({ atMostSeconds: MAX_GRACE_SECONDS, mayBeZero: true }).default(60),
   REISSUE_MAX: wholeNumber(0, 1_000_000).default(90),
   REFRESH_REPLAY_WINDOW: duration({ atMostSeconds: 300, mayBeZero: true }).default(30),
-  CORS_ORIGINS: list
-    .refine(
-      (origins) => origins.every(isOrigin),
-      'must be exact origins such as https://app.example.com, separated by commas',
-    )
-    .default([]),
+  CORS_ORIGINS: originList.default([]),
   TRUST_PROXY: list
     .refine(
       (cidrs) => cidrs.every(isCidr),
@@ -155,11 +160,6 @@ function isTypo(text: string, meant: string): boolean {
     rest.slice(1) === ours ||
     rest === swapped
   );
-}
-
-function isOrigin(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text && !text.includes('*');
 }
 
 function isCidr(text: string): boolean {

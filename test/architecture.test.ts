@@ -20,7 +20,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   environment: ['config', 'domain', 'database'],
   demo: ['domain', 'database'],
   config: ['variables', 'domain'],
-  variables: ['domain'],
+  variables: ['origins', 'domain'],
+  origins: [],
   // Runs in the browser, with nothing of ours but the client for browsers.
   account: ['browser'],
   // Runs in pages: nothing of the service may come with it, nor any package.

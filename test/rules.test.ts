@@ -27,9 +27,9 @@ const RULES: Record<string, { looksLike: RegExp; homes: string[]; another: strin
       another: 'WHERE disabled_at IS NULL',
     },
     {
-      looksLike: /users\.epoch\s*\+\s*service\.epoch|service\.epoch\s*\+\s*users\.epoch/i,
+      looksLike: /[-+]\s*service\.epoch\b|\bservice\.epoch\s*\+\s*users\b/i,
       homes: ['domain/sessions/standing.ts'],
-      another: 'sessions.epoch = users.epoch + service.epoch',
+      another: 'sessions.epoch - service.epoch = users.epoch',
     },
     {
       looksLike: /EXISTS\s*\(\s*SELECT\b[^()]*\bFROM\s+revocations\b/i,

@@ -35,12 +35,12 @@ export const loginWithoutEpoch = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `users.id, \${user.epoch}::int4, now, now,`,
-      replace: `users.id, \${EPOCH_IN_FORCE}, now, now,`,
+      find: `users.id, proved.epoch, now, now,`,
+      replace: `users.id, users.epoch + service.epoch, now, now,`,
     },
     {
       file: 'domain/sessions/sessions.js',
-      find: `      WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${EPOCH_IN_FORCE} = \${user.epoch}::int4`,
+      find: `      WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${PROVED_EPOCH_IS_IN_FORCE}`,
       replace: `      WHERE users.id = \${user.id}::uuid`,
     },
   ],

@@ -1,8 +1,17 @@
 /** The purse of a page whose tokens are in cookies: it sees none of them, and knows only what answers and other tabs said. */
-import type { Change } from './gatehouse.js';
+import type { Change, TokenStorage } from './gatehouse.js';
 import type { Emit, Purse } from './purse.js';
 
-export function createCookiePurse(emit: Emit): Purse {
+/** So many ids of sessions that ended are kept, each with a space behind it. */
+const KEPT_CHARACTERS = 10 * 37;
+
+/**
+ * The storage keeps the ids of sessions that ended: a page that waited for the back button, deaf, knows by them before it
+ * is seen that its own is over. No id comes back, so none of them can sign out a session that lives.
+ */
+export function createCookiePurse(name: string, storage: TokenStorage, emit: Emit): Purse {
+  // Not the whole name: other tabs hear of it by the channel, and would ask once more on each word in the storage.
+  const slot = name.replace('cookie', 'ended');
   /** Undefined: nobody has asked yet. Null: signed out. */
   let sid: string | null | undefined;
   /** Whether somebody asks anew, who was told that the page is signed out. */
@@ -16,6 +25,16 @@ export function createCookiePurse(emit: Emit): Purse {
     version += 1;
     jti = undefined;
     emit(type, why, sessionId);
+  }
+
+  const endedIds = () => storage.getItem(slot) ?? '';
+
+  function note(ended: string): void {
+    try {
+      storage.setItem(slot, `${ended} ${endedIds()}`.slice(0, KEPT_CHARACTERS));
+    } catch {
+      // Full: then such a page has to wait for what the service says.
+    }
   }
 
   return {
@@ -38,6 +57,7 @@ export function createCookiePurse(emit: Emit): Purse {
     },
     drop: (id, why) => {
       if ((sid ?? undefined) !== id) return;
+      if (sid) note(sid);
       if (sid || why === 'logout') move(null, 'signed-out', why, id ?? '');
       else {
         sid = null;
@@ -45,7 +65,10 @@ export function createCookiePurse(emit: Emit): Purse {
       }
     },
     hear: (change) => {
-      if (!change?.sessionId) return;
+      if (!change?.sessionId) {
+        if (sid && endedIds().includes(sid)) move(null, 'signed-out', 'other-tab', sid);
+        return;
+      }
       const { type, sessionId } = change;
       if (type !== 'signed-out') move(sessionId, type, 'other-tab', sessionId);
       else if (sid === undefined || sid === sessionId) move(null, type, 'other-tab', sessionId);

@@ -105,7 +105,7 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     for (const listener of listeners) queueMicrotask(() => listener(change));
   }
 
-  const purse = isCookie ? createCookiePurse(emit) : createTokenPurse(name, storage ?? createMemory(), emit);
+  const purse = (isCookie ? createCookiePurse : createTokenPurse)(name, storage ?? createMemory(), emit);
   const tabs = joinTabs(name, (change) => {
     purse.hear(change);
     // Who comes back as it was left has missed what happened, who hears of no name may be meant: cookies show nothing of it.

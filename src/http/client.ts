@@ -60,27 +60,26 @@ function mayEnter({ permissions }: Client, { routeOptions }: FastifyRequest): bo
 const known = new LRUCache<string, ClientCredentials>({ max: 1000 });
 const LONGEST_KNOWN = 512;
 
-/** Basic or form, not both (RFC 6749 section 2.3.1). */
+/** One sentence for id and secret: it does not say which of them differs. */
+const DIFFERENT =
+  'The form and the Authorization header carry different credentials: send them in one place, or the same in both.';
+
+/**
+ * Basic or the form (RFC 6749 section 2.3.1), or both with the same: some libraries send them twice. Where they differ, it
+ * cannot be told who asks.
+ */
 function readCredentials(request: FastifyRequest, form: TokenForm): ClientCredentials {
   const { authorization } = request.headers;
-  const isInForm = form.client_id !== undefined || form.client_secret !== undefined;
-  if (authorization !== undefined && form.client_secret !== undefined) {
-    throw new AuthError('invalid_request', {
-      detail: 'Authenticate with Basic or in the form, not with both.',
-    });
+  const { client_id: id, client_secret: secret } = form;
+  if (authorization === undefined) {
+    if (id === undefined && secret === undefined)
+      throw new AuthError('invalid_client', { detail: 'Authenticate with a client id and a client secret.' });
+    return { id: id ?? '', secret: secret ?? '' };
   }
-  if (authorization !== undefined) {
-    const credentials = readBasic(authorization);
-    if (form.client_id !== undefined && form.client_id !== credentials.id) {
-      throw new AuthError('invalid_request', {
-        detail: 'The form and the Authorization header name different clients.',
-      });
-    }
-    return credentials;
-  }
-  if (!isInForm)
-    throw new AuthError('invalid_client', { detail: 'Authenticate with a client id and a client secret.' });
-  return { id: form.client_id ?? '', secret: form.client_secret ?? '' };
+  const credentials = readBasic(authorization);
+  if ((id ?? credentials.id) !== credentials.id || (secret ?? credentials.secret) !== credentials.secret)
+    throw new AuthError('invalid_request', { detail: DIFFERENT });
+  return credentials;
 }
 
 /** The same object again for the same header, so that whoever checks it can remember it too. */

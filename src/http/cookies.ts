@@ -74,13 +74,13 @@ export function setAccessCookie(
 }
 
 /**
- * Has the browser forget the session that has ended: both cookies, and the pages that were shown in it. `"cookies"` in
- * Clear-Site-Data would take those of all neighbours under the same domain along. Does nothing where no cookie was read.
+ * Has the browser forget both cookies of the session that has ended; does nothing where no cookie was read. Without
+ * Clear-Site-Data: `"cookies"` would take those of all neighbours under the same domain along, and for `"cache"` Chrome walks
+ * through all that it keeps of all sites, and holds the answer back meanwhile.
  */
 export function clearCookies(reply: FastifyReply): void {
   if (!reply.request.isByCookie) return;
   reply.header('set-cookie', [write(ACCESS_COOKIE, '', 0), write(REFRESH_COOKIE, '', 0)]);
-  reply.header('clear-site-data', '"cache"');
 }
 
 /**
@@ -100,7 +100,6 @@ export async function clearWhenOver<Result>(reply: FastifyReply, work: Promise<R
 /** Takes back what an answer was about to tell the browser to keep or forget. */
 export function withdrawCookies(reply: FastifyReply): void {
   reply.removeHeader('set-cookie');
-  reply.removeHeader('clear-site-data');
 }
 
 /** Tokens are base64url and dots: nothing in them needs an escape. */

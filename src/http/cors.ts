@@ -10,12 +10,25 @@ declare module 'fastify' {
   }
 }
 
+/**
+ * What a page may send along. The last four are what tracing libraries put on every request of a page: we look past them,
+ * but a page whose preflight is refused cannot even log in. Browsers compare them without regard to case.
+ */
+const ALLOWED_HEADERS = [
+  'authorization',
+  'content-type',
+  'traceparent',
+  'tracestate',
+  'baggage',
+  'sentry-trace',
+];
+
 export const crossOrigin = fastifyPlugin<{ origins: string[] }>(
   async (app, { origins }) => {
     const options = {
       origin: origins,
       methods: ['GET', 'POST', 'DELETE'],
-      allowedHeaders: ['authorization', 'content-type'],
+      allowedHeaders: ALLOWED_HEADERS,
       exposedHeaders: ['Refreshed-API-Token', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
       maxAge: 600,
     };

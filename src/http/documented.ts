@@ -41,7 +41,6 @@ const HEADERS = {
   },
   end: {
     'Set-Cookie': 'With cookies: both are cleared when the session that asks has ended.',
-    'Clear-Site-Data': '`"cache"`, where cookies are cleared.',
   },
 } as const;
 

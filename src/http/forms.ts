@@ -54,13 +54,17 @@ function repeatsMember(text: string, value: unknown): boolean {
   return written !== left;
 }
 
-/** Forms only, in the enclosing scope. */
+/** Forms only, in the enclosing scope. A parameter that was sent without a value is not in them. */
 export async function takeForms(app: FastifyInstance): Promise<void> {
   app.removeAllContentTypeParsers();
   await app.register(formbody);
-  // zod passes over a member of this name, and so over its repetition.
   app.addHook('preValidation', (request, _reply, next) => {
-    const form = request.body as Record<string, unknown> | undefined;
-    next(Array.isArray(form?.['__proto__']) ? refused('an unknown parameter is repeated') : undefined);
+    // Some clients send all that they know of, set or not. RFC 6749 section 3.2: without a value counts as omitted. That is
+    // said of a parameter that is there once: a repeated one, an array by now, is refused whatever its values are, since of
+    // two readers one may take the first and the other the last.
+    const form = Object.fromEntries(Object.entries(request.body ?? {}).filter(([, value]) => value !== ''));
+    request.body = form;
+    // zod passes over a member of this name, and so over its repetition.
+    next(Array.isArray(form['__proto__']) ? refused('an unknown parameter is repeated') : undefined);
   });
 }

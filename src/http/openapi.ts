@@ -96,7 +96,7 @@ export const describe = {
     summary: 'Introspect',
     description:
       'RFC 7662. A live access token gives its claims; everything else, a refresh token included, exactly `{"active":false}`. ' +
-      'Relay `Refreshed-API-Token`, when there is one, to your own caller.',
+      'Relay `Refreshed-API-Token`, when there is one, to your own caller. A parameter without a value counts as omitted.',
     ...form,
     ...behindClientsDoor,
     response: { 200: introspection, ...oauthErrors(400, 401, 403, 413, 415, 429, 503) },
@@ -105,7 +105,8 @@ export const describe = {
     tags: ['resource servers'],
     summary: 'Revoke',
     description:
-      'RFC 7009. A refresh token ends its session; an access token ends alone, with what it was and will be reissued as.',
+      'RFC 7009. A refresh token ends its session; an access token ends alone, with what it was and will be reissued as. ' +
+      'A parameter without a value counts as omitted.',
     ...form,
     ...behindClientsDoor,
     response: { 200: nothing, ...oauthErrors(400, 401, 403, 413, 415, 429, 503) },

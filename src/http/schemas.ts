@@ -35,16 +35,24 @@ export const passwordBody = z.strictObject({
 
 export const sessionParams = z.object({ id: z.string().describe('Id of a session of the caller.') });
 
-/** `/introspect` and `/revoke`: unknown parameters are ignored, repeated ones (arrays by now) refused. */
+/**
+ * `/introspect` and `/revoke`: unknown parameters are ignored, repeated ones (arrays by now) refused, and those without a
+ * value are gone by now.
+ */
 export const tokenForm = z
   .object({
-    token: z.string('token is missing or repeated').min(1, 'token is empty'),
+    token: z
+      .string('token is missing or repeated')
+      .describe('What Gatehouse issued, or somebody takes for it.'),
     token_type_hint: z
       .string('token_type_hint is repeated')
       .optional()
       .describe('A hint only: both kinds are recognised without it.'),
-    client_id: z.string('client_id is repeated').optional(),
-    client_secret: z.string('client_secret is repeated').optional(),
+    client_id: z
+      .string('client_id is repeated')
+      .optional()
+      .describe('In the place of Basic, or the same beside it.'),
+    client_secret: z.string('client_secret is repeated').optional().describe('Like `client_id`.'),
   })
   .catchall(z.string('an unknown parameter is repeated'));
 export type TokenForm = z.infer<typeof tokenForm>;

@@ -249,6 +249,67 @@ describe('ten tabs with cookies', () => {
     expect(page.story()).toEqual(['signed-in/login', 'signed-out/ended']);
   });
 
+  it('know before anybody is asked that their session ended while they waited for the back button', async () => {
+    vi.stubGlobal('BroadcastChannel', undefined);
+    vi.stubGlobal('localStorage', createStorage());
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    const [page, elsewhere] = [openPage(), openPage()];
+    const { sid } = await page.login(user);
+    await elsewhere.session();
+    await elsewhere.logout();
+    // Others have come and gone since.
+    for (let turn = 1; turn <= 3; turn += 1) {
+      await elsewhere.login(await house.user());
+      await (turn === 2 ? elsewhere.logoutAll() : elsewhere.logout());
+    }
+    expect(page.story()).toEqual(['signed-in/login']);
+    events.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+    await Promise.resolve();
+    expect(page.changes.slice(1)).toEqual([{ type: 'signed-out', why: 'other-tab', sessionId: sid }]);
+    expect(await page.session()).toBeNull();
+    expect(page.story()).toEqual(['signed-in/login', 'signed-out/other-tab']);
+  });
+
+  it('are not signed out by the end of another session', async () => {
+    vi.stubGlobal('BroadcastChannel', undefined);
+    const storage = createStorage();
+    vi.stubGlobal('localStorage', storage);
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    const elsewhere = openPage();
+    // More than are kept.
+    for (let turn = 1; turn <= 12; turn += 1) {
+      await elsewhere.login(user);
+      await elsewhere.logout();
+    }
+    const page = openPage();
+    const { sid } = await page.login(user);
+    events.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+    expect(await page.session()).toMatchObject({ sid });
+    expect(page.story()).toEqual(['signed-in/login']);
+    const [kept = ''] = storage.items.values();
+    expect(storage.items.size).toBe(1);
+    expect(kept).toMatch(/^(?:[0-9a-f-]{36} ){10}$/);
+  });
+
+  it.each([
+    [
+      'full',
+      () => {
+        throw new Error('full');
+      },
+    ],
+    ['gone', () => undefined],
+  ])('log out where the storage is %s', async (_what, setItem) => {
+    vi.stubGlobal('localStorage', { ...createStorage(), setItem });
+    const page = openPage();
+    await page.login(user);
+    await page.logout();
+    expect(page.story()).toEqual(['signed-in/login', 'signed-out/logout']);
+    expect(await page.session()).toBeNull();
+  });
+
   it('find out that somebody else has signed in meanwhile, after a logout or without', async () => {
     vi.stubGlobal('BroadcastChannel', undefined);
     const [page, elsewhere] = [openPage(), openPage()];

@@ -81,6 +81,27 @@ describe('a stranger', () => {
   });
 });
 
+describe('an address without an origin of its own', () => {
+  it.each(['other://host/', 'data:text/plain,x'])(
+    'gets no token, whatever the page has named: %s',
+    async (address) => {
+      const seen: (string | null)[] = [];
+      const note: typeof fetch = (input, init) => {
+        seen.push(new Request(input, init).headers.get('authorization'));
+        return Promise.resolve(new Response());
+      };
+      const storage = createStorage();
+      await openTab({ url, storage }).login(user);
+      // To the platform, the origins of all such addresses are one text: `null`.
+      const page = createGatehouse({ url, storage, fetch: note, origins: ['capacitor://localhost'] });
+      await page.fetch(address);
+      await page.fetch(`${url}/session`);
+      page.close();
+      expect(seen).toEqual([null, expect.stringMatching(/^Bearer /)]);
+    },
+  );
+});
+
 describe('a resource server', () => {
   it('that the page has named gets the token, and its relayed successor is taken up', async () => {
     const client = await house.client(['introspect']);

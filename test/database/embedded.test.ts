@@ -92,7 +92,7 @@ describe('the embedded database', () => {
     const startedAt = performance.now();
     const second = await enter('service');
     expect(performance.now() - startedAt).toBeLessThan(60_000);
-    expect(await ask(second.url, 'SELECT epoch FROM service')).toEqual([7]);
+    expect(await ask(second.url, 'SELECT epoch FROM service')).toEqual(['7']);
   });
 
   it('lives in a session of its own, out of reach of Ctrl-C', async (context) => {

@@ -69,7 +69,7 @@ describe('migrate', () => {
       expect(applied).toHaveLength(1);
       expect(applied[0]).toEqual(await listMigrations());
       const { rows } = await run(url, 'SELECT id, epoch FROM service');
-      expect(rows).toEqual([{ id: true, epoch: 0 }]);
+      expect(rows).toEqual([{ id: true, epoch: '0' }]);
     });
   });
 

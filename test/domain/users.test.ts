@@ -63,7 +63,7 @@ describe('authenticate', () => {
     for (const spelling of ['zoë', 'ZOË', 'zoe\u0308', 'ＺＯË']) {
       expect(await authenticate(database, twins.house.hasher, spelling, 'a new password')).toEqual({
         id: user.id,
-        epoch: 1,
+        epoch: '1',
       });
     }
   });

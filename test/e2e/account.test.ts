@@ -37,9 +37,7 @@ async function openContext(options: Parameters<Browser['newContext']>[0] = {}): 
   context.setDefaultTimeout(45_000);
   context.on('weberror', (error) => complaints.push(String(error.error())));
   context.on('console', (message) => {
-    const isRefusal = /status of (?:400|401|429|503)|ERR_INTERNET_DISCONNECTED|Clear-Site-Data/.test(
-      message.text(),
-    );
+    const isRefusal = /status of (?:400|401|429|503)|ERR_INTERNET_DISCONNECTED/.test(message.text());
     if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
   });
   return context;

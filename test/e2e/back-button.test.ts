@@ -110,5 +110,37 @@ describe.each([
         await context.close();
       });
     });
+
+    describe('on a page that says no-store and brings no script of ours', () => {
+      it.each([
+        ['while its user is signed in, its content', 'orders of', () => Promise.resolve()],
+        [
+          'after a logout by cookie, nothing',
+          'not for you',
+          (other: Page) => other.evaluate(() => gatehouse.logout()),
+        ],
+        [
+          'after the end of all sessions, nothing',
+          'not for you',
+          (other: Page) => other.evaluate(() => gatehouse.logoutAll()),
+        ],
+      ])('shows %s', async (_what, expected, act) => {
+        user = await shop.house.user();
+        context = await shop.visitor();
+        const other = await shop.tab(context, 'cookie');
+        await shop.signIn(other, user);
+        const page = await context.newPage();
+        // The gateway of the shop serves it, behind the cookie and with `no-store`.
+        await page.goto(`${shop.site.origin}/api/orders`);
+        expect(await page.innerText('body')).toBe(`orders of ${user.username}`);
+        await page.goto(`${shop.site.origin}/elsewhere`);
+        await act(other);
+        await press('back', page);
+        await page.waitForURL('**/api/orders', { waitUntil: 'commit' });
+        await page.waitForFunction("document.readyState === 'complete' && document.body.innerText !== ''");
+        expect(await page.innerText('body')).toContain(expected);
+        await context.close();
+      });
+    });
   });
 });

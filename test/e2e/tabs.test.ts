@@ -142,8 +142,7 @@ describeInBrowser('the tabs of a browser', () => {
           else await shows(page, 'nobody');
         }),
       );
-      const why = areDeaf ? 'ended' : 'other-tab';
-      for (const page of others) expect((await changesOf(page)).at(-1)).toBe(`signed-out/${why}`);
+      for (const page of others) expect((await changesOf(page)).at(-1)).toBe('signed-out/other-tab');
       expect(await shop.sessions(user)).toEqual([expect.objectContaining({ isAlive: false })]);
       expect([await cookieOf(context, ACCESS), await cookieOf(context, REFRESH)]).toEqual([null, null]);
       await context.close();

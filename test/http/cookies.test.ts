@@ -54,16 +54,14 @@ function readable({ headers, body }: LightMyRequestResponse): string {
 
 function isCleared(response: LightMyRequestResponse): boolean {
   const cleared = setCookiesOf(response);
-  if (cleared.length === 0) {
-    expect(response.headers).not.toHaveProperty('clear-site-data');
-    return false;
-  }
+  // It would cost a browser more than it is worth, whatever it clears.
+  expect(response.headers).not.toHaveProperty('clear-site-data');
+  if (cleared.length === 0) return false;
   const gone = { value: '', maxAge: 0, attributes: ATTRIBUTES };
   expect(cleared).toEqual([
     { name: ACCESS, ...gone },
     { name: REFRESH, ...gone },
   ]);
-  expect(response.headers['clear-site-data']).toBe('"cache"');
   return true;
 }
 
@@ -111,7 +109,6 @@ describe('POST /login with the transport cookie', () => {
     const response = await browser.send('POST', '/login', { payload });
     expect(response.statusCode).toBe(401);
     expect(response.headers).not.toHaveProperty('set-cookie');
-    expect(response.headers).not.toHaveProperty('clear-site-data');
   });
 });
 

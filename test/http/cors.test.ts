@@ -7,6 +7,11 @@ import { openHouse, type House, type Replica } from '../support/house.js';
 
 const APP = 'https://app.example.com';
 const ADMIN = 'http://localhost:5173';
+const PHONE = 'capacitor://localhost';
+const EXTENSION = 'chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb';
+
+/** What tracing libraries put on every request, and we look past. */
+const TRACING = ['traceparent', 'tracestate', 'baggage', 'sentry-trace'];
 
 const STRANGERS = [
   'https://evil.example',
@@ -18,6 +23,13 @@ const STRANGERS = [
   'https://app.example.com/',
   'null',
   '*',
+  'capacitor://',
+  'capacitor://localhost/',
+  'capacitor://localhost:80',
+  'capacitor://LOCALHOST',
+  'ionic://localhost',
+  'http://localhost',
+  'chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclea',
 ];
 
 let house: House;
@@ -26,7 +38,7 @@ let closed: Replica;
 
 beforeAll(async () => {
   house = await openHouse();
-  replica = await house.replica({ config: { corsOrigins: [APP, ADMIN] } });
+  replica = await house.replica({ config: { corsOrigins: [APP, ADMIN, PHONE, EXTENSION] } });
   closed = await house.replica();
 });
 afterAll(() => house.close());
@@ -40,7 +52,7 @@ function preflight(origin: string, url = '/login', from: Replica = replica) {
   return from.app.inject({ method: 'OPTIONS', url, headers });
 }
 
-describe.each([APP, ADMIN])('a page of %s', (origin) => {
+describe.each([APP, ADMIN, PHONE, EXTENSION])('a page of %s', (origin) => {
   it('may read answers, refusals included, and the headers that it needs', async () => {
     for (const [method, url] of [
       ['GET', '/health'],
@@ -67,10 +79,41 @@ describe.each([APP, ADMIN])('a page of %s', (origin) => {
       expect(response.headers).toMatchObject({
         'access-control-allow-origin': origin,
         'access-control-allow-methods': 'GET, POST, DELETE',
-        'access-control-allow-headers': 'authorization, content-type',
+        'access-control-allow-headers': `authorization, content-type, ${TRACING.join(', ')}`,
         'access-control-max-age': '600',
       });
       expect(response.headers.vary).toMatch(/\bOrigin\b/);
+    },
+  );
+
+  it.each([
+    TRACING.join(),
+    'Traceparent, TraceState, Baggage, Sentry-Trace, Authorization',
+    'TRACEPARENT,TRACESTATE,BAGGAGE,SENTRY-TRACE',
+  ])('may send %s along', async (names) => {
+    const preflight = await replica.app.inject({
+      method: 'OPTIONS',
+      url: '/login',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': names },
+    });
+    expect(preflight.statusCode).toBe(204);
+    // Browsers look for each of them here, in small letters.
+    const allowed = String(preflight.headers['access-control-allow-headers']).split(', ');
+    expect(allowed).toEqual(expect.arrayContaining(names.toLowerCase().split(/, ?/)));
+    const headers = Object.fromEntries(names.split(/, ?/).map((name) => [name, 'x']));
+    const { statusCode } = await replica.app.inject({ url: '/health', headers: { ...headers, origin } });
+    expect(statusCode).toBe(200);
+  });
+
+  it.each(['x-forwarded-method', 'x-original-method', 'cookie', 'sec-fetch-site', 'x-anything', '*'])(
+    'may not send %s along',
+    async (name) => {
+      const { headers } = await replica.app.inject({
+        method: 'OPTIONS',
+        url: '/session',
+        headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': name },
+      });
+      expect(String(headers['access-control-allow-headers']).split(', ')).not.toContain(name);
     },
   );
 });

@@ -85,8 +85,11 @@ describe('a live access token', () => {
     },
   );
 
-  it('is answered when unknown parameters come along', async () => {
-    const response = await post(`audience=x&token=${pair.access_token}&__proto__=y&constructor=z`);
+  it.each([
+    ['with values', 'audience=x', '__proto__=y&constructor=z'],
+    ['without', 'audience=&=&token_type_hint', '__proto__=&constructor=&toString&resource='],
+  ])('is answered when unknown parameters come along, %s', async (_how, before, after) => {
+    const response = await post(`${before}&token=${pair.access_token}&${after}`);
     expect(response.json()).toMatchObject({ active: true });
   });
 });
@@ -140,9 +143,25 @@ describe('the client', () => {
     expect((await post(`token=${pair.access_token}`, basic(encoded))).json()).toMatchObject({ active: true });
   });
 
-  it('may name itself in the form beside Basic', async () => {
-    const response = await post(`token=${pair.access_token}&client_id=${client.id}`);
-    expect(response.json()).toMatchObject({ active: true });
+  it.each([
+    ['its id', () => `client_id=${client.id}`],
+    ['its secret', () => `client_secret=${client.secret}`],
+    ['both', () => `client_id=${client.id}&client_secret=${client.secret}`],
+    [
+      'both in percent-encoding',
+      () => `client_id=${hexAll(client.id)}&client_secret=${hexAll(client.secret)}`,
+    ],
+    ['its id, and a secret without a value', () => `client_id=${client.id}&client_secret=`],
+    ['its secret, and an id without a value', () => `client_id=&client_secret=${client.secret}`],
+    ['both without a value', () => 'client_id=&client_secret='],
+    ['both without a value or a sign', () => 'client_id&client_secret'],
+    ['both without a value, before the token', () => 'client_id=&client_secret=&x=1'],
+  ])('may repeat in the form what Basic says: %s', async (_what, form) => {
+    const encoded = { id: hexAll(client.id), secret: hexAll(client.secret) };
+    for (const headers of [basic(client), basic(encoded)]) {
+      for (const payload of [`token=${pair.access_token}&${form()}`, `${form()}&token=${pair.access_token}`])
+        expect((await post(payload, headers)).json()).toMatchObject({ active: true });
+    }
   });
 
   it.each([
@@ -158,6 +177,27 @@ describe('the client', () => {
     ['a wrong secret in the form', () => ({}), () => `&client_id=${client.id}&client_secret=${MARKER}`],
     ['only an id in the form', () => ({}), () => `&client_id=${client.id}`],
     ['only a secret in the form', () => ({}), () => `&client_secret=${client.secret}`],
+    [
+      'only an id in the form, and a secret without a value',
+      () => ({}),
+      () => `&client_id=${client.id}&client_secret=`,
+    ],
+    [
+      'only a secret in the form, and an id without a value',
+      () => ({}),
+      () => `&client_id=&client_secret=${client.secret}`,
+    ],
+    ['neither of both a value', () => ({}), '&client_id=&client_secret='],
+    [
+      'the same wrong secret twice',
+      () => basic({ ...client, secret: MARKER }),
+      () => `&client_id=${client.id}&client_secret=${MARKER}`,
+    ],
+    [
+      'an empty header beside the form',
+      () => ({ authorization: '' }),
+      () => `&client_id=${client.id}&client_secret=${client.secret}`,
+    ],
   ])('is refused with %s', async (_what, headers, form) => {
     const extra = typeof form === 'string' ? form : form();
     expect(oauthErrorOf(await post(`token=${pair.access_token}${extra}`, headers()))).toEqual({
@@ -187,12 +227,35 @@ describe('the client', () => {
   });
 
   it.each([
-    ['Basic and a secret in the form', () => `&client_secret=${client.secret}`],
-    ['Basic and both in the form', () => `&client_id=${client.id}&client_secret=${client.secret}`],
-    ['Basic and another name in the form', () => `&client_id=${MARKER}`],
-  ])('is told that %s are too much', async (_what, extra) => {
+    ['another secret', () => `&client_secret=${MARKER}`],
+    ['another secret and its id', () => `&client_id=${client.id}&client_secret=${MARKER}`],
+    ['another id', () => `&client_id=${MARKER}`],
+    ['another id and its secret', () => `&client_id=${MARKER}&client_secret=${client.secret}`],
+    ['another id in other letters', () => `&client_id=${client.id.toUpperCase()}`],
+    ['its id and a space', () => `&client_id=${client.id}%20`],
+    ['its secret, encoded twice', () => `&client_secret=${hexAll(hexAll(client.secret))}`],
+    ['a space for a secret', () => '&client_secret=+'],
+    ['all of it different', () => `&client_id=${MARKER}&client_secret=${MARKER}`],
+  ])('is told that the form says something else than Basic: %s', async (_what, extra) => {
     const response = await post(`token=${pair.access_token}${extra()}`);
     expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+    // One sentence for all: it says neither which part differs nor whether one of the two is right.
+    expect(response.json<{ error_description: string }>().error_description).toBe(
+      'The form and the Authorization header carry different credentials: send them in one place, or the same in both.',
+    );
+  });
+
+  it.each([
+    ['two ids', () => `client_id=${client.id}&client_id=${client.id}`],
+    ['two ids, of which one has no value', () => `client_id=&client_id=${client.id}`],
+    ['two ids, of which the other has no value', () => `client_id=${client.id}&client_id=`],
+    ['two ids without a value', () => 'client_id=&client_id='],
+    ['two secrets, of which one has no value', () => `client_secret=&client_secret=${client.secret}`],
+  ])('is told that %s are too many', async (_what, form) => {
+    for (const headers of [basic(client), {}]) {
+      const response = await post(`token=${pair.access_token}&${form()}`, headers);
+      expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+    }
   });
 });
 
@@ -200,12 +263,22 @@ describe('a malformed request', () => {
   it.each([
     ['no body', ''],
     ['no token', `token_type_hint=${MARKER}`],
-    ['an empty token', 'token='],
+    ['a token without a value', 'token='],
+    ['a token without a value or a sign', 'token'],
+    ['two tokens, of which one has no value', `token=&token=${MARKER}`],
+    ['an unknown parameter twice, of which one has no value', `token=${MARKER}&${MARKER}=1&${MARKER}=`],
+    ['an unknown parameter twice without a value', `token=${MARKER}&${MARKER}&${MARKER}`],
     ['two tokens', `token=${MARKER}&token=${MARKER}`],
     ['two hints', `token=${MARKER}&token_type_hint=a&token_type_hint=b`],
     ['an unknown parameter twice', `token=${MARKER}&${MARKER}=1&${MARKER}=2`],
   ])('is refused: %s', async (_what, payload) => {
     expect(oauthErrorOf(await post(payload))).toEqual({ status: 400, error: 'invalid_request' });
+  });
+
+  it('takes a token without a value for a missing one', async () => {
+    const [missing, empty] = [await post('x=1'), await post('token=&x=1')];
+    expect(empty.json()).toEqual(missing.json());
+    expect(empty.json()).toMatchObject({ error_description: 'token is missing or repeated' });
   });
 
   it('is refused without body and type', async () => {
@@ -226,4 +299,8 @@ describe('a malformed request', () => {
 
 function hexOf(character: string): string {
   return `%${character.charCodeAt(0).toString(16)}`;
+}
+
+function hexAll(text: string): string {
+  return text.replaceAll(/[^]/g, hexOf);
 }

@@ -82,7 +82,7 @@ describe('success', () => {
       [user.id],
     );
     expect(rows).toEqual([
-      { kind: 'user', epoch: 0, reason: 'password_changed', actor: 'user', isKept: true },
+      { kind: 'user', epoch: '0', reason: 'password_changed', actor: 'user', isKept: true },
     ]);
   });
 

@@ -98,6 +98,17 @@ describe('success', () => {
   });
 });
 
+it('takes parameters without a value for omitted ones, and the same credentials in both places', async () => {
+  const credentials = `client_id=${client.id}&client_secret=${client.secret}`;
+  for (const form of ['client_id=&client_secret=&token_type_hint=&x=', credentials]) {
+    const { access_token: token } = await login(replica, await house.user());
+    const response = await post(`${form}&token=${token}`);
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('');
+    expect(await isActive(token)).toBe(false);
+  }
+});
+
 describe('refusal', () => {
   it.each([
     ['no credentials', () => ({})],
@@ -122,9 +133,9 @@ describe('refusal', () => {
 
   it.each([
     ['no token', 'token_type_hint=access_token'],
-    ['an empty token', 'token='],
+    ['a token without a value', 'token='],
     ['two tokens', `token=${MARKER}&token=${MARKER}`],
-    ['two ways to authenticate', `token=${MARKER}&client_secret=${MARKER}`],
+    ['another secret in the form than in Basic', `token=${MARKER}&client_secret=${MARKER}`],
   ])('refuses %s', async (_what, payload) => {
     expect(oauthErrorOf(await post(payload))).toEqual({ status: 400, error: 'invalid_request' });
   });

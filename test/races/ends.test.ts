@@ -177,7 +177,7 @@ describe.each(ENDS_OF_A_USER)('%s', (_name, end, answer, record) => {
     expect(await end(scene)).toEqual(answer);
     expect(await livesIn(scene)).toEqual({ mine: DEAD, sibling: DEAD, stranger: ALIVE });
     expect(await recordOf(scene.mine.sid)).toEqual([
-      expect.objectContaining({ kind: 'user', epoch: 0, ...record }),
+      expect.objectContaining({ kind: 'user', epoch: '0', ...record }),
     ]);
   });
 });

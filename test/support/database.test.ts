@@ -42,7 +42,7 @@ describe('a test database', () => {
     const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }) });
     await database.clock.freeze(1_700_000_000);
     const rows = await prisma.$queryRaw`SELECT clock_timestamp() AS now, epoch FROM service`;
-    expect(rows).toEqual([{ now: new Date(1_700_000_000_000), epoch: 0 }]);
+    expect(rows).toEqual([{ now: new Date(1_700_000_000_000), epoch: 0n }]);
     const service = await prisma.service.findFirst();
     expect(service?.id).toBe(true);
     await prisma.$disconnect();
@@ -53,7 +53,7 @@ describe('a test database', () => {
     await other.clock.freeze(0);
     await other.admin.query('UPDATE service SET epoch = 7');
     const { rows } = await database.admin.query('SELECT epoch FROM service');
-    expect(rows).toEqual([{ epoch: 0 }]);
+    expect(rows).toEqual([{ epoch: '0' }]);
     expect(await readNow()).toBeGreaterThan(1_700_000_000);
     await other.drop();
   });

@@ -4,8 +4,9 @@ import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import { AuthError } from '../errors.js';
 import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
 import { firstRow } from '../service-row.js';
-import { EPOCH_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
+import { PROVED_EPOCH_IS_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
 import { RETENTION } from '../tokens/grace.js';
+import type { Proved } from '../users/authenticate.js';
 import { nullable, type RowOf } from '../../database/columns.js';
 
 export interface SessionRules {
@@ -50,7 +51,7 @@ const SESSION_COLUMNS = {
  */
 export async function openSession(
   database: Database,
-  user: { id: string; epoch: number },
+  user: Proved,
   device: Device,
   rules: SessionRules,
 ): Promise<{ session: Session; versions: Versions }> {
@@ -69,12 +70,12 @@ export async function openSession(
                  FROM 1 FOR 13)
                PLACING '7' FROM 15 FOR 1
              )::uuid,
-             users.id, ${user.epoch}::int4, now, now,
+             users.id, proved.epoch, now, now,
              date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
              date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
              ${device.ip}::inet, ${device.userAgent}::text
-      FROM users, service, clock
-      WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${EPOCH_IN_FORCE} = ${user.epoch}::int4
+      FROM users, service, clock, (SELECT ${user.epoch}::int8 AS epoch) AS proved
+      WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${PROVED_EPOCH_IS_IN_FORCE}
       RETURNING *
     )
     SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,

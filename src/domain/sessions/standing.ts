@@ -2,8 +2,20 @@
 import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
 
-/** The epoch that sessions of the user in `users` are opened under now. Both parts only grow (docs/decisions/0008-epochs.md). */
-export const EPOCH_IN_FORCE = sql`(users.epoch + service.epoch)`;
+/**
+ * Whether an epoch is the one in force for the user in `users` (docs/decisions/0008-epochs.md). The difference of two epochs
+ * fits their type whatever they are, which the sum of two would not. One row with an epoch near the most that there is
+ * would fail a statement for everybody who shares it.
+ */
+function inForce(epoch: Fragment, comparison: Fragment): Fragment {
+  return sql`${epoch} - service.epoch ${comparison} users.epoch`;
+}
+
+/** The epoch that sessions of the user in `users` are opened under now, as text, since only SQL reads it. */
+export const EPOCH_IN_FORCE = sql`(users.epoch + service.epoch)::text`;
+
+/** The epoch in `proved.epoch`, which was read with the password's hash, is still in force. */
+export const PROVED_EPOCH_IS_IN_FORCE = inForce(sql`proved.epoch`, sql`=`);
 
 /** Whether the user in `users` may log in and keep sessions. */
 export const USER_IS_ENABLED = sql`users.disabled_at IS NULL`;
@@ -11,13 +23,13 @@ export const USER_IS_ENABLED = sql`users.disabled_at IS NULL`;
 /**
  * Reads `sessions`, `users` and `service`, which the statement that splices it in must have in its FROM.
  *
- * @param isInForce how the session's epoch compares with the epoch in force
+ * @param comparison of the session's epoch with the epoch in force
  * @param unrevoked ids of which none may be revoked
  */
-function standing(isInForce: Fragment, unrevoked: Fragment): Fragment {
+function standing(comparison: Fragment, unrevoked: Fragment): Fragment {
   return sql`(
     users.id = sessions.user_id AND ${USER_IS_ENABLED}
-    AND sessions.ended_at IS NULL AND sessions.epoch ${isInForce} ${EPOCH_IN_FORCE}
+    AND sessions.ended_at IS NULL AND ${inForce(sql`sessions.epoch`, comparison)}
     AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (${unrevoked}))
   )`;
 }

@@ -5,6 +5,12 @@ import type { PasswordHasher } from '../passwords/hasher.js';
 import { EPOCH_IN_FORCE, USER_IS_ENABLED } from '../sessions/standing.js';
 import { canonicalUsername } from '../usernames.js';
 
+/** A user whose password was right, under this epoch: the sum of the user's and the service's, which only SQL reads. */
+export interface Proved {
+  id: string;
+  epoch: string;
+}
+
 /** Nobody bears this name: it is not canonical. It is looked up for names that cannot exist, to take the same time. */
 const NOBODY = ' ';
 
@@ -19,11 +25,11 @@ export async function authenticate(
   hasher: PasswordHasher,
   typedUsername: string,
   password: string,
-): Promise<{ id: string; epoch: number }> {
+): Promise<Proved> {
   const [user] = await database.prepared('find_user', {
     id: 'uuid',
     passwordHash: 'text',
-    epoch: 'int4',
+    epoch: 'text',
     isEnabled: 'bool',
   })`
     SELECT users.id, password_hash AS "passwordHash", ${EPOCH_IN_FORCE} AS epoch, ${USER_IS_ENABLED} AS "isEnabled"
