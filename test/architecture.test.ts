@@ -14,7 +14,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   cli: ['domain', 'database', 'config', 'environment', 'demo'],
   app: ['http', 'domain', 'config'],
   http: ['domain', 'database'],
-  domain: ['database'],
+  domain: ['database', 'background'],
+  // Programs of their own, which the domain starts: it imports their types alone.
+  background: [],
   database: [],
   // What the two programs share, service and command line.
   environment: ['config', 'domain', 'database'],
@@ -97,6 +99,21 @@ describe('the rooms', () => {
     expect(outside).toEqual([]);
   });
 
+  it('start what is in background/, and never import it but for its types', () => {
+    const runs =
+      /^(?:import|export) (?!type\b)[^;]*\bfrom '[^']*\/background\/|\bimport\([^)]*\/background\//m;
+    expect(filesThat(({ text }) => runs.test(text))).toEqual([]);
+  });
+
+  it('need no package at run time that only development installs', () => {
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const needed = sources.flatMap(({ imports }) => imports).filter((name) => !/^(?:\/|node:)/.test(name));
+    const packages = new Set(needed.map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name));
+    expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
+  });
+
   it('keep everything out of browser/ but itself', () => {
     const outside = sources
       .filter(({ room }) => room === 'browser')
@@ -112,6 +129,25 @@ describe('the rooms', () => {
     ];
     const readers = filesThat(({ text }) => reads.some((read) => read.test(text)));
     expect(readers).toEqual(['cli/gatehouse.ts', 'main.ts']);
+  });
+});
+
+describe('a program', () => {
+  // For `node -e`, for a thread, for a module: nobody lints it, types it, or finds its line in a stack.
+  const asText =
+    /\bnode (?:-e|--eval)\b|['"`](?:-e|--eval)['"`]|\beval: true\b|\beval\(|\bnew Function\(|\bdata:(?:text|application)\/javascript|\bevaluate\(['"`]/;
+
+  it('is a file of its own, never text in another one', () => {
+    const files = ['src', 'bin', 'scripts', 'docker'].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.[jt]s$/.test(name) && !name.startsWith('database/generated'))
+        .map((name) => join(folder, name)),
+    );
+    expect(files.length).toBeGreaterThan(100);
+    const found = [...files, 'Dockerfile', 'package.json'].filter((file) =>
+      asText.test(readFileSync(file, 'utf8')),
+    );
+    expect(found).toEqual([]);
   });
 });
 

@@ -96,8 +96,6 @@ const explanations: Record<string, (where: string) => string> = {
     `${where} does not let this user change its tables. Make the user its owner, or run "gatehouse migrate" as the owner.`,
   '25006': (where) => `${where} is read-only. Point DATABASE_URL at the primary.`,
   '53300': (where) => `${where} has no connection left. Raise max_connections or end other clients.`,
-  // Prisma's own code: there are tables, and no history of migrations.
-  P3005: (where) => `${where} holds tables of something else. Create a database for Gatehouse alone.`,
   '57P03': (where) => `${where} is still starting up or shutting down. Start again when it is ready.`,
 };
 
@@ -112,7 +110,7 @@ function codeOf(error: unknown): string {
 }
 
 /** Host, port and database of a URL, without user and password. */
-function nameOf(url: string): string {
+export function nameOf(url: string): string {
   if (!URL.canParse(url)) return 'The database';
   const { hostname, port, pathname } = new URL(url);
   return `The database ${decodeURIComponent(pathname.slice(1)) || '(default)'} at ${hostname || 'localhost'}:${port || '5432'}`;

@@ -1,20 +1,33 @@
-// Brings a database to the shape that this build expects, also while other replicas try the same.
-import { readdir } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import type pg from 'pg';
-import { explainDatabaseError, openFirstConnection } from './first-connection.js';
+/** Brings a database to the shape that this build expects, also while other replicas try the same. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+
+import { explainDatabaseError, nameOf, openFirstConnection } from './first-connection.js';
+import { checksumOf, isUnchanged, readMigrations, type Migration } from './migration-files.js';
 import { StartError } from './start-error.js';
 
-// Both src/database and dist/database are two levels below the package.
-const migrationsDirectory = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
-/** Any number that nothing else in the database locks on. The engine's own lock is another one. */
+/** Any number that nothing else in the database locks on. */
 const MIGRATION_LOCK = 7_041_776_101;
 const LOCK_DEADLINE_MS = 60_000;
 
+/** As Prisma's own tools create it: they read this history too. */
+const CREATE_HISTORY = `
+  CREATE TABLE IF NOT EXISTS public._prisma_migrations (
+    id                  VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum            VARCHAR(64) NOT NULL,
+    finished_at         TIMESTAMPTZ,
+    migration_name      VARCHAR(255) NOT NULL,
+    logs                TEXT,
+    rolled_back_at      TIMESTAMPTZ,
+    started_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count INTEGER NOT NULL DEFAULT 0
+  )`;
+
 interface MigrationRow {
   name: string;
+  checksum: string;
   isFinished: boolean;
-  /** Where PostgreSQL wrote what went wrong. */
+  /** What PostgreSQL said when the migration failed: written by Prisma and by older builds. */
   logs: string | null;
 }
 
@@ -24,28 +37,29 @@ interface MigrationRow {
  * Throws StartError when the database cannot be reached, is not fit, or belongs to a newer Gatehouse.
  */
 export async function migrate(url: string): Promise<string[]> {
-  const client = await openFirstConnection(url);
-  try {
-    const names = await listMigrations();
-    const rows = await readHistory(client);
-    refuseNewer(rows, names);
-    if (findPending(rows, names).length === 0) return [];
-    return await migrateAlone(client, url, names);
-  } catch (error) {
-    throw explainDatabaseError(error, url);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return await withHistory(url, async (client, rows, migrations) => {
+    if (findPending(rows, migrations).length === 0) return [];
+    await lock(client);
+    // Read again: the replica that held the lock before has most likely done the work.
+    return await migrateAlone(client, url, await readHistory(client, migrations), migrations);
+  });
 }
 
 /** The migrations that `migrate` would apply, oldest first. Changes nothing; throws StartError as `migrate` does. */
 export async function listPending(url: string): Promise<string[]> {
+  return await withHistory(url, (_, rows, migrations) =>
+    Promise.resolve(findPending(rows, migrations).map(({ name }) => name)),
+  );
+}
+
+async function withHistory<T>(
+  url: string,
+  use: (client: pg.Client, rows: MigrationRow[], migrations: Migration[]) => Promise<T>,
+): Promise<T> {
+  const migrations = await readMigrations();
   const client = await openFirstConnection(url);
   try {
-    const names = await listMigrations();
-    const rows = await readHistory(client);
-    refuseNewer(rows, names);
-    return findPending(rows, names);
+    return await use(client, await readHistory(client, migrations), migrations);
   } catch (error) {
     throw explainDatabaseError(error, url);
   } finally {
@@ -53,21 +67,44 @@ export async function listPending(url: string): Promise<string[]> {
   }
 }
 
-async function migrateAlone(client: pg.Client, url: string, names: string[]): Promise<string[]> {
-  await lock(client);
-  // Read again: whoever held the lock before us has most likely done the work.
-  const rows = await readHistory(client);
-  refuseNewer(rows, names);
+async function migrateAlone(
+  client: pg.Client,
+  url: string,
+  rows: MigrationRow[],
+  migrations: Migration[],
+): Promise<string[]> {
   refuseFailed(rows);
-  if (findPending(rows, names).length === 0) return [];
+  const pending = findPending(rows, migrations);
+  if (pending.length === 0) return [];
   await refuseWithoutPrivilege(client);
-  // Loaded only here: a start with nothing to apply does not pay for the engine.
-  const { applyMigrations, readMigrations } = await import('./schema-engine.js');
+  await refuseOtherTables(client, url);
+  for (const migration of pending) await apply(client, migration);
+  return pending.map(({ name }) => name);
+}
+
+/**
+ * Applies one migration and writes its row in one transaction: the database has both afterwards, or neither.
+ *
+ * @throws {StartError} with the migration's name and PostgreSQL's reason
+ */
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  await client.query('BEGIN');
   try {
-    return await applyMigrations(url, await readMigrations());
+    await client.query(CREATE_HISTORY);
+    await client.query(migration.sql);
+    await client.query(
+      `INSERT INTO public._prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+       VALUES ($1, $2, $3, clock_timestamp(), 1)`,
+      [randomUUID(), checksumOf(migration), migration.name],
+    );
+    await client.query('COMMIT');
   } catch (error) {
-    refuseFailed(await readHistory(client), error);
-    throw error;
+    await client.query('ROLLBACK').catch(() => undefined);
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    throw new StartError(
+      `Migration ${migration.name} failed and changed nothing (${error.message.split('\n', 1).join()}). Remove the cause and start again.`,
+      { cause: error },
+    );
   }
 }
 
@@ -76,6 +113,7 @@ async function lock(client: pg.Client): Promise<void> {
   await client.query(`SET lock_timeout = ${LOCK_DEADLINE_MS}`);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await client.query('RESET lock_timeout');
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === '55P03')) throw error;
     throw new StartError(
@@ -85,48 +123,64 @@ async function lock(client: pg.Client): Promise<void> {
   }
 }
 
-/** The migrations that this build brings, oldest first. */
-async function listMigrations(): Promise<string[]> {
-  const entries = await readdir(migrationsDirectory, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
-}
-
-async function readHistory(client: pg.Client): Promise<MigrationRow[]> {
+/** What was applied to this database, and what was begun and never rolled back; refused when this build does not fit it. */
+async function readHistory(client: pg.Client, migrations: Migration[]): Promise<MigrationRow[]> {
   const { rows: tables } = await client.query<{ exists: boolean }>(
     `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS exists`,
   );
   if (tables[0]?.exists !== true) return [];
   const { rows } = await client.query<MigrationRow>(
-    `SELECT migration_name AS name, finished_at IS NOT NULL AS "isFinished", logs
+    `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS "isFinished", logs
      FROM public._prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
   );
+  for (const row of rows) refuseMisfit(row, migrations);
   return rows;
 }
 
-function findPending(rows: MigrationRow[], names: string[]): string[] {
+function findPending(rows: MigrationRow[], migrations: Migration[]): Migration[] {
   const finished = new Set(rows.filter((row) => row.isFinished).map((row) => row.name));
-  return names.filter((name) => !finished.has(name));
+  return migrations.filter(({ name }) => !finished.has(name));
 }
 
-function refuseNewer(rows: MigrationRow[], names: string[]): void {
-  const unknown = rows.find((row) => !names.includes(row.name));
-  if (unknown === undefined) return;
+function refuseMisfit({ name, checksum, isFinished }: MigrationRow, migrations: Migration[]): void {
+  const known = migrations.find((migration) => migration.name === name);
+  if (known === undefined) {
+    throw new StartError(
+      `This database was migrated by a newer Gatehouse (${name} is unknown here). Run that version or a later one.`,
+    );
+  }
+  if (!isFinished || isUnchanged(known, checksum)) return;
+  // The tables are not those that this build's file describes, and nothing says what they lack.
   throw new StartError(
-    `This database was migrated by a newer Gatehouse (${unknown.name} is unknown here). Run that version or a later one.`,
+    `Migration ${name} was edited after it was applied to this database. Restore prisma/migrations/${name}/migration.sql as it was, and write the change as a new migration.`,
   );
 }
 
-/** Asked only under the lock: before, an unfinished migration may be another replica at work. */
-function refuseFailed(rows: MigrationRow[], cause?: unknown): void {
+/**
+ * Older builds and Prisma's own tools leave a row when a migration fails. Asked only under the lock: before, an
+ * unfinished migration may be such a replica at work.
+ */
+function refuseFailed(rows: MigrationRow[]): void {
   const failed = rows.find((row) => !row.isFinished);
   if (failed === undefined) return;
   const reason = /ERROR: .+/.exec(failed.logs ?? '')?.[0] ?? 'it was interrupted';
   throw new StartError(
     `Migration ${failed.name} failed (${reason}). Remove the cause, run UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL, and start again.`,
-    { cause },
+  );
+}
+
+/** A database with tables and without a history is not ours; what extensions keep there does not count. */
+async function refuseOtherTables(client: pg.Client, url: string): Promise<void> {
+  const { rows } = await client.query<{ found: boolean }>(
+    `SELECT to_regclass('public._prisma_migrations') IS NULL AND EXISTS (
+       SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+         AND NOT EXISTS (SELECT FROM pg_depend
+                         WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+     ) AS found`,
+  );
+  if (rows[0]?.found !== true) return;
+  throw new StartError(
+    `${nameOf(url)} holds tables of something else. Create a database for Gatehouse alone.`,
   );
 }
 

@@ -1,5 +1,7 @@
 // argon2 in processes of its own: who they are, and what becomes of work when they are held up or end.
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -104,4 +106,18 @@ it('leaves no process behind when it is closed', async () => {
   const open = await hashers();
   await argon2.close();
   expect(open.map(({ pid }) => isRunning(pid))).toEqual([false, false]);
+});
+
+it.runIf(process.platform === 'linux')('hands the process no environment of ours and no flags', async () => {
+  process.env['GATEHOUSE_TEST_SECRET'] = 'a secret of the service';
+  await argon2.hash('a password', CHEAP).finally(() => delete process.env['GATEHOUSE_TEST_SECRET']);
+  const [only] = await hashers();
+  const read = async (name: string) =>
+    (await readFile(`/proc/${only?.pid ?? 0}/${name}`, 'utf8')).split('\0').filter((entry) => entry !== '');
+  const environment = (await read('environ')).map((entry) => entry.replace(/=.*/, ''));
+  expect(environment.filter((name) => !/^NODE_CHANNEL_/.test(name))).toEqual(['PATH']);
+  const [program, file, ...rest] = await read('cmdline');
+  expect(program).toBe(process.execPath);
+  expect(file).toBe(resolve('dist/background/hasher.js'));
+  expect(rest).toEqual(['idle']);
 });

@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
 
+import type { HashingAnswer, HashingTask, Manner } from '../../background/hasher.js';
 import { AuthError, Reason } from '../errors.js';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;
   verify: (phc: string, password: string) => Promise<boolean>;
-  /** Ends the processes, with whatever they are doing. */
+  /** Ends the processes, also those at work. */
   close: () => Promise<void>;
   /** How long one takes, from what those before took: milliseconds in a process of its own, without any wait for us. */
   hashMs: () => number;
@@ -22,58 +23,13 @@ export interface Argon2 {
 const WEIGHT = 1 / 8;
 const ACCIDENT = 2;
 
-/**
- * How they give way on Linux. `idle` runs when nobody else wants the core, and is off
- * it at once when somebody does: with a mere niceness every answer waits for the end of a time slice, several times over.
- * But where others want all cores all the time it gets nothing, and nobody could log in: then `nice`, a tenth of a share.
- */
-type Manner = 'idle' | 'nice';
-const NICENESS = 10;
-
 /** When a hash takes so long, `idle` gets nothing any more, and is not tried again for a while. */
 const STARVED_MS = 200;
 const STARVED_FOR_MS = 10_000;
 const START_MS = 2000;
 
-/**
- * A process for each, not a thread: argon2 takes and returns 19 MiB for every hash, and a thread that gives way while it
- * holds the lock on the memory they share keeps the event loop waiting until nobody else wants the core.
- *
- * As text, since it must be found beside the compiled files and beside their sources, which Node does not run. Of
- * scheduling classes Node knows nothing, so `chrt` of util-linux is asked; where there is none, a niceness must do.
- */
-const PROCESS = `
-  const { execFileSync } = require('node:child_process');
-  const { getPriority, setPriority } = require('node:os');
-  const [library, manner, niceness] = process.argv.slice(1);
-  process.once('disconnect', () => process.exit());
-  // Whoever told us to hash tells us to go.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
-  // Whoever started us with less may not ask for more.
-  setPriority(Math.max(Number(niceness), getPriority()));
-  if (process.platform === 'linux' && manner === 'idle') {
-    try {
-      execFileSync('chrt', ['-a', '-i', '-p', '0', String(process.pid)], { stdio: 'ignore' });
-    } catch {}
-  }
-  const { hashSync, verifySync } = require(library);
-  const verbs = { hash: hashSync, verify: verifySync };
-  // Whoever asked may be gone by then, killed: that is no error to tell of.
-  const answer = (message) => process.send(message, (error) => error && process.exit());
-  process.on('message', ({ verb, args }) => {
-    const startedAt = performance.now();
-    try {
-      const value = verbs[verb](...args);
-      answer({ value, tookMs: performance.now() - startedAt });
-    } catch (error) {
-      answer({ error });
-    }
-  });
-`;
-
-type Answer<Value> = { value: Value; tookMs: number } | { error: unknown };
-
-const LIBRARY = createRequire(import.meta.url).resolve('@node-rs/argon2');
+/** The compiled file, also for tests, which run the sources: Node does not run TypeScript. */
+const HASHER = createRequire(import.meta.url).resolve('#background/hasher');
 
 /** @param patience after how many milliseconds, of a start and of a hash, a process is taken to get nothing */
 export function createArgon2(
@@ -86,7 +42,7 @@ export function createArgon2(
   let starvedUntilMs = 0;
 
   /** Opens a process when none is free: there are as many as work was ever given at once. */
-  async function run<Value>(verb: 'hash' | 'verify', args: unknown[]): Promise<Value> {
+  async function run<Value>(task: HashingTask): Promise<Value> {
     const manner = performance.now() < starvedUntilMs ? 'nice' : 'idle';
     const known = free[manner].pop();
     const child = known ?? open(manner);
@@ -94,7 +50,7 @@ export function createArgon2(
     const patienceMs = known === undefined ? patience.startMs : patience.hashMs;
     const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), patienceMs);
     try {
-      const answer = await ask<Value>(child, { verb, args });
+      const answer = await ask<Value>(child, task);
       free[manner].push(child);
       if ('error' in answer) throw answer.error;
       hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
@@ -121,30 +77,34 @@ export function createArgon2(
       for (const child of ended.keys()) child.kill('SIGKILL');
       await Promise.all(ends);
     },
-    hash: (password, options) => run('hash', [password, options]),
-    verify: (phc, password) => run('verify', [phc, password]),
+    hash: (password, options) => run({ verb: 'hash', args: [password, options] }),
+    verify: (phc, password) => run({ verb: 'verify', args: [phc, password] }),
     hashMs: () => hashMs,
   };
 }
 
+/**
+ * A process for each hash, not a thread: argon2 takes and returns 19 MiB for every hash, and a thread that gives way while
+ * it holds the lock on the memory they share keeps the event loop waiting until nobody else wants the core.
+ */
 function openProcess(manner: Manner): ChildProcess {
-  const child = spawn(process.execPath, ['-e', PROCESS, LIBRARY, manner, String(NICENESS)], {
+  const child = spawn(process.execPath, [HASHER, manner], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     serialization: 'advanced',
     // It needs nothing of ours, secrets least of all.
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
   child.unref();
-  child.on('error', () => undefined); // Told to whoever waits; there is nobody to tell while it is free.
+  child.on('error', () => undefined); // The caller that waits hears of it; a free process has no caller.
   return child;
 }
 
 /**
- * Keeps us alive as long as it takes, and no longer: a process that is free is none's business.
+ * Keeps this process alive until the answer is there. A free hashing process does not keep it alive.
  *
  * @throws {AuthError} temporarily_unavailable when the process cannot be started, or ends before it has answered
  */
-async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<Value>> {
+async function ask<Value>(child: ChildProcess, task: HashingTask): Promise<HashingAnswer<Value>> {
   const over = new AbortController();
   const { signal } = over;
   child.channel?.ref();
@@ -152,10 +112,10 @@ async function ask<Value>(child: ChildProcess, request: object): Promise<Answer<
     // For want of memory, say: it rejects when there is no process at all.
     const ended = once(child, 'exit', { signal }).then(fail, fail);
     const answered = once(child, 'message', { signal });
-    child.send(request, (error) => {
+    child.send(task, (error) => {
       if (error !== null) child.kill();
     });
-    const [answer] = (await Promise.race([answered, ended])) as [Answer<Value>];
+    const [answer] = (await Promise.race([answered, ended])) as [HashingAnswer<Value>];
     return answer;
   } finally {
     child.channel?.unref();

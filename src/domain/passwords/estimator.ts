@@ -3,40 +3,11 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
+import type { Estimate, EstimateTask } from '../../background/estimator.js';
 import { AuthError, Reason } from '../errors.js';
 
-/** What is told of a password, without repeating any of it. */
-export interface Estimate {
-  /** Of zxcvbn: 0 (too guessable) to 4 (very unguessable). */
-  score: number;
-  /** What it is made of, from left to right. */
-  parts: { pattern: string; dictionary?: string; length: number }[];
-}
-
-const require = createRequire(import.meta.url);
-const LIBRARIES = {
-  core: require.resolve('@zxcvbn-ts/core'),
-  common: require.resolve('@zxcvbn-ts/language-common'),
-};
-
-/**
- * As text, since it must be found beside the compiled files and beside their sources, which Node does not run. On Linux
- * a niceness is a thread's own, and this one gives way to the event loop; elsewhere it would be the whole process's.
- */
-const THREAD = `
-  const { getPriority, setPriority } = require('node:os');
-  const { parentPort, workerData } = require('node:worker_threads');
-  const { password, guessable, core, common } = workerData;
-  if (process.platform === 'linux') setPriority(Math.max(5, getPriority()));
-  const { ZxcvbnFactory } = require(core);
-  const { adjacencyGraphs: graphs, dictionary } = require(common);
-  const estimator = new ZxcvbnFactory({ dictionary: { ...dictionary, service: ['gatehouse'] }, graphs });
-  const { score, sequence } = estimator.check(password, guessable);
-  parentPort.postMessage({
-    score,
-    parts: sequence.map(({ pattern, dictionaryName: dictionary, token }) => ({ pattern, dictionary, length: token.length })),
-  });
-`;
+/** The compiled file, also for tests, which run the sources: Node does not run TypeScript. */
+const THREAD = createRequire(import.meta.url).resolve('#background/estimator');
 
 let turn: Promise<unknown> = Promise.resolve();
 
@@ -51,7 +22,7 @@ let turn: Promise<unknown> = Promise.resolve();
 export function estimate(password: string, guessable: string[], withinMs: number): Promise<Estimate> {
   const patience = AbortSignal.timeout(withinMs);
   const estimated = turn.then(() => estimateAlone(password, guessable, patience));
-  turn = estimated.catch(() => undefined); // Told to whoever asked: the next in line has no part in it.
+  turn = estimated.catch(() => undefined); // The caller hears of it; the next one in line does not.
   return estimated;
 }
 
@@ -61,9 +32,9 @@ async function estimateAlone(
   patience: AbortSignal,
 ): Promise<Estimate> {
   if (patience.aborted) throw unestimated();
+  const task: EstimateTask = { password, guessable };
   // It needs nothing of ours, secrets least of all.
-  const options = { eval: true, env: {}, execArgv: [], workerData: { ...LIBRARIES, password, guessable } };
-  const thread = new Worker(THREAD, options);
+  const thread = new Worker(THREAD, { env: {}, execArgv: [], workerData: task });
   try {
     const [answer] = (await once(thread, 'message', { signal: patience })) as [Estimate];
     return answer;

@@ -2,7 +2,8 @@
 
 import { randomInt } from 'node:crypto';
 
-import { estimate, type Estimate } from './estimator.js';
+import type { Estimate } from '../../background/estimator.js';
+import { estimate } from './estimator.js';
 import { MAX_TYPED_UNITS, preparePassword } from './hasher.js';
 
 /** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */

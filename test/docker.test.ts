@@ -1,0 +1,97 @@
+// What the image runs beside the service: files of its own, tried here as the Dockerfile calls them.
+import { execFile } from 'node:child_process';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'gatehouse-docker-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+function run(file: string, environment: Record<string, string> = {}): Promise<number | string | null> {
+  return new Promise((done) => {
+    const child = execFile(
+      process.execPath,
+      [resolve('docker', file)],
+      { cwd: directory, env: environment },
+      () => done(child.exitCode),
+    );
+  });
+}
+
+async function healthWhenAnswered(status: number): Promise<number | string | null> {
+  const asked: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    response.writeHead(status).end();
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address() as AddressInfo;
+  try {
+    return await run('health.js', { PORT: String(port) });
+  } finally {
+    server.close();
+    expect(asked).toEqual(['/health']);
+  }
+}
+
+describe('the health check', () => {
+  it('passes while the service answers', async () => {
+    expect(await healthWhenAnswered(200)).toBe(0);
+  });
+
+  it('fails when the service answers that it is not well, or does not answer', async () => {
+    expect(await healthWhenAnswered(500)).toBe(1);
+    expect(await run('health.js', { PORT: '1' })).toBe(1);
+  });
+});
+
+describe('the image’s packages', () => {
+  async function exists(path: string): Promise<boolean> {
+    return access(join(directory, path)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  it('are those of production, without what is an optional peer there', async () => {
+    const packages = {
+      '': {},
+      'node_modules/served': {},
+      'node_modules/compiler': { devOptional: true },
+      'node_modules/served/node_modules/tool': { devOptional: true },
+    };
+    for (const path of [...Object.keys(packages), 'node_modules/.bin'])
+      await mkdir(join(directory, path), { recursive: true });
+    await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ packages }));
+    expect(await run('remove-optional-peers.js')).toBe(0);
+    expect(await exists('node_modules/served')).toBe(true);
+    for (const path of [
+      'node_modules/compiler',
+      'node_modules/served/node_modules/tool',
+      'node_modules/.bin',
+    ])
+      expect(await exists(path)).toBe(false);
+  });
+
+  it('are marked by the lock file as the script expects', async () => {
+    const { packages } = JSON.parse(await readFile('package-lock.json', 'utf8')) as {
+      packages: Record<string, { devOptional?: boolean }>;
+    };
+    expect(packages['node_modules/typescript']?.devOptional).toBe(true);
+    expect(packages['node_modules/prisma']?.devOptional).toBe(true);
+    expect(packages['node_modules/fastify']?.devOptional).toBeUndefined();
+  });
+
+  it('find the files that the Dockerfile calls', async () => {
+    const text = await readFile('Dockerfile', 'utf8');
+    const called = [...text.matchAll(/docker\/[\w-]+\.js/g)].map(([name]) => name);
+    expect(new Set(called)).toEqual(new Set(['docker/remove-optional-peers.js', 'docker/health.js']));
+    expect(await readFile('.dockerignore', 'utf8')).toContain('\n!docker\n');
+  });
+});
