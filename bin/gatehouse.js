@@ -10,15 +10,20 @@ function inPackage(path) {
   return fileURLToPath(new URL(`../${path}`, import.meta.url));
 }
 
-/** Sources and a compiler: without either there is nothing to build, only to run. */
-function isCheckout() {
-  if (!existsSync(inPackage('src'))) return false;
+/** Whether a package that we need is installed. */
+function has(name) {
   try {
-    createRequire(import.meta.url).resolve('typescript');
+    createRequire(import.meta.url).resolve(name);
     return true;
   } catch {
     return false;
   }
+}
+
+/** Sources, and a compiler: without either there is nothing to build, only to run. What cannot run is told so by the build. */
+function isToBeBuilt() {
+  if (!existsSync(inPackage('src'))) return false;
+  return has('typescript') || !has('commander') || !existsSync(inPackage('dist/cli/gatehouse.js'));
 }
 
 /** Standard input stays untouched, for `--password-stdin`, and so does standard output, for `--json`. */
@@ -33,5 +38,5 @@ function build() {
 }
 
 process.setSourceMapsEnabled(true);
-if (isCheckout()) build();
+if (isToBeBuilt()) build();
 await import('../dist/cli/gatehouse.js');

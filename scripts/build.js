@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { explainMissing, explainMissingCompiler, loadNative } from './installed.js';
 import { isStale, makeStamp } from './stale.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -17,8 +18,21 @@ const browserModule = join(root, 'dist/browser/gatehouse.js');
 const accountSource = join(root, 'src/account');
 const accountPage = join(root, 'dist/account');
 
+/** Ends the build with a line that says why, if there is one. */
+function refuse(why) {
+  if (why === undefined) return;
+  process.stderr.write(`${why}\n`);
+  process.exit(1);
+}
+
+/** A package with a native part, without the stack of its own search for it. */
+async function load(name) {
+  return await loadNative(name).catch((error) => refuse(error.message));
+}
+
 /** Runs a package's own command line in this Node; stops the build with its output when it fails. */
 function run(packageFile, ...args) {
+  refuse(explainMissingCompiler(root));
   const env = {
     ...process.env,
     // `generate` reads the schema in WebAssembly, yet the CLI insists on a native engine that it would download.
@@ -73,7 +87,7 @@ async function make(what, sources, work) {
 /** Types as TypeScript sees them, and one small file for pages: a page waits for each import of an import. */
 async function buildForBrowsers() {
   run('typescript/bin/tsc', '--project', 'tsconfig.browser.json');
-  const { rolldown } = await import('rolldown');
+  const { rolldown } = await load('rolldown');
   const bundle = await rolldown({
     input: join(browserSource, 'gatehouse.ts'),
     platform: 'browser',
@@ -83,7 +97,9 @@ async function buildForBrowsers() {
   await bundle.close();
 }
 
+refuse(explainMissing(root));
 if (process.argv.includes('--all')) {
+  refuse(explainMissingCompiler(root));
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   rmSync(dirname(generated), { recursive: true, force: true });
 }
@@ -96,4 +112,6 @@ if (!process.argv.includes('--generate')) {
   });
   await make('browser', ['src/browser', 'tsconfig.browser.json'], buildForBrowsers);
   await make('account', ['src/account', 'tsconfig.account.json', 'tsconfig.browser.json'], buildAccountPage);
+  // The service hashes with it: what is missing is said here in a line, and not by a stack at its start.
+  await load('@node-rs/argon2');
 }

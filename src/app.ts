@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { readAccountPage } from './http/account-page.js';
+import { readProxies } from './http/address.js';
 import { usersDoor } from './http/bearer.js';
 import { clientsDoor } from './http/client.js';
 import { crossOrigin } from './http/cors.js';
@@ -17,6 +18,7 @@ import { answerFrameworkError } from './http/early-errors.js';
 import { installErrors } from './http/errors.js';
 import { takeForms, takeJson } from './http/forms.js';
 import { securityHeaders } from './http/headers.js';
+import { hostGuard } from './http/hosts.js';
 import { logRequests } from './http/log.js';
 import { addMembers } from './http/members.js';
 import { methodNotAllowed } from './http/methods.js';
@@ -38,7 +40,7 @@ import { refuseAmbiguity } from './http/unambiguous.js';
 
 export interface AppOptions {
   gatehouse: Gatehouse;
-  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer'>;
+  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer' | 'host'>;
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
   isLeaving?: () => boolean;
@@ -69,7 +71,6 @@ export async function buildApp({
     // The server beneath answers them itself.
     clientErrorHandler: () => undefined,
     bodyLimit: LIMITS.bodyBytes,
-    trustProxy: config.trustProxy.length > 0 ? config.trustProxy : false,
     // Fastify's own 503 has none of our headers; what still arrives while we close is answered like anything else.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError(headers),
@@ -83,6 +84,7 @@ export async function buildApp({
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
   app.decorateRequest('reason', undefined);
   addMembers(app);
+  readProxies(app, config.trustProxy);
   installErrors(app);
   takeJson(app);
   logRequests(app, logger);
@@ -100,6 +102,7 @@ export async function buildApp({
     done(null, payload);
   });
 
+  await app.register(hostGuard, { issuer: config.issuer, host: config.host });
   if (config.corsOrigins.length > 0) await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });

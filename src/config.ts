@@ -1,8 +1,14 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
-import { readFileSync } from 'node:fs';
-
 import type { JwtAlgorithm } from './domain/keys/keys.js';
-import { DURATIONS, environmentSchema, findTypos, warnAboutIssuer, type Environment } from './variables.js';
+import { explainName, findOwnName, findTypos, findUnseenEnds } from './names.js';
+import { completeUrl, sourceOf, takeSecretFiles } from './secret-files.js';
+import {
+  DURATIONS,
+  environmentSchema,
+  warnAboutIssuer,
+  type Environment,
+  type Problems,
+} from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -51,9 +57,6 @@ const LIFETIME_ORDER = [
   ['REFRESH_REPLAY_WINDOW', 'REFRESH_TOKEN_TTL', 'the return of a stolen token would never be noticed'],
 ] as const;
 
-/** What is wrong with which variable: the first mistake of each. */
-type Problems = Map<string, string>;
-
 /**
  * Reads the environment whole.
  *
@@ -65,8 +68,12 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const given = Object.fromEntries(
     Object.entries(environment).filter(([name, value]) => value !== '' || DURATIONS.has(name)),
   );
-  const problems: Problems = new Map();
-  takeSecretFile(given, problems);
+  const problems: Problems = new Map(findUnseenEnds(environment));
+  for (const name of Object.keys(environment)) {
+    const own = findOwnName(name);
+    if (own !== undefined && own !== name) problems.set(own, explainName(own));
+  }
+  takeSecretFiles(given, problems);
   const values = parse(given, problems);
   findContradictions(values, problems);
   const url = completeUrl(values, problems);
@@ -106,8 +113,7 @@ function parse(given: Record<string, string | undefined>, problems: Problems): E
   if (parsed.success) return parsed.data;
   const wrong = new Set(parsed.error.issues.map(({ path }) => String(path[0])));
   for (const { path, message } of parsed.error.issues) {
-    const isFromFile = path[0] === 'AUTH_SECRET' && given['AUTH_SECRET_FILE'] !== undefined;
-    const name = isFromFile ? 'AUTH_SECRET_FILE' : String(path[0]);
+    const name = sourceOf(String(path[0]), given);
     if (!problems.has(name)) problems.set(name, `${name} ${message}`);
   }
   return environmentSchema.parse(
@@ -131,10 +137,8 @@ function findContradictions(values: Environment, problems: Problems): void {
     );
   }
   if (AUTH_SECRET_PREVIOUS !== undefined && AUTH_SECRET_PREVIOUS === AUTH_SECRET) {
-    problems.set(
-      'AUTH_SECRET_PREVIOUS',
-      'AUTH_SECRET_PREVIOUS equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS away',
-    );
+    const name = sourceOf('AUTH_SECRET_PREVIOUS', values);
+    problems.set(name, `${name} equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take ${name} away`);
   }
   // The embedded PostgreSQL takes 100 connections, of which each worker opens 14.
   if (values.WORKERS > 6 && DATABASE_URL === undefined && isSound('DATABASE_URL'))
@@ -151,46 +155,5 @@ function findContradictions(values: Environment, problems: Problems): void {
       'DATABASE_PASSWORD_FILE',
       'DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing: set both or none',
     );
-  }
-}
-
-/** Puts the content of AUTH_SECRET_FILE in the place of AUTH_SECRET. */
-function takeSecretFile(given: Record<string, string | undefined>, problems: Problems): void {
-  const file = given['AUTH_SECRET_FILE'];
-  if (file === undefined) return;
-  if (given['AUTH_SECRET'] !== undefined) {
-    problems.set('AUTH_SECRET_FILE', 'AUTH_SECRET and AUTH_SECRET_FILE are both set: keep one');
-    return;
-  }
-  given['AUTH_SECRET'] = readFile('AUTH_SECRET_FILE', file, problems);
-}
-
-function completeUrl(values: Environment, problems: Problems): string | null {
-  const { DATABASE_URL, DATABASE_PASSWORD_FILE } = values;
-  if (DATABASE_URL === undefined || DATABASE_PASSWORD_FILE === undefined) return DATABASE_URL ?? null;
-  const name = 'DATABASE_PASSWORD_FILE';
-  const url = new URL(DATABASE_URL);
-  if (url.password !== '') {
-    problems.set(name, `${name} is set, but DATABASE_URL has a password already: keep one`);
-    return null;
-  }
-  const password = readFile(name, DATABASE_PASSWORD_FILE, problems);
-  if (password === undefined) return null;
-  url.password = encodeURIComponent(password);
-  // A URL without a host takes no password, and says nothing.
-  if (password === '') problems.set(name, `${name} is empty: put the password into the file`);
-  else if (url.password === '') problems.set(name, `${name} needs a host in DATABASE_URL: add one`);
-  return url.href;
-}
-
-function readFile(name: string, path: string, problems: Problems): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    problems.set(
-      name,
-      `${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}): set it to a file that this user may read`,
-    );
-    return undefined;
   }
 }

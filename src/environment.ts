@@ -1,7 +1,6 @@
 /** What the two programs, service and command line, share about where they run and how they fail. */
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadEnvFile } from 'node:process';
 
 import { ConfigError, type Config } from './config.js';
 import { DatabaseUnavailable } from './database/prisma.js';
@@ -9,15 +8,34 @@ import { keepSecret } from './database/secret-file.js';
 import { StartError } from './database/start-error.js';
 import { describeFailure, writeFailure } from './domain/failures.js';
 import { WrongSecret } from './domain/gatehouse.js';
+import { parseDotEnv } from './dotenv.js';
 
 /** What another process of ours failed of, explained by itself. */
 export class Explained extends Error {
   override name = 'Explained';
 }
 
-/** Takes up `.env` of the working directory; what is set already wins. */
-export function loadDotEnv(): void {
-  if (existsSync('.env')) loadEnvFile('.env');
+/**
+ * Takes `.env` of the working directory into an environment; what is set there already wins.
+ *
+ * @throws {ConfigError} when there is one that cannot be read, or not in one way only
+ */
+export function loadDotEnv(environment: Record<string, string | undefined>): void {
+  const bytes = readDotEnv();
+  if (bytes === undefined) return;
+  for (const [name, value] of Object.entries(parseDotEnv(bytes))) environment[name] ??= value;
+}
+
+function readDotEnv(): Uint8Array | undefined {
+  try {
+    return readFileSync('.env');
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw new ConfigError([
+      `.env cannot be read (${code}): make it a file that this user may read, or take it away`,
+    ]);
+  }
 }
 
 /** AUTH_SECRET, for the embedded database made once under DATA_DIR; then AUTH_SECRET_PREVIOUS if there is one. */

@@ -17,7 +17,7 @@ const ECHO_MS = 1000;
 
 async function main(): Promise<void> {
   const told = nextSignal();
-  loadDotEnv();
+  loadDotEnv(process.env);
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel, config.workers);
   for (const warning of config.warnings) logger.warn(warning);

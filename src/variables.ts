@@ -1,12 +1,21 @@
 /** What each environment variable may hold, what it stands for, and its default. */
-import { isIP } from 'node:net';
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
+import { findDoubt, UNSEEN } from './database/database-url.js';
 import { JWT_ALGORITHMS } from './domain/keys/keys.js';
+import { isLoopback, isRange } from './domain/networks.js';
 import { isKeyMaterial, isMonotonous } from './domain/keys/secrets.js';
 import { MAX_GRACE_SECONDS } from './domain/tokens/grace.js';
 import { refuseOrigin } from './origins.js';
+
+export const UNSEEN_END = 'begins or ends with white space or an invisible character: take it away';
+
+/** Whether one of its ends is not to be seen. */
+export function hasUnseenEnd(text: string): boolean {
+  const characters = Array.from(text);
+  return UNSEEN.test(characters.at(0) ?? '') || UNSEEN.test(characters.at(-1) ?? '');
+}
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -57,10 +66,10 @@ const secret = z
     'is the placeholder of an example: make one with `openssl rand -base64 48`',
   );
 
-const databaseUrl = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
-}, 'must be a URL such as postgresql://user@host:5432/name');
+const databaseUrl = z.string().superRefine((text, context) => {
+  const doubt = findDoubt(text);
+  if (doubt !== undefined) context.addIssue(doubt);
+});
 
 // The URL parser is lenient: it drops white space and adds slashes. An issuer is compared as text.
 const issuer = z
@@ -82,10 +91,19 @@ const originList = list.superRefine((origins, context) => {
 export const environmentSchema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_PASSWORD_FILE: z.string().optional(),
-  AUTH_SECRET: secret.optional(),
+  AUTH_SECRET: secret
+    .refine(
+      (text) => !hasUnseenEnd(text.replace(/^ +| +$/g, '')),
+      `${UNSEEN_END}; if it sealed the keys, set AUTH_SECRET_PREVIOUS to it as it is`,
+    )
+    .optional(),
   AUTH_SECRET_FILE: z.string().optional(),
   AUTH_SECRET_PREVIOUS: secret.optional(),
-  DATA_DIR: z.string().default('./data'),
+  AUTH_SECRET_PREVIOUS_FILE: z.string().optional(),
+  DATA_DIR: z
+    .string()
+    .refine((text) => !text.includes('://'), 'must be a directory, and holds a URL: was DATABASE_URL meant?')
+    .default('./data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),
   WORKERS: wholeNumber(1, 64).default(1),
@@ -101,7 +119,7 @@ export const environmentSchema = z.object({
   CORS_ORIGINS: originList.default([]),
   TRUST_PROXY: list
     .refine(
-      (cidrs) => cidrs.every(isCidr),
+      (ranges) => ranges.every(isRange),
       'must be addresses or CIDR ranges such as 10.0.0.0/8, separated by commas',
     )
     .default([]),
@@ -111,6 +129,9 @@ export const environmentSchema = z.object({
 });
 
 export type Environment = z.infer<typeof environmentSchema>;
+
+/** What is wrong with which variable: the first mistake of each. */
+export type Problems = Map<string, string>;
 
 /** The names of all settings. */
 export const VARIABLES: readonly string[] = Object.keys(environmentSchema.shape);
@@ -127,45 +148,6 @@ export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
 /** A warning where what the issuer's address says is allowed, but probably not meant. */
 export function warnAboutIssuer(issuerUrl: string): string[] {
   const { protocol, hostname } = new URL(issuerUrl);
-  if (protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
+  if (protocol === 'https:' || isLoopback(hostname)) return [];
   return ['ISSUER is http: tokens and passwords can be read on the way; put TLS in front and use https'];
-}
-
-/** Names like HOST and PORT are one letter away from those of other programs. */
-const LEAST_TYPO_LENGTH = 6;
-
-/** A warning for each variable that is not ours, but whose name looks as if it was meant to be. */
-export function findTypos(environment: Record<string, string | undefined>): string[] {
-  return Object.keys(environment).flatMap((name) => {
-    if (VARIABLES.includes(name) || name.length < LEAST_TYPO_LENGTH) return [];
-    const meant = VARIABLES.find(
-      (ours) => ours.length >= LEAST_TYPO_LENGTH && isTypo(name.toUpperCase(), ours),
-    );
-    return meant === undefined || environment[meant] !== undefined
-      ? []
-      : [`${name} is not read; if you meant ${meant}, rename it`];
-  });
-}
-
-/** Whether one letter is wrong, missing or too many, or two neighbours are swapped. */
-function isTypo(text: string, meant: string): boolean {
-  let start = 0;
-  while (start < meant.length && text[start] === meant[start]) start += 1;
-  const [rest, ours] = [text.slice(start), meant.slice(start)];
-  const swapped = `${ours[1] ?? ''}${ours[0] ?? ''}${ours.slice(2)}`;
-  return (
-    rest === ours ||
-    rest.slice(1) === ours.slice(1) ||
-    rest === ours.slice(1) ||
-    rest.slice(1) === ours ||
-    rest === swapped
-  );
-}
-
-function isCidr(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  // /0 would believe everybody; the library that takes this list refuses to start with it.
-  return bits === undefined || (/^[1-9][0-9]{0,2}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }

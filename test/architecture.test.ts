@@ -19,10 +19,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   background: [],
   database: [],
   // What the two programs share, service and command line.
-  environment: ['config', 'domain', 'database'],
+  environment: ['config', 'dotenv', 'domain', 'database'],
+  dotenv: ['config', 'names'],
   demo: ['domain', 'database'],
-  config: ['variables', 'domain'],
-  variables: ['origins', 'domain'],
+  config: ['names', 'secret-files', 'variables', 'domain'],
+  names: ['variables', 'database'],
+  'secret-files': ['variables'],
+  variables: ['origins', 'domain', 'database'],
   origins: [],
   // Runs in the browser, with nothing of ours but the client for browsers.
   account: ['browser'],
@@ -119,6 +122,12 @@ describe('the rooms', () => {
       .filter(({ room }) => room === 'browser')
       .flatMap(({ imports }) => imports.filter((name) => !name.startsWith('/browser/')));
     expect(outside).toEqual([]);
+  });
+
+  it('read in one file what proxies say of a caller, and ask nobody else', () => {
+    const reads = /['"]x-forwarded-(?:for|host)['"]|\brequest\.(?:ips?|host|hostname|protocol)\b|trustProxy:/;
+    const readers = filesThat(({ room, text }) => ['app', 'http'].includes(room) && reads.test(text));
+    expect(readers).toEqual(['http/address.ts']);
   });
 
   it('read the environment at the two entries alone', () => {

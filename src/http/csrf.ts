@@ -19,11 +19,12 @@ const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const OWN = 'with a cookie, only pages of the origin of Gatehouse may ask for this.';
 
 /**
- * Refuses a request with a cookie of ours that a page of another origin may have made. Reading is harmless: such a page
- * cannot see the answer. Not so a WebSocket, which begins with a GET, and which any page may open and then read.
+ * Refuses a request with a cookie of ours that a page of another origin may have made, and one for another host. Reading is
+ * harmless: such a page cannot see the answer. Not so a WebSocket, which begins with a GET, and which any page may open and
+ * then read.
  *
  * @param origin of the issuer, which is that of all pages in cookie mode
- * @throws {AuthError} csrf_rejected, with the header that was missing or wrong
+ * @throws {AuthError} csrf_rejected, with the header that was missing or wrong; misdirected_request
  */
 export function assertOwnPage(request: FastifyRequest, origin: string): void {
   const isForGateways = request.routeOptions.config.isForGateways === true;
@@ -35,18 +36,20 @@ export function assertOwnPage(request: FastifyRequest, origin: string): void {
 
 /**
  * Refuses a login into cookies that a page of another origin may have made: its own user would then be the one who is
- * logged in. Without either header it is no browser.
+ * logged in. Without either header it is no browser. A login for another host is refused in any case: the cookies would be that host's.
  *
- * @throws {AuthError} csrf_rejected
+ * @throws {AuthError} csrf_rejected, misdirected_request
  */
 export function assertOwnLogin(request: FastifyRequest, origin: string): void {
+  request.assertOwnHost();
   const { origin: sentOrigin, 'sec-fetch-site': site } = request.headers;
   if (site !== undefined || sentOrigin !== undefined) assertSameOrigin(request, origin);
 }
 
 /** `Sec-Fetch-Site`, which scripts cannot set, decides; older browsers send `Origin` with whatever is not GET or HEAD. */
-function assertSameOrigin({ headers }: FastifyRequest, origin: string): void {
-  const { origin: sentOrigin, 'sec-fetch-site': site } = headers;
+function assertSameOrigin(request: FastifyRequest, origin: string): void {
+  request.assertOwnHost();
+  const { origin: sentOrigin, 'sec-fetch-site': site } = request.headers;
   if (site === 'same-origin') return;
   if (site !== undefined) throw rejected(`Sec-Fetch-Site is not same-origin: ${OWN}`);
   if (sentOrigin === undefined) throw rejected(`Sec-Fetch-Site is missing, and so is Origin: ${OWN}`);
@@ -54,11 +57,12 @@ function assertSameOrigin({ headers }: FastifyRequest, origin: string): void {
 }
 
 /**
- * For a gateway that does not tell the method, which may thus be any: whatever another page can have made is refused. A
- * link from elsewhere is among it; it works when the gateway forwards the method.
+ * For a gateway that does not tell the method, which may thus be any: whatever another page, or one of another host, can have
+ * made is refused. A link from elsewhere is among it; it works when the gateway forwards the method.
  */
-function assertReadable({ headers }: FastifyRequest, origin: string): void {
-  const { origin: sentOrigin, 'sec-fetch-site': site } = headers;
+function assertReadable(request: FastifyRequest, origin: string): void {
+  const { origin: sentOrigin, 'sec-fetch-site': site } = request.headers;
+  if (sentOrigin !== undefined || site !== undefined) request.assertOwnHost();
   if (site === 'same-origin' || site === 'none') return;
   const untold =
     'and neither X-Forwarded-Method nor X-Original-Method says that nothing but reading is asked for.';

@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastifyPlugin from 'fastify-plugin';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 
+import { forOwnHost } from './hosts.js';
 import { openapi } from './openapi.js';
 
 const MAX_AGE_SECONDS = 300;
@@ -73,15 +74,18 @@ export const docsRoutes = fastifyPlugin(
         .type('application/json; charset=utf-8')
         .send(document);
     });
-    await app.register(swaggerUi, {
-      routePrefix: '/docs',
-      staticCSP: PAGE_POLICY,
-      uiConfig: { layout: 'BaseLayout', deepLinking: true, tryItOutEnabled: true, validatorUrl: null },
-      theme: {
-        title: 'Gatehouse API',
-        js: [{ filename: 'appearance.js', content: APPEARANCE }],
-        css: [{ filename: 'ground.css', content: GROUND }],
-      },
+    await app.register(async (page) => {
+      page.addHook('onRequest', forOwnHost);
+      await page.register(swaggerUi, {
+        routePrefix: '/docs',
+        staticCSP: PAGE_POLICY,
+        uiConfig: { layout: 'BaseLayout', deepLinking: true, tryItOutEnabled: true, validatorUrl: null },
+        theme: {
+          title: 'Gatehouse API',
+          js: [{ filename: 'appearance.js', content: APPEARANCE }],
+          css: [{ filename: 'ground.css', content: GROUND }],
+        },
+      });
     });
   },
   { name: 'docs-routes', dependencies: ['openapi-document'] },

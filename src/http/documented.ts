@@ -11,6 +11,7 @@ const REASONS = {
   404: 'No such session of the caller: `not_found`.',
   413: 'The body is larger than 16 KiB: `too_large`.',
   415: 'Another content type than the one shown: `unsupported_media_type`.',
+  421: 'Sent to another host than that of `ISSUER`: a page, a request that acts by a cookie, or, where Gatehouse is at `localhost`, one of a browser: `misdirected_request`.',
   429: 'Too many attempts, or too many requests: `too_many_requests`, with `Retry-After`.',
   503: 'The database, or room to hash, is not to be had: `temporarily_unavailable`, with `Retry-After`.',
 } as const;
@@ -25,7 +26,11 @@ export function oauthErrors(...statuses: (keyof typeof REASONS)[]) {
 
 function describeErrors(contentType: string, schema: z.ZodType, statuses: (keyof typeof REASONS)[]) {
   return Object.fromEntries(
-    statuses.map((code) => [code, { description: REASONS[code], content: { [contentType]: { schema } } }]),
+    // Any address may be asked by the page of another host.
+    [...statuses, 421 as const].map((code) => [
+      code,
+      { description: REASONS[code], content: { [contentType]: { schema } } },
+    ]),
   );
 }
 

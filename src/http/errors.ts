@@ -74,6 +74,11 @@ export const MEANINGS = {
     title: 'Unsupported media type',
     detail: 'See the documentation for what is taken.',
   },
+  misdirected_request: {
+    status: 421,
+    title: 'Misdirected request',
+    detail: 'The request was sent to another host than that of ISSUER.',
+  },
   too_many_requests: {
     status: 429,
     title: 'Too many requests',

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import pino, { type Logger, type LoggerOptions } from 'pino';
 
 import { describeFailure } from '../domain/failures.js';
-import { addressOf } from './address.js';
 import { createThinning } from './thinning.js';
 
 const SECRETS = [
@@ -127,14 +126,13 @@ export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
   const { log, method, routeOptions } = request;
   const { url = 'unknown' } = routeOptions;
   log[levelOf(request, reply)](
-    // Of `ip` only an address: a trusted proxy may hand on anything that was sent as X-Forwarded-For.
     {
       reqId: request.id,
       method,
       url,
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
-      ip: addressOf(request),
+      ip: request.address,
       ...(request.reason === undefined ? {} : { reason: request.reason }),
     },
     'answered',

@@ -130,7 +130,7 @@ export const describe = {
     tags: ['operation'],
     summary: 'Alive?',
     description: 'Answers while the process lives.',
-    response: { 200: status },
+    response: { 200: status, ...problems() },
   },
   ready: {
     tags: ['operation'],

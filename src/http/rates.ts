@@ -3,8 +3,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
-import { networkOf } from '../domain/guessing/networks.js';
-import { addressOf } from './address.js';
+import { networkOf } from '../domain/networks.js';
 import { sendError, toAuthError } from './errors.js';
 
 const MINUTE_MS = 60_000;
@@ -35,7 +34,7 @@ export interface Rates {
  */
 export async function createRates(app: FastifyInstance): Promise<Rates> {
   await app.register(rateLimit, { global: false, cache: REMEMBERED });
-  const keyOfNetwork = (request: FastifyRequest) => networkOf(addressOf(request));
+  const keyOfNetwork = (request: FastifyRequest) => networkOf(request.address);
   const takeOfNetwork = app.createRateLimit({ ...RATES.network, keyGenerator: keyOfNetwork });
   const takeOfWrongClient = app.createRateLimit({ ...RATES.wrongClient, keyGenerator: keyOfNetwork });
   const takeOfClient = app.createRateLimit({

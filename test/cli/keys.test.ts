@@ -1,4 +1,7 @@
 // gatehouse keys: rotated, retired and encrypted anew under running replicas.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { inHouse, jsonInHouse } from '../support/command.js';
@@ -278,6 +281,17 @@ describe('keys reencrypt', () => {
     expect((await listKeys()).map(({ state }) => state)).toEqual(['retired', 'signing']);
     const restarted = await house.replica({ secrets: [NEW_SECRET] });
     expect(await readiness(restarted)).toBe(200);
+  });
+
+  it('takes both secrets from files', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-secrets-'));
+    const files = { AUTH_SECRET_FILE: join(folder, 'new'), AUTH_SECRET_PREVIOUS_FILE: join(folder, 'old') };
+    await writeFile(files.AUTH_SECRET_FILE, `${NEW_SECRET}\n`);
+    await writeFile(files.AUTH_SECRET_PREVIOUS_FILE, `${SECRET}\n`);
+    const fromFiles = { environment: { ...files, AUTH_SECRET: undefined } };
+    expect(await jsonInHouse(house, ['keys', 'reencrypt'], fromFiles)).toEqual({ reencrypted: 1 });
+    await rm(folder, { recursive: true });
+    expect(await readiness(await house.replica({ secrets: [NEW_SECRET] }))).toBe(200);
   });
 
   it('says what to set when AUTH_SECRET_PREVIOUS is missing', async () => {

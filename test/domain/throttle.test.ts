@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { refundPoints, pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';
-import { networkOf } from '../../src/domain/guessing/networks.js';
+import { networkOf } from '../../src/domain/networks.js';
 import { createThrottle, LOGIN_LIMITS, type Throttle } from '../../src/domain/guessing/throttle.js';
 import { AMPLE_MS, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';

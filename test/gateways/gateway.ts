@@ -1,6 +1,6 @@
 // The gateways of examples/ as processes: the very files that users copy, with three addresses changed.
 import { spawn, spawnSync } from 'node:child_process';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,15 +61,32 @@ export const caddy: Driver = {
     }),
 };
 
+/** @param edit what else of the example differs */
+export const createHaproxy = (edit = (text: string): string => text): Driver => ({
+  name: 'HAProxy',
+  program: 'haproxy',
+  required: 'GATEHOUSE_REQUIRE_HAPROXY',
+  start: async (ports, directory) => {
+    let text = edit(await readFile(join(EXAMPLES, 'haproxy/haproxy.cfg'), 'utf8'));
+    text = replaceOnce(text, '127.0.0.1:3000', `127.0.0.1:${ports.gatehouse}`);
+    text = replaceOnce(text, '127.0.0.1:4000', `127.0.0.1:${ports.application}`);
+    text = replaceOnce(text, '127.0.0.1:8080', `127.0.0.1:${ports.gateway}`);
+    await writeFile(join(directory, 'haproxy.cfg'), text);
+    await copyFile(join(EXAMPLES, 'haproxy/gatehouse.lua'), join(directory, 'gatehouse.lua'));
+    return run('haproxy', ['-f', 'haproxy.cfg'], ports, directory);
+  },
+});
+export const haproxy = createHaproxy();
+
 /** A suite that needs the program: skipped with a word where there is none, unless it is required. */
 export function describeWith({ name, program, required }: Driver, suite: () => void): void {
   const isThere =
-    spawnSync(program, [program === 'nginx' ? '-v' : 'version'], { env: { PATH } }).error === undefined;
+    spawnSync(program, [program === 'caddy' ? 'version' : '-v'], { env: { PATH } }).error === undefined;
   if (isThere || process.env[required] === '1') describe(name, suite);
   else describe.skip(`${name}: skipped, since there is no program \`${program}\` here`, suite);
 }
 
-function replaceOnce(text: string, address: string, by: string): string {
+export function replaceOnce(text: string, address: string, by: string): string {
   const parts = text.split(address);
   if (parts.length !== 2) throw new Error(`the example names ${address} ${parts.length - 1} times`);
   return parts.join(by);

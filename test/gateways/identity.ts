@@ -6,15 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import type { TestUser, TokenPair } from '../support/house.js';
 import { insist } from '../support/insist.js';
-import { bearer, type RawHeaders, type Seen, type Stage } from './stage.js';
-
-/** As a backend sees names that makes variables of them: CGI, WSGI, PHP. */
-function folded({ headers }: Seen): Record<string, string[]> {
-  const all: Record<string, string[]> = {};
-  for (const [name, value] of headers)
-    (all[name.toLowerCase().replaceAll(/[^a-z]/g, '_')] ??= []).push(value);
-  return all;
-}
+import { foldedOf } from './headers.js';
+import { bearer, SOCKET_KEY, type RawHeaders, type Stage } from './stage.js';
 
 /** X-Auth-Subject in every spelling that some backend takes for it. */
 const SPELLINGS = ['-', '_', '.'].flatMap((one) =>
@@ -40,7 +33,7 @@ export function checkIdentity(stage: () => Stage): void {
   });
 
   it('brings the application who is calling', async () => {
-    const seen = folded(await stage().arrive('GET', '/orders?a=%2f&b', bearer(pair.access_token)));
+    const seen = foldedOf(await stage().arrive('GET', '/orders?a=%2f&b', bearer(pair.access_token)));
     expect(seen).toMatchObject({
       x_auth_subject: [user.id],
       x_auth_username: ['zo%C3%AB%2C%E6%97%A5%E6%9C%AC100%25'],
@@ -50,7 +43,7 @@ export function checkIdentity(stage: () => Stage): void {
   });
 
   it('lets no forged identity through, in whatever spelling', async () => {
-    const seen = folded(await stage().arrive('GET', '/orders', [...FORGED, ...bearer(pair.access_token)]));
+    const seen = foldedOf(await stage().arrive('GET', '/orders', [...FORGED, ...bearer(pair.access_token)]));
     const identity = Object.entries(seen).filter(([name]) => name.startsWith('x_auth'));
     expect(Object.fromEntries(identity)).toEqual({
       x_auth_subject: [user.id],
@@ -62,13 +55,13 @@ export function checkIdentity(stage: () => Stage): void {
 
   it('lets none through for a caller without scope, whose own is empty', async () => {
     const { access_token: token } = await stage().login(await stage().house.user());
-    const seen = folded(await stage().arrive('GET', '/orders', [...FORGED, ...bearer(token)]));
+    const seen = foldedOf(await stage().arrive('GET', '/orders', [...FORGED, ...bearer(token)]));
     expect((seen['x_auth_scope'] ?? []).filter((scope) => scope !== '')).toEqual([]);
   });
 
   it('lets none through where nobody is asked', async () => {
     for (const headers of [FORGED, [...FORGED, ...bearer(pair.access_token)]]) {
-      const seen = folded(await stage().arrive('GET', '/public/index.html', headers));
+      const seen = foldedOf(await stage().arrive('GET', '/public/index.html', headers));
       expect(Object.keys(seen).filter((name) => name.startsWith('x_auth'))).toEqual([]);
     }
   });
@@ -78,7 +71,7 @@ export function checkIdentity(stage: () => Stage): void {
     const seen = await stage().arrive('GET', path, headers);
     expect(JSON.stringify(seen)).not.toMatch(/gatehouse-(?:access|refresh)|ey\.ey|bearer|authorization"/i);
     expect(JSON.stringify(seen)).not.toContain(pair.access_token);
-    expect(folded(seen)['cookie']).toEqual(['basket=7; theme=dark']);
+    expect(foldedOf(seen)['cookie']).toEqual(['basket=7; theme=dark']);
   });
 
   it.each([
@@ -90,7 +83,7 @@ export function checkIdentity(stage: () => Stage): void {
     ['others alone', 'basket=7; theme="a,b"; empty=', 'basket=7; theme="a,b"; empty='],
     ['ours in an odd spelling', `basket=7; \t${OURS_TOO.replace('=', ' =')}`, 'basket=7'],
   ])('of cookies passes those of others: %s', async (_which, sent, expected) => {
-    const seen = folded(await stage().arrive('GET', '/public/x', ['Cookie', sent]));
+    const seen = foldedOf(await stage().arrive('GET', '/public/x', ['Cookie', sent]));
     expect(seen['cookie']?.[0]).toBe(expected);
   });
 
@@ -105,10 +98,10 @@ export function checkIdentity(stage: () => Stage): void {
     'hands on %s with its body and address as they are',
     async (method) => {
       const body = method === 'GET' ? undefined : 'x'.repeat(300_000);
-      const path = '/orders/7//a%2Fb;c?q=%20&r=1';
+      const path = '/orders/7/caf%C3%A9,a@b/?q=%20&r=1//../a%2Fb;c';
       const seen = await stage().arrive(method, path, bearer(pair.access_token), body);
       expect([seen.method, seen.url, seen.bytes]).toEqual([method, path, body?.length ?? 0]);
-      expect(folded(seen)['x_forwarded_method'] ?? [method]).toEqual([method]);
+      expect(foldedOf(seen)['x_forwarded_method'] ?? [method]).toEqual([method]);
     },
   );
 
@@ -122,7 +115,7 @@ export function checkIdentity(stage: () => Stage): void {
       'for=203.0.113.9',
     ];
     const seen = await stage().arrive('GET', '/orders', [...lies, ...bearer(pair.access_token)]);
-    expect(folded(seen)['x_forwarded_for']).toEqual(['127.0.0.1']);
+    expect(foldedOf(seen)['x_forwarded_for']).toEqual(['127.0.0.1']);
     expect(JSON.stringify(seen)).not.toContain('203.0.113.9');
   });
 
@@ -134,7 +127,7 @@ export function checkIdentity(stage: () => Stage): void {
         port,
         path: '/live',
         agent: false,
-        headers: [...handshake, ...headers],
+        headers: [...handshake, ...SOCKET_KEY, ...headers],
       }).end();
       const [response, socket] = (await Promise.race([
         once(asking, 'upgrade'),

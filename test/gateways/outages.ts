@@ -72,6 +72,7 @@ export function checkOutages(stage: () => Stage): void {
     ['an error', (response) => response.writeHead(500).end('{}')],
     ['bytes that are no answer', (response) => response.socket?.end('SSH-2.0-OpenSSH_9.2\r\n')],
     ['a closed connection', (response) => response.socket?.destroy()],
+    ['a caller without a name', (response) => response.writeHead(200, { 'x-auth-subject': '' }).end('{}')],
     ['a yes of another kind', (response) => response.writeHead(201, { 'x-auth-username': 'root' }).end()],
   ];
 

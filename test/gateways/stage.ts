@@ -1,7 +1,9 @@
 // What the checks of a gateway play on: the gateway, a real Gatehouse behind it, and an application that tells what reached it.
+import { createHash } from 'node:crypto';
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { openHouse, type House, type TestUser, type TokenPair } from '../support/house.js';
@@ -25,6 +27,14 @@ export interface Seen {
   url: string;
   headers: [name: string, value: string][];
   bytes: number;
+  /** Headers that came after a chunked body. */
+  trailers: [name: string, value: string][];
+}
+
+/** A server that writes down what reaches it. */
+export interface Witness {
+  server: Server;
+  seen: Seen[];
 }
 
 export interface Stage {
@@ -94,7 +104,7 @@ export async function openStage(driver: Driver): Promise<Stage> {
       if (answer.status !== 200) throw new Error(`did not arrive: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as Seen;
     },
-    arrivals: application.arrivals,
+    arrivals: () => application.seen.length,
     login: async ({ username, password }) => {
       const credentials = JSON.stringify({ username, password });
       const answer = await send('POST', '/login', JSON_BODY, credentials);
@@ -113,6 +123,14 @@ export async function openStage(driver: Driver): Promise<Stage> {
 
 export const JSON_BODY: RawHeaders = ['Content-Type', 'application/json'];
 
+/** What a browser sends with the handshake of a WebSocket (RFC 6455 §4.1); some gateways refuse one without. */
+export const SOCKET_KEY: RawHeaders = [
+  'Sec-WebSocket-Version',
+  '13',
+  'Sec-WebSocket-Key',
+  'dGhlIHNhbXBsZSBub25jZQ==',
+];
+
 export function bearer(token: string): RawHeaders {
   return ['Authorization', `Bearer ${token}`];
 }
@@ -122,33 +140,84 @@ function isUnavailable({ status, headers }: Answer): boolean {
   return status === 503 && String(headers['content-type']).startsWith('application/problem+json');
 }
 
-/** Answers with what it saw, with cookies and a lifetime of its own, and with a token that it has no business to hand out. */
-function createApplication(): { server: Server; arrivals: () => number } {
-  let arrivals = 0;
+/**
+ * Answers with what it saw, with cookies and a lifetime of its own, and with a token that it has no business to hand out.
+ * Asked to, it goes on as a WebSocket or, as many servers do, in HTTP/2 without TLS (`h2c`).
+ */
+export function createApplication(): Witness {
+  const seen: Seen[] = [];
   const server = createServer((incoming, response) => {
-    arrivals += 1;
-    let bytes = 0;
-    incoming.on('data', (chunk: Buffer) => (bytes += chunk.length));
-    incoming.on('end', () => {
-      const { method = '', url = '', rawHeaders } = incoming;
-      const names = rawHeaders.filter((_, at) => at % 2 === 0);
-      const headers = names.map((name, at) => [name, rawHeaders[2 * at + 1]]);
+    void take(incoming, seen).then((what) => {
       response.setHeader('Set-Cookie', ['basket=7; Path=/', 'theme=dark; Path=/']);
       response.setHeader('Cache-Control', 'private, max-age=60');
       response.setHeader('Refreshed-API-Token', 'from-the-application');
       response.setHeader('Content-Type', 'application/json');
-      const status = Number(/\/status\/(\d+)/.exec(url)?.[1] ?? 200);
-      response.writeHead(status).end(JSON.stringify({ method, url, headers, bytes }));
+      const status = Number(/\/status\/(\d+)/.exec(what.url)?.[1] ?? 200);
+      // Longer than what a gateway holds at once.
+      const least = what.url === '/long' ? 200_000 : 0;
+      response.writeHead(status).end(JSON.stringify(what).padEnd(least));
     });
   });
-  server.on('upgrade', (incoming, socket) => {
-    arrivals += 1;
-    const subject = String(incoming.headers['x-auth-subject']);
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  noteTunnels(server, seen);
+  server.on('upgrade', (incoming, socket: Socket) => {
+    void take(incoming, seen);
     socket.on('error', () => undefined);
+    const wanted = String(incoming.headers.upgrade).toLowerCase();
+    const protocol = wanted.includes('h2c') ? 'h2c' : 'websocket';
+    const key = String(incoming.headers['sec-websocket-key']);
+    // RFC 6455 §4.2.2.
+    const accepted = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${protocol}\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accepted}\r\n\r\n`,
+    );
+    if (protocol === 'h2c') {
+      speakHttp2(socket, seen);
+      return;
+    }
+    const subject = String(incoming.headers['x-auth-subject']);
     socket.on('data', (chunk: Buffer) => socket.write(`${subject} said ${chunk.toString()}`));
   });
-  return { server, arrivals: () => arrivals };
+  return { server, seen };
+}
+
+/** Reads a request to its end and writes it down. */
+export async function take(incoming: IncomingMessage, seen: Seen[]): Promise<Seen> {
+  const { method = '', url = '', rawHeaders } = incoming;
+  const what: Seen = { method, url, headers: pairsOf(rawHeaders), bytes: 0, trailers: [] };
+  seen.push(what);
+  for await (const chunk of incoming) what.bytes += (chunk as Buffer).length;
+  what.trailers = pairsOf(incoming.rawTrailers);
+  return what;
+}
+
+/** Writes each CONNECT down too, and opens no tunnel for it. */
+export function noteTunnels(server: Server, seen: Seen[]): void {
+  server.on('connect', (incoming: IncomingMessage, socket: Socket) => {
+    void take(incoming, seen);
+    socket.on('error', () => undefined);
+    socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
+  });
+}
+
+function pairsOf(raw: string[]): [name: string, value: string][] {
+  const names = raw.filter((_, at) => at % 2 === 0);
+  return names.map((name, at) => [name, raw[2 * at + 1] ?? '']);
+}
+
+function speakHttp2(socket: Socket, seen: Seen[]): void {
+  performServerHandshake(socket).on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const { ':method': method = '', ':path': url = '', ...others } = headers;
+    const what: Seen = {
+      method,
+      url,
+      headers: Object.entries(others).map(([name, value]) => [name, String(value)]),
+      bytes: 0,
+      trailers: [],
+    };
+    seen.push(what);
+    stream.respond({ ':status': 200 });
+    stream.end(JSON.stringify(what));
+  });
 }
 
 export async function ask(

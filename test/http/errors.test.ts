@@ -110,6 +110,12 @@ describe.each(BODIES)('POST %s', (url, type, headers, read) => {
 });
 
 describe('what was sent', () => {
+  /** On a loopback listener a page that names another host gets one answer to everything. */
+  let listening: Replica;
+  beforeAll(async () => {
+    listening = await house.replica({ config: { host: '0.0.0.0' } });
+  });
+
   const MARKED = {
     'user-agent': MARKER,
     'x-request-id': MARKER,
@@ -136,7 +142,7 @@ describe('what was sent', () => {
     ['GET', `/${MARKER}`, 404, problemOf],
   ] as const)('is not in the refusal of %s %s', async (method, url, status, read) => {
     const headers = { ...MARKED, authorization: `Bearer ${MARKER}` };
-    const response = await ask(replica, { method, url: `${url}?${MARKER}=${MARKER}`, headers });
+    const response = await ask(listening, { method, url: `${url}?${MARKER}=${MARKER}`, headers });
     expect(read(response)).toMatchObject({ status });
   });
 });

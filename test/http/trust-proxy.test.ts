@@ -63,7 +63,7 @@ it.each([
   ],
   ['two proxies are trusted', ['10.0.0.0/8'], '10.0.0.1', '203.0.113.9, 10.0.0.2', '203.0.113.9'],
   ['a trusted proxy forwards no address', ['10.0.0.0/8'], '10.0.0.1', 'unknown', '10.0.0.1'],
-  ['a trusted proxy forwards a port as well', ['10.0.0.0/8'], '10.0.0.1', '203.0.113.9:4711', '10.0.0.1'],
+  ['a trusted proxy forwards a port as well', ['10.0.0.0/8'], '10.0.0.1', '203.0.113.9:4711', '203.0.113.9'],
   ['a trusted proxy forwards a zone', ['10.0.0.0/8'], '10.0.0.1', 'fe80::1%eth0', 'fe80::1'],
 ])('when %s', async (_when, trustProxy, peer, forwarded, expected) => {
   expect(await addressOf(trustProxy, peer, forwarded)).toBe(expected);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { refuseVersion } from '../../src/database/first-connection.js';
+import { gatehouse } from '../support/command.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../support/empty-database.js';
 import { findFreePort } from '../../chaos/ports.js';
 import { createWorkshop, environmentFor } from '../support/service.js';
@@ -56,6 +57,21 @@ describe('the database', () => {
       /^gatehouse: .* refuses the user or password\. Check DATABASE_URL or DATABASE_PASSWORD_FILE\.$/,
     ],
     [
+      'asks for a password that its URL does not have',
+      () => urlWith((url) => (url.password = '')),
+      /^gatehouse: .* refuses the user or password\./,
+    ],
+    [
+      'speaks no TLS',
+      () => urlWith((url) => (url.search = '?sslmode=no-verify')),
+      /^gatehouse: The database \S+ at \S+ speaks no TLS\. Switch it on there, or set sslmode in DATABASE_URL to disable\.$/,
+    ],
+    [
+      'refuses a setting in its URL',
+      () => urlWith((url) => (url.search = '?options=-c%20no_such_setting%3D1')),
+      /^gatehouse: The database \S+ at \S+ cannot be used \(42704\)\. Check DATABASE_URL\.$/,
+    ],
+    [
       'does not exist',
       () => urlWith((url) => (url.pathname = '/no_such_database')),
       /^gatehouse: The database no_such_database .* does not exist\. Create it/,
@@ -65,7 +81,31 @@ describe('the database', () => {
     const { code, lines } = await refusalOf(environmentFor(url));
     expect(code).toBe(1);
     expect(lines).toEqual([expect.stringMatching(line)]);
-    expect(lines.join()).not.toContain(new URL(url).password);
+    const { password } = new URL(url);
+    if (password !== '') expect(lines.join()).not.toContain(password);
+  });
+
+  it('has a URL that reads doubtfully: of it nothing is said, by the service or the command line', async () => {
+    const environment = environmentFor('postgresql://gatehouse:4711/Geheim-Wort@db.invalid/auth');
+    const line =
+      /^ {2}DATABASE_URL holds an @ that does not stand between user and host: .* DATABASE_PASSWORD_FILE/;
+    const { code, lines } = await refusalOf(environment);
+    expect({ code, lines }).toEqual({ code: 1, lines: [expect.any(String), expect.stringMatching(line)] });
+    const { status, stderr } = await gatehouse(['migrate'], { environment });
+    expect(status).toBe(1);
+    expect(stderr).toBe(`${lines.join('\n')}\n`);
+    for (const piece of ['4711', 'Gehe', 'Wort', 'invalid']) expect(stderr).not.toContain(piece);
+  });
+
+  it('is named by no part of a URL in which the user may be missing', async () => {
+    const port = await findFreePort();
+    const { code, lines } = await refusalOf(environmentFor(`postgresql://127.0.0.1:${port}/Geheim-Wort`));
+    expect({ code, lines }).toEqual({
+      code: 1,
+      lines: [
+        'gatehouse: The database in DATABASE_URL cannot be reached. Check host and port in DATABASE_URL, and that PostgreSQL runs there.',
+      ],
+    });
   });
 
   it('is read-only', async () => {

@@ -4,7 +4,7 @@ import pino, { type Logger } from 'pino';
 
 import { loggerOptions } from '../../src/http/log.js';
 
-/** What counts as a piece: shorter ones turn up by chance. */
+/** What counts as a piece, unless a test says otherwise: shorter ones turn up by chance. */
 export const PIECE_CHARACTERS = 12;
 
 export interface Leak {
@@ -25,7 +25,7 @@ export interface SecretWatch {
   figures: () => { lines: number; characters: number; secrets: number; pieces: number };
 }
 
-export function createSecretWatch(makeOptions = loggerOptions): SecretWatch {
+export function createSecretWatch(makeOptions = loggerOptions, length = PIECE_CHARACTERS): SecretWatch {
   const heard: string[] = [];
   const secrets = new Map<string, string>();
   const destination = new Writable({
@@ -38,7 +38,8 @@ export function createSecretWatch(makeOptions = loggerOptions): SecretWatch {
   /** Every piece of every secret, with the name of one secret that it is of. */
   function piecesOfSecrets(): Map<string, string> {
     const pieces = new Map<string, string>();
-    for (const [secret, name] of secrets) for (const piece of piecesOf(secret)) pieces.set(piece, name);
+    for (const [secret, name] of secrets)
+      for (const piece of piecesOf(secret, length)) pieces.set(piece, name);
     return pieces;
   }
 
@@ -50,7 +51,9 @@ export function createSecretWatch(makeOptions = loggerOptions): SecretWatch {
     },
     findLeaks: () => {
       const pieces = piecesOfSecrets();
-      return heard.flatMap((text) => [text, ...unescape(text)].flatMap((form) => findIn(form, pieces)));
+      return heard.flatMap((text) =>
+        [text, ...unescape(text)].flatMap((form) => findIn(form, pieces, length)),
+      );
     },
     figures: () => ({
       lines: heard.length,
@@ -61,16 +64,16 @@ export function createSecretWatch(makeOptions = loggerOptions): SecretWatch {
   };
 }
 
-function piecesOf(text: string): string[] {
-  const count = Math.max(0, text.length - PIECE_CHARACTERS + 1);
-  return Array.from({ length: count }, (_, at) => text.slice(at, at + PIECE_CHARACTERS));
+function piecesOf(text: string, length: number): string[] {
+  const count = Math.max(0, text.length - length + 1);
+  return Array.from({ length: count }, (_, at) => text.slice(at, at + length));
 }
 
 /** The first leak of each secret in one text: the pieces after it are the same story. */
-function findIn(text: string, pieces: Map<string, string>): Leak[] {
+function findIn(text: string, pieces: Map<string, string>, length: number): Leak[] {
   const leaks = new Map<string, Leak>();
-  for (let at = 0; at + PIECE_CHARACTERS <= text.length; at += 1) {
-    const piece = text.slice(at, at + PIECE_CHARACTERS);
+  for (let at = 0; at + length <= text.length; at += 1) {
+    const piece = text.slice(at, at + length);
     const secret = pieces.get(piece);
     if (secret !== undefined && !leaks.has(secret))
       leaks.set(secret, { secret, piece, heard: text.slice(Math.max(0, at - 100), at + 100) });

@@ -1,7 +1,7 @@
 /** A user's own change of password: proved by the current one, it ends all sessions but the one that asks. */
 import type { Database } from '../../database/prisma.js';
 import { AuthError, Reason } from '../errors.js';
-import { networkOf } from '../guessing/networks.js';
+import { networkOf } from '../networks.js';
 import { refusePassword } from './policy.js';
 import type { PasswordHasher } from './hasher.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';

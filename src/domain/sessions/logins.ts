@@ -1,7 +1,7 @@
 /** In with a password, on with a refresh token, out with either token. */
 import type { Database } from '../../database/prisma.js';
 import { AuthError, Reason } from '../errors.js';
-import { networkOf } from '../guessing/networks.js';
+import { networkOf } from '../networks.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import type { Judge } from '../liveness/liveness.js';
 import type { ReplicaState, Versions } from '../liveness/replica-state.js';

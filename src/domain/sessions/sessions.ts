@@ -8,6 +8,7 @@ import { PROVED_EPOCH_IS_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED }
 import { RETENTION } from '../tokens/grace.js';
 import type { Proved } from '../users/authenticate.js';
 import { nullable, type RowOf } from '../../database/columns.js';
+import { readAddress } from '../networks.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -176,11 +177,13 @@ export type ListedSession = RowOf<typeof LISTED_COLUMNS>;
 
 /** The user's living sessions, latest used first. */
 export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
-  return await database.query(LISTED_COLUMNS)`
+  const sessions = await database.query(LISTED_COLUMNS)`
     SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
            host(ip) AS ip, user_agent AS "userAgent"
     FROM sessions, users, service
     WHERE sessions.user_id = ${userId}::uuid AND expires_at > clock_timestamp() AND ${STANDS}
     ORDER BY rotated_at DESC, sessions.id DESC
     LIMIT 1000`;
+  // An older version kept mapped addresses as they came.
+  return sessions.map((session) => ({ ...session, ip: readAddress(session.ip ?? '') }));
 }

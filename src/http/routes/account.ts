@@ -3,6 +3,7 @@ import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastif
 
 import { AuthError } from '../../domain/errors.js';
 import type { AccountPage, PageFile } from '../account-page.js';
+import { forOwnHost } from '../hosts.js';
 
 /** Scripts, styles and pictures from here, and from files alone; nothing that is text becomes code or markup. */
 const PAGE_POLICY = [
@@ -19,6 +20,7 @@ const PAGE_POLICY = [
 ].join('; ');
 
 export const accountRoute: FastifyPluginCallback<{ page: AccountPage }> = (app, { page }, done) => {
+  app.addHook('onRequest', forOwnHost);
   app.get('/account', { schema: { hide: true } }, (_request, reply) =>
     // `no-store`: the browser asks again on "back", after a logout too.
     reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8').send(page.html),

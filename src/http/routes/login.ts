@@ -2,7 +2,6 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { addressOf } from '../address.js';
 import { assertOwnLogin } from '../csrf.js';
 import { sendPair, sendPairInCookies } from '../pair.js';
 import { loginBody } from '../schemas.js';
@@ -17,13 +16,13 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
 
   app.addHook('onRequest', (request, _reply, next) => {
     // In a storm of logins, most are turned away here: it is what keeps the storm away from everybody else.
-    gatehouse.assertFree(addressOf(request));
+    gatehouse.assertFree(request.address);
     next();
   });
 
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
     const device = {
-      ip: addressOf(request),
+      ip: request.address,
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
     };
     const { transport, ...credentials } = request.body;
