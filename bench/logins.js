@@ -1,5 +1,5 @@
 // What the measurements of logins share: users with a password, their requests, and argon2 alone to hold them against.
-import { createPasswordHasher } from '../dist/domain/passwords.js';
+import { createPasswordHasher } from '../dist/domain/passwords/hasher.js';
 import { addressOf, requestText } from './load.js';
 import { startServer } from './servers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from './world.js';

@@ -10,10 +10,10 @@ import { enterEmbedded } from '../dist/database/embedded.js';
 import { migrate } from '../dist/database/migrate.js';
 import { openDatabase } from '../dist/database/prisma.js';
 import { addClient } from '../dist/domain/clients.js';
-import { createFirstKey } from '../dist/domain/key-lifecycle.js';
-import { loadKeys } from '../dist/domain/keys.js';
-import { loadRing } from '../dist/domain/ring.js';
-import { mintAccess, mintRefresh } from '../dist/domain/tokens.js';
+import { createFirstKey } from '../dist/domain/keys/lifecycle.js';
+import { loadKeys } from '../dist/domain/keys/keys.js';
+import { loadRing } from '../dist/domain/keys/ring.js';
+import { mintAccess, mintRefresh } from '../dist/domain/tokens/claims.js';
 import { createTokenCodec } from '../dist/http/jwt.js';
 
 export const SECRET = 'a-secret-of-more-than-32-bytes-for-a-measurement';

@@ -26,12 +26,12 @@ export async function openOperator({ dist, url, secret }) {
   ] = await Promise.all(
     [
       'database/prisma.js',
-      'domain/passwords.js',
-      'domain/users.js',
+      'domain/passwords/hasher.js',
+      'domain/users/users.js',
       'domain/clients.js',
-      'domain/key-lifecycle.js',
-      'domain/keys.js',
-      'domain/revocations.js',
+      'domain/keys/lifecycle.js',
+      'domain/keys/keys.js',
+      'domain/sessions/revocations.js',
     ].map((path) => importFrom(dist, path)),
   );
   const database = openDatabase(url, { connections: 3 });

@@ -13,8 +13,8 @@ import { enterEmbedded } from '../dist/database/embedded.js';
 import { migrate } from '../dist/database/migrate.js';
 import { openDatabase } from '../dist/database/prisma.js';
 import { createGatehouse } from '../dist/domain/gatehouse.js';
-import { createPasswordHasher } from '../dist/domain/passwords.js';
-import { addUser } from '../dist/domain/users.js';
+import { createPasswordHasher } from '../dist/domain/passwords/hasher.js';
+import { addUser } from '../dist/domain/users/users.js';
 import { createTokenCodec } from '../dist/http/jwt.js';
 
 const PORT = 3123;
@@ -154,7 +154,7 @@ async function withService(work) {
 /** Logins of days ago, as if they had been made then. */
 async function addSessions(database, userId) {
   for (const [userAgent, ip, days, hours] of ELSEWHERE) {
-    await database.query`
+    await database.query({})`
       INSERT INTO sessions (id, user_id, epoch, generation, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
       SELECT gen_random_uuid(), users.id, users.epoch + service.epoch, 1,
              now() - make_interval(days => ${days}::int), now() - make_interval(secs => ${hours * 3600}::float8),

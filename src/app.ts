@@ -20,6 +20,7 @@ import { takeForms, takeJson } from './http/forms.js';
 import { securityHeaders } from './http/headers.js';
 import { hostGuard } from './http/hosts.js';
 import { logRequests } from './http/log.js';
+import { addMembers } from './http/members.js';
 import { methodNotAllowed } from './http/methods.js';
 import { createRates } from './http/rates.js';
 import { accountRoute } from './http/routes/account.js';
@@ -82,7 +83,7 @@ export async function buildApp({
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
   app.decorateRequest('reason', undefined);
-  for (const name of ['claims', 'client', 'judgement'] as const) app.decorateRequest(name, null as never);
+  addMembers(app);
   readProxies(app, config.trustProxy);
   installErrors(app);
   takeJson(app);

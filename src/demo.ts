@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 import type { Database } from './database/prisma.js';
 import { addClient } from './domain/clients.js';
-import { generatePassword } from './domain/password-policy.js';
-import type { PasswordHasher } from './domain/passwords.js';
-import { addUser } from './domain/users.js';
+import { generatePassword } from './domain/passwords/policy.js';
+import type { PasswordHasher } from './domain/passwords/hasher.js';
+import { addUser } from './domain/users/users.js';
 
 const USERNAME = 'demo';
 const CLIENT_ID = 'demo-service';
@@ -19,7 +19,7 @@ export async function createDemo(
   hasher: PasswordHasher,
   { dataDir, port }: { dataDir: string; port: number },
 ): Promise<{ file: string; text: string } | null> {
-  const [found] = await database.query<{ isEmpty: boolean }>`
+  const [found] = await database.query({ isEmpty: 'bool' })`
     SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM clients) AS "isEmpty"`;
   if (found?.isEmpty !== true) return null;
   const password = generatePassword();

@@ -7,7 +7,7 @@ import { enterEmbedded } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
 import { createDemo } from './demo.js';
-import { createPasswordHasher } from './domain/passwords.js';
+import { createPasswordHasher } from './domain/passwords/hasher.js';
 import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './environment.js';
 import { createLogger } from './http/log.js';
 import { createReplica, SIGNALS, stopAll, type Ground, type Signal, type Stop } from './replica.js';

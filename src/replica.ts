@@ -8,7 +8,7 @@ import type { Config } from './config.js';
 import { DatabaseUnavailable, openDatabase } from './database/prisma.js';
 import { createGatehouse } from './domain/gatehouse.js';
 import { startHousekeeping } from './domain/housekeeping.js';
-import { createPasswordHasher, defaultConcurrency } from './domain/passwords.js';
+import { createPasswordHasher, defaultConcurrency } from './domain/passwords/hasher.js';
 import { createTokenCodec } from './http/jwt.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */

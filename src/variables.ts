@@ -3,9 +3,10 @@ import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
 import { findDoubt, UNSEEN } from './database/database-url.js';
-import { JWT_ALGORITHMS } from './domain/keys.js';
+import { JWT_ALGORITHMS } from './domain/keys/keys.js';
 import { isLoopback, isRange } from './domain/networks.js';
-import { isKeyMaterial, isMonotonous } from './domain/secrets.js';
+import { isKeyMaterial, isMonotonous } from './domain/keys/secrets.js';
+import { MAX_GRACE_SECONDS } from './domain/tokens/grace.js';
 import { refuseOrigin } from './origins.js';
 
 export const UNSEEN_END = 'begins or ends with white space or an invisible character: take it away';
@@ -112,7 +113,7 @@ export const environmentSchema = z.object({
   ACCESS_TOKEN_TTL: duration({ atLeastSeconds: 30 }).default(600),
   REFRESH_TOKEN_TTL: duration().default(14 * 86_400),
   SESSION_TTL: duration().default(90 * 86_400),
-  REISSUE_GRACE: duration({ atMostSeconds: 300, mayBeZero: true }).default(60),
+  REISSUE_GRACE: duration({ atMostSeconds: MAX_GRACE_SECONDS, mayBeZero: true }).default(60),
   REISSUE_MAX: wholeNumber(0, 1_000_000).default(90),
   REFRESH_REPLAY_WINDOW: duration({ atMostSeconds: 300, mayBeZero: true }).default(30),
   CORS_ORIGINS: originList.default([]),

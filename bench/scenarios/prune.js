@@ -1,5 +1,5 @@
 // Whether requests feel that a million expired rows are being pruned.
-import { prune as pruneExpired } from '../../dist/domain/revocations.js';
+import { prune as pruneExpired } from '../../dist/domain/sessions/revocations.js';
 import { measure, median } from '../contest.js';
 import { startGatehouse } from '../servers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from '../world.js';

@@ -1,7 +1,7 @@
 // argon2 alone: verifies a password as often as it is asked to, as many at once as the service, and does nothing else.
 import { createServer } from 'node:http';
 
-import { createPasswordHasher } from '../../dist/domain/passwords.js';
+import { createPasswordHasher } from '../../dist/domain/passwords/hasher.js';
 
 const { PASSWORD_HASH: phc, PASSWORD: password } = process.env;
 const hasher = createPasswordHasher();

@@ -34,14 +34,13 @@ export const loginWithoutEpoch = {
     'A login opens its session under the epoch of that moment, not the one that was read with the hash.',
   patches: [
     {
-      file: 'domain/sessions.js',
-      find: `users.id, \${user.epoch}::int8, now, now,`,
+      file: 'domain/sessions/sessions.js',
+      find: `users.id, proved.epoch, now, now,`,
       replace: `users.id, users.epoch + service.epoch, now, now,`,
     },
     {
-      file: 'domain/sessions.js',
-      find: `      WHERE users.id = \${user.id}::uuid AND users.disabled_at IS NULL
-        AND \${user.epoch}::int8 - service.epoch = users.epoch`,
+      file: 'domain/sessions/sessions.js',
+      find: `      WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${PROVED_EPOCH_IS_IN_FORCE}`,
       replace: `      WHERE users.id = \${user.id}::uuid`,
     },
   ],
@@ -54,7 +53,7 @@ export const hastyCommit = {
   sentence: 'Commits are acknowledged before they are on disk (`synchronous_commit=off`).',
   patches: [
     {
-      file: 'database/prisma.js',
+      file: 'database/verify-connection.js',
       find: `    synchronous_commit: 'on',`,
       replace: `    synchronous_commit: 'off',`,
     },
@@ -68,14 +67,14 @@ export const earlyPruning = {
   sentence: "Revocations and sessions are pruned at the access token's `exp`.",
   patches: [
     {
-      file: 'domain/revocations.js',
-      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      file: 'domain/sessions/revocations.js',
+      find: `to_timestamp(\${claims.session_exp}::float8) + \${RETENTION})`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
     {
-      file: 'domain/revocations.js',
-      find: `        WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
-          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - interval '6 minutes'`,
+      file: 'domain/sessions/revocations.js',
+      find: `        WHERE expires_at <= (SELECT now FROM clock) - \${RETENTION}
+          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - \${RETENTION}`,
       replace: `        WHERE rotated_at <= (SELECT now FROM clock) - interval '30 seconds'`,
     },
   ],
@@ -88,8 +87,8 @@ export const earlyForgetting = {
   sentence: "Revocations alone are pruned at the access token's `exp`, when its successor still lives.",
   patches: [
     {
-      file: 'domain/revocations.js',
-      find: `to_timestamp(\${claims.session_exp}::float8) + interval '6 minutes')`,
+      file: 'domain/sessions/revocations.js',
+      find: `to_timestamp(\${claims.session_exp}::float8) + \${RETENTION})`,
       replace: `to_timestamp(\${claims.exp}::float8))`,
     },
   ],
@@ -102,9 +101,9 @@ export const anyoneEnds = {
   sentence: '`DELETE /sessions/:id` ends the session of that id, whose ever it is.',
   patches: [
     {
-      file: 'http/routes/sessions.js',
-      find: `const session = { sid, sub: request.claims.sub };`,
-      replace: `const session = { sid, sub: null };`,
+      file: 'domain/gatehouse.js',
+      find: `endSession(database, { sid, sub }, ending, null)`,
+      replace: `endSession(database, { sid, sub: null }, ending, null)`,
     },
   ],
   hunt: { profile: STRANGE },
@@ -116,7 +115,7 @@ export const disablingAlone = {
   sentence: 'Disabling a user leaves the epoch as it is: enabling brings the old sessions back.',
   patches: [
     {
-      file: 'domain/users.js',
+      file: 'domain/users/users.js',
       find: `        epoch = epoch + 1,`,
       replace: `        epoch = CASE WHEN \${change.isDisabling}::boolean THEN epoch ELSE epoch + 1 END,`,
     },
@@ -130,7 +129,7 @@ export const everyoneKept = {
   sentence: '`except_current` keeps all sessions of the user, not the one that asks.',
   patches: [
     {
-      file: 'domain/endings.js',
+      file: 'domain/sessions/endings.js',
       find: `      WHERE \${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid\n`,
       replace: `      WHERE \${exceptCurrent}::boolean AND sessions.user_id = caller.id AND sessions.epoch = caller.ended\n`,
     },

@@ -10,18 +10,19 @@ export const readThenWrite = {
   sentence: 'A rotation reads the row, decides, and then writes it.',
   patches: [
     {
-      file: 'domain/sessions.js',
-      find: `    const rows = await database.prepared('rotate_session') \``,
-      replace: `    const [found] = await database.prepared('find_session') \`
+      file: 'domain/sessions/sessions.js',
+      find: `    const rows = await database.prepared('rotate_session', {`,
+      replace: `    const findSession = database.prepared('find_session', { generation: 'int4', rotatedAt: 'float8', now: 'float8' });
+    const [found] = await findSession \`
     SELECT generation, extract(epoch FROM rotated_at)::float8 AS "rotatedAt",
            extract(epoch FROM clock_timestamp())::float8 AS now
     FROM sessions WHERE id = \${claims.sid}::uuid\`;
     const isCurrent = found?.generation === generation && claims.exp > found.now;
     const isTheft = found?.generation > generation && !(window > 0 && found.now <= found.rotatedAt + window);
-    const rows = await database.prepared('rotate_session') \``,
+    const rows = await database.prepared('rotate_session', {`,
     },
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `        generation = CASE
           WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
           THEN generation + 1 ELSE generation END,
@@ -37,7 +38,7 @@ export const readThenWrite = {
           THEN`,
     },
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `        ended_at = CASE
           WHEN generation > \${generation}::int4
             AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
@@ -45,7 +46,7 @@ export const readThenWrite = {
       replace: `        ended_at = CASE WHEN \${isTheft}::boolean THEN now END`,
     },
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `    if (session.generation === generation + 1)`,
       replace: `    if (isCurrent || session.generation === generation + 1)`,
     },
@@ -59,7 +60,7 @@ export const forgivenGrandparent = {
   sentence: 'Within the window the grandparent of the current refresh token is forgiven too.',
   patches: [
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `    if (session.generation === generation + 1)`,
       replace: `    if (session.generation === generation + 1 || session.generation === generation + 2)`,
     },
@@ -73,7 +74,7 @@ export const unpunishedTheft = {
   sentence: 'A replay after the window is taken like one within it, and ends nothing.',
   patches: [
     {
-      file: 'domain/sessions.js',
+      file: 'domain/sessions/sessions.js',
       find: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
           THEN now END`,
       replace: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
@@ -89,7 +90,7 @@ export const errorMeansRefused = {
   sentence: 'A refresh that the database did not answer is refused with 401.',
   patches: [
     {
-      file: 'domain/logins.js',
+      file: 'domain/sessions/logins.js',
       find: `                const rotation = await rotateSession(database, claims, keysVersion, rules);`,
       replace: `                const rotation = await rotateSession(database, claims, keysVersion, rules).catch(() => ({
                     verdict: 'dead',

@@ -10,9 +10,9 @@ export const keptVerdict = {
   sentence: 'A verdict is cached for 50 ms.',
   patches: [
     {
-      file: 'domain/liveness.js',
-      find: `    const ask = createQuestions(database.prepared('liveness'));`,
-      replace: `    const ask = createQuestions(database.prepared('liveness'));
+      file: 'domain/liveness/liveness.js',
+      find: `    const ask = createQuestions(database);`,
+      replace: `    const ask = createQuestions(database);
     const verdicts = new Map();
     async function askOrRecall(text, question) {
         const kept = verdicts.get(text);
@@ -24,7 +24,7 @@ export const keptVerdict = {
     }`,
     },
     {
-      file: 'domain/liveness.js',
+      file: 'domain/liveness/liveness.js',
       find: `await ask(token === null ? null : questionOf(token))`,
       replace: `await askOrRecall(text, token === null ? null : questionOf(token))`,
     },
@@ -38,9 +38,9 @@ export const lateJoiner = {
   sentence: 'A question joins the same question of another request although that one was sent already.',
   patches: [
     {
-      file: 'domain/liveness.js',
-      find: `    const ask = createQuestions(database.prepared('liveness'));`,
-      replace: `    const askAnew = createQuestions(database.prepared('liveness'));
+      file: 'domain/liveness/liveness.js',
+      find: `    const ask = createQuestions(database);`,
+      replace: `    const askAnew = createQuestions(database);
     const underWay = new Map();
     function ask(question) {
         const key = JSON.stringify(question);
@@ -59,14 +59,14 @@ export const errorMeansDead = {
   sentence: 'A database that cannot be asked is answered as `active: false`.',
   patches: [
     {
-      file: 'domain/liveness.js',
-      find: `                const answer = await ask(token === null ? null : questionOf(token));`,
-      replace: `                const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
-                    stands: false,
-                    now: Date.now() / 1000,
-                    keysVersion: recalled.ring.version,
-                    clientsVersion: recalled.clients.version,
-                }));`,
+      file: 'domain/liveness/liveness.js',
+      find: `            const answer = await ask(token === null ? null : questionOf(token));`,
+      replace: `            const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
+                stands: false,
+                now: Date.now() / 1000,
+                keysVersion: snapshot.ring.version,
+                clientsVersion: snapshot.clients.version,
+            }));`,
     },
   ],
   hunt: { profile: KEEPING, faults: ['black-hole', 'cut'] },
@@ -78,12 +78,7 @@ export const clockOfTheReplica = {
   sentence: 'Whether a token has expired is judged by the clock of the replica.',
   patches: [
     {
-      file: 'http/bearer.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, Date.now() / 1000)`,
-    },
-    {
-      file: 'http/routes/introspect.js',
+      file: 'domain/liveness/liveness.js',
       find: `isExpired(token.claims, now)`,
       replace: `isExpired(token.claims, Date.now() / 1000)`,
     },
@@ -97,7 +92,7 @@ export const claimsOfTheSession = {
   sentence: 'Verified claims are remembered by session: another access token of it is told with those.',
   patches: [
     {
-      file: 'domain/reader.js',
+      file: 'domain/tokens/reader.js',
       find: `            remembered.set(own.slice(-KEY_CHARACTERS), { text: own, read });
         }
         return read;`,
@@ -119,9 +114,9 @@ export const listOfEveryone = {
   sentence: '`GET /sessions` lists the sessions of all users.',
   patches: [
     {
-      file: 'domain/sessions.js',
-      find: `    WHERE user_id = \${userId}::uuid AND ended_at IS NULL AND expires_at > now`,
-      replace: `    WHERE \${userId}::uuid IS NOT NULL AND ended_at IS NULL AND expires_at > now`,
+      file: 'domain/sessions/sessions.js',
+      find: `    WHERE sessions.user_id = \${userId}::uuid AND expires_at > now`,
+      replace: `    WHERE \${userId}::uuid IS NOT NULL AND expires_at > now`,
     },
   ],
   hunt: { profile: KEEPING },
@@ -133,14 +128,19 @@ export const graceThatAuthorises = {
   sentence: 'A token in its grace is taken for a live one.',
   patches: [
     {
-      file: 'http/bearer.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+      file: 'domain/gatehouse.js',
+      find: `createJudge(reader, state)`,
+      replace: `createJudge(reader, state, rules.reissueGraceSeconds)`,
     },
     {
-      file: 'http/routes/introspect.js',
-      find: `isExpired(token.claims, now)`,
-      replace: `isExpired(token.claims, now - gatehouse.rules.reissueGraceSeconds)`,
+      file: 'domain/liveness/liveness.js',
+      find: `export function createJudge(database, state) {`,
+      replace: `export function createJudge(database, state, graceSeconds) {`,
+    },
+    {
+      file: 'domain/liveness/liveness.js',
+      find: `findLive(token, answer)`,
+      replace: `findLive(token, { ...answer, now: answer.now - graceSeconds })`,
     },
   ],
   hunt: { profile: AGEING, count: 24, leastSeconds: 30 },
@@ -152,7 +152,7 @@ export const reissueOfTheDead = {
   sentence: 'A token is reissued for its signature and times alone, ended or not.',
   patches: [
     {
-      file: 'http/reissue.js',
+      file: 'domain/liveness/liveness.js',
       find: `    if (!stands || token?.kind !== 'access')`,
       replace: `    if (token?.kind !== 'access')`,
     },
@@ -166,19 +166,19 @@ export const polledKeys = {
   sentence: 'A replica learns of new and of retired keys by asking once a second.',
   patches: [
     {
-      file: 'domain/memory.js',
-      find: `    return memory.ring.version === seen.keysVersion && memory.clients.version === seen.clientsVersion;`,
-      replace: `    return memory.clients.version === seen.clientsVersion;`,
+      file: 'domain/liveness/replica-state.js',
+      find: `    return snapshot.ring.version === seen.keysVersion && snapshot.clients.version === seen.clientsVersion;`,
+      replace: `    return snapshot.clients.version === seen.clientsVersion;`,
     },
     {
-      file: 'domain/memory.js',
+      file: 'domain/liveness/replica-state.js',
       find: `    return {
-        recall: () => memory,`,
+        current: () => snapshot,`,
       replace: `    setInterval(async () => {
-        memory = { ...memory, ring: await load.ring().catch(() => memory.ring) };
+        snapshot = { ...snapshot, ring: await load.ring().catch(() => snapshot.ring) };
     }, 1000).unref();
     return {
-        recall: () => memory,`,
+        current: () => snapshot,`,
     },
   ],
   hunt: { profile: RETIRING },

@@ -1,6 +1,6 @@
 /** The password of a command: read from standard input, or made here and shown once. */
-import { generatePassword, refusePassword } from '../domain/password-policy.js';
-import { createPasswordHasher } from '../domain/passwords.js';
+import { createPasswordHasher } from '../domain/passwords/hasher.js';
+import { generatePassword, refusePassword } from '../domain/passwords/policy.js';
 import { Refusal } from './output.js';
 import type { Surroundings } from './program.js';
 

@@ -1,7 +1,7 @@
 /** `gatehouse revocations`: what was ended, and the end of remembering it. */
 import { InvalidArgumentError, type Command } from 'commander';
 
-import { listRevocations, prune } from '../domain/revocations.js';
+import { listRevocations, prune } from '../domain/sessions/revocations.js';
 import { examples, toTable } from './output.js';
 import type { Shell } from './program.js';
 

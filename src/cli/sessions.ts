@@ -1,10 +1,10 @@
 /** `gatehouse sessions`: where a user is logged in, and how an operator ends it. */
 import type { Command } from 'commander';
 
-import { endSession } from '../domain/endings.js';
-import { listSessions } from '../domain/sessions.js';
-import { isUuid } from '../domain/tokens.js';
-import { findUser } from '../domain/users.js';
+import { endSession } from '../domain/sessions/endings.js';
+import { listSessions } from '../domain/sessions/sessions.js';
+import { isUuid } from '../domain/tokens/claims.js';
+import { findUser } from '../domain/users/users.js';
 import { examples, Refusal, toId, toLine, toTable } from './output.js';
 import type { Shell } from './program.js';
 

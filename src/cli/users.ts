@@ -10,7 +10,7 @@ import {
   findUser,
   listUsers,
   type ListedUser,
-} from '../domain/users.js';
+} from '../domain/users/users.js';
 import { examples, Refusal, toLine, toTable } from './output.js';
 import type { Shell } from './program.js';
 

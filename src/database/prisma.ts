@@ -2,24 +2,19 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 
+import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { PrismaClient } from './generated/client.js';
+import { parametersOf, readStatement, type Statement } from './sql.js';
+import { STANDBY, verifyConnection } from './verify-connection.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
 export const STATEMENT_DEADLINE_MS = 2000;
-
-/**
- * PostgreSQL gives up on a statement so much earlier than we do, so that it seldom commits what nobody awaits. A commit
- * that has begun is beyond this: one that waits for a synchronous standby may still come after our 503.
- */
-const SERVER_AHEAD_MS = 100;
 
 /**
  * How long a connection is kept for an answer that its caller no longer awaits. A commit that waits for a standby is deaf to
  * everything, also to our leaving: whoever opens another connection at each deadline soon has used up the server's.
  */
 const CONNECTION_PATIENCE_MS = 10_000;
-
-const STANDBY = 'connected to a standby, which may not know the latest revocations';
 
 /**
  * The database did not answer, or not as a healthy primary does: whatever was asked is unknown. Its message is ours and
@@ -29,16 +24,24 @@ export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
-/** Asks one statement as a tagged template; `Row` is what its columns are cast to in SQL. */
-export type Query = <Row>(text: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
+/**
+ * Asks one statement as a tagged template. A {@link Fragment} becomes part of its text, everything else is sent beside it.
+ *
+ * @throws {DatabaseUnavailable} when no trustworthy answer came in time
+ * @throws {Error} when PostgreSQL sends other columns than were declared
+ */
+export type Ask<Row> = (template: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
+
+/** Prisma's client for rows that are only shown. Nothing is decided by what it reads, and it cannot write. */
+export type Tables = { [M in 'user' | 'client']: Pick<PrismaClient[M], 'findMany' | 'findUnique'> };
 
 export interface Database {
-  query: Query;
-  /**
-   * The same for a statement that is asked all day: planned once per connection under its name, and handed to the driver
-   * itself, which takes a quarter of the CPU time that it takes through Prisma (bench/README.md).
-   */
-  prepared: (name: string) => Query;
+  /** A statement that decides: SQL, with the columns that it brings. */
+  query: <const C extends Columns>(columns: C) => Ask<RowOf<C>>;
+  /** The same for a statement that is asked all day: planned once per connection, under its name. */
+  prepared: <const C extends Columns>(name: string, columns: C) => Ask<RowOf<C>>;
+  /** Looks rows up to show them. */
+  read: <Result>(lookUp: (tables: Tables) => PromiseLike<Result>) => Promise<Result>;
   close: () => Promise<void>;
 }
 
@@ -64,72 +67,41 @@ export function openDatabase(
     query_timeout: readsOnly ? deadlineMs : Math.max(deadlineMs, CONNECTION_PATIENCE_MS),
     idleTimeoutMillis: 60_000,
     keepAlive: true,
-    verify: verifyConnection(deadlineMs, readsOnly ? LOOK_UPS_ONLY : {}),
+    verify: verifyConnection(deadlineMs, { readsOnly }),
   });
   // A connection that breaks while idle leaves the pool by itself; the next query learns what the matter is.
   pool.on('error', () => undefined);
-  const texts = new WeakMap<TemplateStringsArray, string>();
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { onConnectionError: () => undefined }),
     errorFormat: 'minimal',
   });
+  const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
+
+  /** Statements go to the driver itself, which takes a quarter of the CPU time that they take through Prisma (bench/README.md). */
+  function ask<const C extends Columns>(columns: C, name?: string): Ask<RowOf<C>> {
+    return async (template, ...values) => {
+      let statement = known.get(template);
+      if (statement === undefined)
+        known.set(template, (statement = { ...readStatement(template, values), isChecked: false }));
+      const sent = { name, text: statement.text, values: parametersOf(statement, values) };
+      const { rows, fields } = await withinDeadline(deadlineMs, pool.query<RowOf<C>>(sent));
+      // A statement brings the same columns each time, so the first answer tells.
+      if (!statement.isChecked) {
+        assertColumns(columns, fields);
+        statement.isChecked = true;
+      }
+      return rows;
+    };
+  }
+
   return {
-    query: async <Row>(text: TemplateStringsArray, ...values: unknown[]) =>
-      await withinDeadline<Row[]>(deadlineMs, prisma.$queryRaw(text, ...values)),
-    prepared:
-      (name) =>
-      async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-        let numbered = texts.get(text);
-        if (numbered === undefined)
-          texts.set(text, (numbered = text.reduce((sql, part, place) => `${sql}$${place}${part}`)));
-        const { rows } = await withinDeadline(deadlineMs, pool.query({ name, text: numbered, values }));
-        return rows as Row[];
-      },
+    query: (columns) => ask(columns),
+    prepared: (name, columns) => ask(columns, name),
+    read: (lookUp) => withinDeadline(deadlineMs, lookUp(prisma)),
     close: async () => {
       await prisma.$disconnect();
       await pool.end();
     },
-  };
-}
-
-/** What each connection is told: to acknowledge only what is durable, and to give up in time. */
-const SETTINGS = {
-  synchronous_commit: 'on',
-  default_transaction_isolation: 'read committed',
-  idle_in_transaction_session_timeout: '10000',
-};
-
-/**
- * Where a few rows are looked up by their keys, again and again: one plan for all times, by index. What PostgreSQL would
- * choose by the sizes that it last counted reads whole tables once these were small, or costs more than the look-up.
- */
-const LOOK_UPS_ONLY = {
-  plan_cache_mode: 'force_generic_plan',
-  enable_seqscan: 'off',
-  enable_bitmapscan: 'off',
-  enable_hashjoin: 'off',
-  enable_mergejoin: 'off',
-  jit: 'off',
-};
-
-/**
- * Every new connection proves that it reaches a primary before it may answer, since a standby lags behind the
- * revocations, and takes up our settings.
- */
-function verifyConnection(deadlineMs: number, more: Record<string, string>) {
-  const serverDeadlineMs = String(deadlineMs - SERVER_AHEAD_MS);
-  const timeouts = { statement_timeout: serverDeadlineMs, lock_timeout: serverDeadlineMs };
-  const settings = Object.entries({ ...SETTINGS, ...timeouts, ...more });
-  const text = `SELECT pg_is_in_recovery() AS standby, ${settings
-    .map(([name, value]) => `set_config('${name}', '${value}', false)`)
-    .join(', ')}`;
-  return (client: pg.PoolClient, done: (error?: Error) => void): void => {
-    // The pool listens before and after this, not meanwhile: without a listener a connection that breaks now ends us.
-    client.on('error', () => undefined);
-    client.query<{ standby: boolean }>(text).then(({ rows }) => {
-      if (rows[0]?.standby === false) done();
-      else done(new Error(STANDBY));
-    }, done);
   };
 }
 

@@ -44,20 +44,27 @@ function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
 /** What an unknown client's secret is compared with, so that it takes as long as a wrong one. */
 const NOBODY = hashSecret(makeSecret());
 
+/** A permission of another version means nothing to this one. */
+function permissionsIn(stored: readonly string[] | null): Permission[] {
+  return PERMISSIONS.filter((permission) => stored?.includes(permission));
+}
+
 export async function loadClients(database: Database): Promise<ClientList> {
   // One statement, so that the version is that of this very list.
-  const rows = await database.query<{
-    version: string;
-    id: string | null;
-    secretHash: Uint8Array;
-    permissions: Permission[];
-  }>`
+  const rows = await database.query({
+    version: 'uuid',
+    id: 'text?',
+    secretHash: 'bytea?',
+    permissions: 'text[]?',
+  })`
     SELECT service.clients_version AS version, clients.id, secret_hash AS "secretHash", permissions
     FROM service LEFT JOIN clients ON true`;
   const first = firstRow(rows);
   const known = new Map(
     rows.flatMap(({ id, secretHash, permissions }) =>
-      id === null ? [] : [[id, { secretHash, permissions }]],
+      id === null || secretHash === null
+        ? []
+        : [[id, { secretHash, permissions: permissionsIn(permissions) }]],
     ),
   );
   // What was right stays right as long as this list is in force, which each request's statement confirms.
@@ -89,7 +96,7 @@ export async function addClient(
 ): Promise<(Client & { secret: string }) | null> {
   const secret = makeSecret();
   // Settles two additions of one id: the primary key lets one in. The version tells every replica.
-  const rows = await database.query`
+  const rows = await database.query({ id: 'text' })`
     WITH added AS (
       INSERT INTO clients (id, secret_hash, permissions, created_at)
       VALUES (${id}, ${hashSecret(secret)}, ${permissions}::text[], clock_timestamp())
@@ -105,7 +112,7 @@ export async function addClient(
 /** Removes a client at once, on every replica; false when there was none. */
 export async function removeClient(database: Database, id: string): Promise<boolean> {
   // Settles a request in flight: its liveness statement brings a version, which this raises in the same commit.
-  const rows = await database.query`
+  const rows = await database.query({ id: 'text' })`
     WITH removed AS (DELETE FROM clients WHERE id = ${id} RETURNING id),
     noted AS (UPDATE service SET clients_version = gen_random_uuid() WHERE EXISTS (SELECT FROM removed))
     SELECT id FROM removed`;
@@ -113,5 +120,10 @@ export async function removeClient(database: Database, id: string): Promise<bool
 }
 
 export async function listClients(database: Database): Promise<(Client & { createdAt: Date })[]> {
-  return await database.query`SELECT id, permissions, created_at AS "createdAt" FROM clients ORDER BY id`;
+  const select = { id: true, permissions: true, createdAt: true } as const;
+  const clients = await database.read(({ client }) => client.findMany({ select, orderBy: { id: 'asc' } }));
+  return clients.map(({ permissions, ...client }) => ({
+    ...client,
+    permissions: permissionsIn(permissions),
+  }));
 }

@@ -1,8 +1,8 @@
 /** Forgets, now and then, what can no longer matter; off the request path, by one replica at a time. */
 import type { Database } from '../database/prisma.js';
-import { pruneAttempts } from './attempts.js';
-import { pruneKeys } from './key-lifecycle.js';
-import { prune } from './revocations.js';
+import { pruneAttempts } from './guessing/attempts.js';
+import { pruneKeys } from './keys/lifecycle.js';
+import { prune } from './sessions/revocations.js';
 
 const INTERVAL_MS = 60_000;
 

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
 import type { Gatehouse } from '../domain/gatehouse.js';
-import { isExpired, type AccessClaims } from '../domain/tokens.js';
+import { type AccessClaims } from '../domain/tokens/claims.js';
 import { ACCESS_COOKIE, takeCookie } from './cookies.js';
 import { carrySuccessor } from './reissue.js';
 
@@ -49,12 +49,10 @@ export const usersDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
           detail: 'Send an access token as `Authorization: Bearer`, or as a cookie.',
         });
       }
-      const judgement = await gatehouse.liveness.judge(text);
-      if (request.routeOptions.config.reissues === true) carrySuccessor(reply, judgement, gatehouse.rules);
-      const { token, stands, now } = judgement;
-      if (token?.kind !== 'access' || !stands || isExpired(token.claims, now))
-        throw new AuthError('invalid_token');
-      request.claims = token.claims;
+      const judgement = await gatehouse.judge(text);
+      if (request.routeOptions.config.reissues === true) carrySuccessor(reply, judgement, gatehouse);
+      if (judgement.live === null) throw new AuthError('invalid_token');
+      request.claims = judgement.live.claims;
     });
     done();
   },

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Client, ClientCredentials, Permission } from '../domain/clients.js';
 import { AuthError } from '../domain/errors.js';
 import type { Gatehouse } from '../domain/gatehouse.js';
-import type { Judgement } from '../domain/liveness.js';
+import type { Judgement } from '../domain/liveness/liveness.js';
 import type { TokenForm } from './schemas.js';
 
 declare module 'fastify' {
@@ -31,7 +31,7 @@ export const clientsDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
     // With a callback: each promise is a few objects more to every request that waits.
     app.addHook('preHandler', (request, _reply, next) => {
       const form = request.body as TokenForm;
-      gatehouse.liveness.judge(form.token, readCredentials(request, form)).then((judgement) => {
+      gatehouse.judge(form.token, readCredentials(request, form)).then((judgement) => {
         const { client } = judgement;
         if (client === null) {
           next(new AuthError('invalid_client'));

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { AuthError } from '../domain/errors.js';
-import type { TokenPair } from '../domain/logins.js';
+import type { TokenPair } from '../domain/sessions/logins.js';
 import { markAsCarrier } from './carry.js';
 import { assertOwnPage } from './csrf.js';
 

@@ -2,7 +2,7 @@
 import fastifyJwt from '@fastify/jwt';
 import Fastify from 'fastify';
 
-import type { CreateTokenCodec } from '../domain/ring.js';
+import type { CreateTokenCodec } from '../domain/keys/ring.js';
 
 /**
  * The plugin keeps a signer and a verifier only for the key that it was registered with, and builds new ones for each

@@ -1,7 +1,7 @@
 /** How the two tokens of a session are handed to their holder. */
 import type { FastifyReply } from 'fastify';
 
-import type { TokenPair } from '../domain/logins.js';
+import type { TokenPair } from '../domain/sessions/logins.js';
 import { markAsCarrier } from './carry.js';
 import { setCookies } from './cookies.js';
 

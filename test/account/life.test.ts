@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
 import { lifeOf, phaseAt, successorOf } from '../../src/account/life.js';
-import { isExpired, isNearEnd, reissue, windowSeconds, type AccessClaims } from '../../src/domain/tokens.js';
+import { type AccessClaims } from '../../src/domain/tokens/claims.js';
+import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
 
 const LINEAGE = '01a22467-58f9-70bf-908f-12ff7b7e6d28';
 

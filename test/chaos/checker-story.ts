@@ -4,12 +4,12 @@ import { createRecorder, type History, type Operation, type Rules, type Token } 
 import {
   mintAccess,
   mintRefresh,
-  reissue,
   type AccessClaims,
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
+import { reissue } from '../../src/domain/tokens/successor.js';
 
 export const RULES: Rules = {
   accessTtl: 30,

@@ -3,12 +3,12 @@ import type { Rules, Token } from '../../chaos/history.js';
 import {
   mintAccess,
   mintRefresh,
-  reissue,
   type AccessClaims,
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
+import { reissue } from '../../src/domain/tokens/successor.js';
 
 interface User {
   id: string;

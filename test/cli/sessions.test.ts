@@ -191,7 +191,7 @@ describe('revocations prune', () => {
         `INSERT INTO revocations (id, kind, reason, actor, revoked_at, kept_until)
          SELECT gen_random_uuid(), 'token', 'revoked', 'client:a', now(), now() FROM generate_series(1, 5)`,
       );
-      // The lock of whoever prunes, see src/domain/revocations.ts.
+      // The lock of whoever prunes, see src/domain/sessions/revocations.ts.
       await other.query("BEGIN; SELECT pg_advisory_xact_lock(x'67617465'::int)");
       const pruning = jsonInHouse(own, ['revocations', 'prune']);
       await sleep(300);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { createArgon2, type Argon2 } from '../../src/domain/argon2.js';
+import { createArgon2, type Argon2 } from '../../src/domain/passwords/argon2.js';
 import { isRunning } from '../support/processes.js';
 
 const CHEAP = { memoryCost: 8, timeCost: 1, parallelism: 1 };

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { retireKey } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
-import { listSessions } from '../../src/domain/sessions.js';
-import { changePassword, disableUser, enableUser } from '../../src/domain/users.js';
+import { retireKey } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
+import { listSessions } from '../../src/domain/sessions/sessions.js';
+import { changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import {
   AMPLE_MS,
   bearer,
@@ -18,6 +18,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
+import { insist } from '../support/insist.js';
 
 const INT4_MOST = 2n ** 31n - 1n;
 const INT8_MOST = 2n ** 63n - 1n;
@@ -70,7 +71,7 @@ async function live(user: TestUser): Promise<void> {
   expect(await Promise.all([access, other.access_token].map(statusOf))).toEqual([200, 401]);
   const next = `another ${user.password}`;
   const change = { current_password: user.password, new_password: next };
-  expect((await ask(access, 'POST', '/password', change)).statusCode).toBe(204);
+  expect((await insist(() => ask(access, 'POST', '/password', change))).statusCode).toBe(204);
   expect(await statusOf(access)).toBe(200);
   expect((await ask(access, 'POST', '/logout-all', {})).json()).toEqual({ sessions_ended: 1 });
   expect(await statusOf(access)).toBe(401);

@@ -1,7 +1,7 @@
 // How long somebody waits who has a password judged: the others' passwords are part of it.
 import { expect, it } from 'vitest';
 
-import { estimate } from '../../src/domain/estimator.js';
+import { estimate } from '../../src/domain/passwords/estimator.js';
 
 /** More than can be judged one after the other in that time, a thread with its dictionaries for each. */
 const PASSWORDS = 60;

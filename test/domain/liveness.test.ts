@@ -2,16 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import type { Columns, RowOf } from '../../src/database/columns.js';
 import {
   DatabaseUnavailable,
   openDatabase,
   STATEMENT_DEADLINE_MS,
+  type Ask,
   type Database,
 } from '../../src/database/prisma.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
-import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
+import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, claimsOf, DEFAULTS, login, SECRET, type TokenPair } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';
@@ -56,20 +58,21 @@ function watch(database: Database) {
     intercept: (hook: (statement: number) => Promise<void>) => (after = hook),
     database: {
       ...database,
-      prepared:
-        () =>
-        async <Row>(text: TemplateStringsArray, ...values: unknown[]): Promise<Row[]> => {
+      prepared: <const C extends Columns>(name: string, columns: C): Ask<RowOf<C>> => {
+        const ask = database.prepared(name, columns);
+        return async (template, ...values) => {
           const statement = (seen.sent += 1);
           seen.underWay += 1;
           seen.mostUnderWay = Math.max(seen.mostUnderWay, seen.underWay);
           try {
-            const rows = await database.prepared('liveness')<Row>(text, ...values);
+            const rows = await ask(template, ...values);
             await after(statement);
             return rows;
           } finally {
             seen.underWay -= 1;
           }
-        },
+        };
+      },
     },
   };
 }
@@ -93,7 +96,7 @@ describe('questions that arrive together', () => {
       (_, place) =>
         [alive.access_token, dead.access_token, null, 'garbage', alive.refresh_token][place % 5] ?? null,
     );
-    const judgements = await Promise.all(texts.map((text) => gatehouse.liveness.judge(text)));
+    const judgements = await Promise.all(texts.map((text) => gatehouse.judge(text)));
     expect(watched.seen.sent).toBe(1);
     expect(judgements.map(({ stands }) => stands)).toEqual(
       texts.map((_, place) => [0, 4].includes(place % 5)),
@@ -109,7 +112,7 @@ describe('questions that arrive together', () => {
     );
     // However long it takes, none of them is given up.
     stopClock();
-    const judgements = await Promise.all(texts.map((text) => gatehouse.liveness.judge(text)));
+    const judgements = await Promise.all(texts.map((text) => gatehouse.judge(text)));
     expect(judgements.filter(({ stands }, place) => stands !== (place % 3 !== 0))).toEqual([]);
     expect(watched.seen.sent).toBe(Math.ceil(10_000 / MAX_QUESTIONS));
     expect(watched.seen.mostUnderWay).toBe(MAX_STATEMENTS);
@@ -121,11 +124,11 @@ describe('a question', () => {
     const { access_token: access } = await logIn();
     const { closed, open } = gate();
     watched.intercept((statement) => (statement === 1 ? closed : Promise.resolve()));
-    const before = gatehouse.liveness.judge(access);
+    const before = gatehouse.judge(access);
     await expect.poll(() => watched.seen.sent).toBe(1);
     expect((await logOut(twins.two, access)).statusCode).toBe(204);
 
-    expect((await gatehouse.liveness.judge(access)).stands).toBe(false);
+    expect((await gatehouse.judge(access)).stands).toBe(false);
     open();
     // It was asked before the end: then the token stood.
     expect((await before).stands).toBe(true);
@@ -137,11 +140,11 @@ describe('a question', () => {
     watched.intercept((statement) => (statement <= MAX_STATEMENTS ? closed : Promise.resolve()));
     const early: Promise<unknown>[] = [];
     for (let statement = 1; statement <= MAX_STATEMENTS; statement += 1) {
-      early.push(gatehouse.liveness.judge(access));
+      early.push(gatehouse.judge(access));
       await expect.poll(() => watched.seen.sent).toBe(statement);
     }
     await logOut(twins.two, access);
-    const late = Promise.all(Array.from({ length: 20 }, () => gatehouse.liveness.judge(access)));
+    const late = Promise.all(Array.from({ length: 20 }, () => gatehouse.judge(access)));
     await sleep(50);
     expect(watched.seen.sent).toBe(MAX_STATEMENTS);
 
@@ -158,7 +161,7 @@ describe('a question', () => {
       if (statement <= MAX_STATEMENTS) await closed;
       if (statement === 2) throw new Error('connection lost');
     });
-    const askThree = () => Promise.allSettled([1, 2, 3].map(() => gatehouse.liveness.judge(access)));
+    const askThree = () => Promise.allSettled([1, 2, 3].map(() => gatehouse.judge(access)));
     const sent: ReturnType<typeof askThree>[] = [];
     for (let statement = 1; statement <= MAX_STATEMENTS; statement += 1) {
       sent.push(askThree());
@@ -182,12 +185,12 @@ describe('a question', () => {
     watched.intercept(() => closed);
     const early: Promise<unknown>[] = [];
     for (let statement = 1; statement <= MAX_STATEMENTS; statement += 1) {
-      early.push(gatehouse.liveness.judge(access));
+      early.push(gatehouse.judge(access));
       await expect.poll(() => watched.seen.sent).toBe(statement);
     }
-    const overdue = expect(gatehouse.liveness.judge(access)).rejects.toThrow(DatabaseUnavailable);
+    const overdue = expect(gatehouse.judge(access)).rejects.toThrow(DatabaseUnavailable);
     await sleep(STATEMENT_DEADLINE_MS + 50);
-    const inTime = gatehouse.liveness.judge(access);
+    const inTime = gatehouse.judge(access);
     open();
 
     await overdue;
@@ -198,21 +201,21 @@ describe('a question', () => {
 
   it('is about the session of that subject and no other', async () => {
     const [mine, other] = [await logIn(), await logIn()];
-    const { ring } = (await gatehouse.liveness.judge(null)).memory;
+    const { ring } = (await gatehouse.judge(null)).snapshot;
     const claims = claimsOf(mine.access_token);
     const { sub, sid } = claimsOf(other.access_token);
     for (const mixed of [
       { ...claims, sub },
       { ...claims, sid },
     ]) {
-      const judgement = await gatehouse.liveness.judge(ring.signAccess(mixed));
+      const judgement = await gatehouse.judge(ring.signAccess(mixed));
       expect([judgement.token?.kind, judgement.stands]).toEqual(['access', false]);
     }
   });
 
   it('brings the primary’s time', async () => {
     await twins.house.database.clock.freeze(1_999_999_999.25);
-    expect((await gatehouse.liveness.judge(null)).now).toBe(1_999_999_999.25);
+    expect((await gatehouse.judge(null)).now).toBe(1_999_999_999.25);
   });
 });
 
@@ -220,28 +223,28 @@ describe('what is remembered', () => {
   it('learns of a new client, and of one that is removed, in the request that asks', async () => {
     const client = await addClient(real, 'late', ['introspect']);
     const credentials = { id: 'late', secret: client?.secret ?? '' };
-    expect((await gatehouse.liveness.judge(null, credentials)).client).toEqual({
+    expect((await gatehouse.judge(null, credentials)).client).toEqual({
       id: 'late',
       permissions: ['introspect'],
     });
-    expect((await gatehouse.liveness.judge(null, { ...credentials, secret: 'wrong' })).client).toBeNull();
+    expect((await gatehouse.judge(null, { ...credentials, secret: 'wrong' })).client).toBeNull();
     await removeClient(real, 'late');
-    expect((await gatehouse.liveness.judge(null, credentials)).client).toBeNull();
+    expect((await gatehouse.judge(null, credentials)).client).toBeNull();
   });
 
   it('learns of a new key in the request that brings a token which it signed', async () => {
     await rotateKeys(real, 'EdDSA', SECRET);
     await twins.house.database.clock.advance(601);
     const pair = await login(twins.two, await twins.house.user());
-    expect((await gatehouse.liveness.judge(pair.access_token)).stands).toBe(true);
+    expect((await gatehouse.judge(pair.access_token)).stands).toBe(true);
   });
 
   it('forgets a retired key in the request that brings a token which it signed', async () => {
     const pair = await logIn();
-    expect((await gatehouse.liveness.judge(pair.access_token)).token).not.toBeNull();
+    expect((await gatehouse.judge(pair.access_token)).token).not.toBeNull();
     const kid = (await listKeys(real)).find(({ state }) => state === 'signing')?.kid ?? '';
     await retireKey(real, kid, 'EdDSA', SECRET);
-    const judgements = await Promise.all([1, 2, 3].map(() => gatehouse.liveness.judge(pair.access_token)));
+    const judgements = await Promise.all([1, 2, 3].map(() => gatehouse.judge(pair.access_token)));
     expect(judgements.map(({ token, stands }) => [token, stands])).toEqual(Array(3).fill([null, false]));
   });
 
@@ -250,13 +253,14 @@ describe('what is remembered', () => {
     let versions = 0;
     const restless: Database = {
       ...watched.database,
-      prepared:
-        () =>
-        async <Row>(text: TemplateStringsArray, ...values: unknown[]) => {
-          const rows = await watched.database.prepared()<Row>(text, ...values);
+      prepared: <const C extends Columns>(name: string, columns: C): Ask<RowOf<C>> => {
+        const ask = watched.database.prepared(name, columns);
+        return async (template, ...values) => {
+          const rows = await ask(template, ...values);
           versions += 1;
           return rows.map((row) => ({ ...row, clientsVersion: `v${versions}` }));
-        },
+        };
+      },
     };
     const replica = await createGatehouse({
       database: restless,
@@ -266,7 +270,7 @@ describe('what is remembered', () => {
       jwtAlgorithm: 'EdDSA',
       secrets: [SECRET],
     });
-    await expect(replica.liveness.judge(null)).rejects.toMatchObject({ code: 'temporarily_unavailable' });
+    await expect(replica.judge(null)).rejects.toMatchObject({ code: 'temporarily_unavailable' });
     expect(versions).toBe(5);
   });
 });

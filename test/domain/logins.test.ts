@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { reencryptKeys } from '../../src/domain/key-lifecycle.js';
+import { reencryptKeys } from '../../src/domain/keys/lifecycle.js';
 import {
   AMPLE_MS,
   bearer,

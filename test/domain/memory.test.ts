@@ -1,15 +1,20 @@
-// What a replica remembers, and that it is caught up when it says so.
+// What a replica keeps, and that it is caught up when it says so.
 import { describe, expect, it } from 'vitest';
 
 import type { ClientList } from '../../src/domain/clients.js';
-import { createMemory, isCurrent, type ReplicaMemory, type Versions } from '../../src/domain/memory.js';
-import type { KeyRing } from '../../src/domain/ring.js';
+import {
+  createReplicaState,
+  isCurrent,
+  type ReplicaState,
+  type Versions,
+} from '../../src/domain/liveness/replica-state.js';
+import type { KeyRing } from '../../src/domain/keys/ring.js';
 
 /** A primary whose versions a test raises, and whose answers it holds back. */
 async function createPrimary(): Promise<{
   versions: Versions;
   loads: string[];
-  memory: ReplicaMemory;
+  state: ReplicaState;
   hold: () => () => void;
 }> {
   const versions = { keysVersion: 'v1', clientsVersion: 'v1' };
@@ -22,7 +27,7 @@ async function createPrimary(): Promise<{
     await gate;
     return { version } as T;
   }
-  const memory = await createMemory({
+  const state = await createReplicaState({
     ring: () => load<KeyRing>('ring', () => versions.keysVersion),
     clients: () => load<ClientList>('clients', () => versions.clientsVersion),
   });
@@ -30,7 +35,7 @@ async function createPrimary(): Promise<{
   return {
     versions,
     loads,
-    memory,
+    state,
     hold: () => {
       let open: () => void = () => undefined;
       gate = new Promise((resolve) => (open = resolve));
@@ -41,69 +46,69 @@ async function createPrimary(): Promise<{
 
 describe('catching up', () => {
   it('loads what differs and leaves the rest', async () => {
-    const { versions, loads, memory } = await createPrimary();
-    const before = memory.recall();
+    const { versions, loads, state } = await createPrimary();
+    const before = state.current();
     versions.keysVersion = 'v2';
-    await memory.catchUp({ ...versions });
+    await state.catchUp({ ...versions });
     expect(loads).toEqual(['ring']);
-    expect(memory.recall().ring.version).toBe('v2');
-    expect(memory.recall().clients).toBe(before.clients);
+    expect(state.current().ring.version).toBe('v2');
+    expect(state.current().clients).toBe(before.clients);
     expect(before.ring.version).toBe('v1');
   });
 
   it('loads once for all who are behind at the same time', async () => {
-    const { versions, loads, memory } = await createPrimary();
+    const { versions, loads, state } = await createPrimary();
     versions.clientsVersion = 'v2';
-    await Promise.all(Array.from({ length: 50 }, () => memory.catchUp({ ...versions })));
+    await Promise.all(Array.from({ length: 50 }, () => state.catchUp({ ...versions })));
     expect(loads).toEqual(['clients']);
   });
 
   it('does not take a load that began too early for its own', async () => {
-    const { versions, memory, hold } = await createPrimary();
+    const { versions, state, hold } = await createPrimary();
     versions.keysVersion = 'v2';
     const answer = hold();
-    const early = memory.catchUp({ ...versions });
+    const early = state.catchUp({ ...versions });
     versions.keysVersion = 'v3';
     const seen = { ...versions };
-    const late = memory.catchUp(seen);
+    const late = state.catchUp(seen);
     answer();
     await Promise.all([early, late]);
-    expect(isCurrent(memory.recall(), seen)).toBe(true);
+    expect(isCurrent(state.current(), seen)).toBe(true);
   });
 
   it('does not take a load of clients for one of keys', async () => {
-    const { versions, memory, hold } = await createPrimary();
+    const { versions, state, hold } = await createPrimary();
     versions.clientsVersion = 'v2';
     const answer = hold();
-    const clients = memory.catchUp({ ...versions });
+    const clients = state.catchUp({ ...versions });
     versions.keysVersion = 'v2';
     const seen = { ...versions };
-    const keys = memory.catchUp(seen);
+    const keys = state.catchUp(seen);
     answer();
     await Promise.all([clients, keys]);
-    expect(isCurrent(memory.recall(), seen)).toBe(true);
+    expect(isCurrent(state.current(), seen)).toBe(true);
   });
 
   it('goes back with a primary that was restored from a backup', async () => {
-    const { versions, memory } = await createPrimary();
+    const { versions, state } = await createPrimary();
     versions.keysVersion = 'v5';
-    await memory.catchUp({ ...versions });
+    await state.catchUp({ ...versions });
     versions.keysVersion = 'v4';
-    await memory.catchUp({ ...versions });
-    expect(memory.recall().ring.version).toBe('v4');
+    await state.catchUp({ ...versions });
+    expect(state.current().ring.version).toBe('v4');
   });
 });
 
 it('tries again after a load that failed, and tells those who waited for it', async () => {
   let isDown = false;
-  const memory = await createMemory({
+  const state = await createReplicaState({
     ring: () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve({ version: 'v1' } as KeyRing)),
     clients: () => Promise.resolve({ version: 'v1' } as ClientList),
   });
   isDown = true;
   const seen = { keysVersion: 'v2', clientsVersion: 'v1' };
-  const both = await Promise.allSettled([memory.catchUp(seen), memory.catchUp(seen)]);
+  const both = await Promise.allSettled([state.catchUp(seen), state.catchUp(seen)]);
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   isDown = false;
-  await expect(memory.catchUp(seen)).resolves.toBeUndefined();
+  await expect(state.catchUp(seen)).resolves.toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generatePassword, refusePassword } from '../../src/domain/password-policy.js';
+import { generatePassword, refusePassword } from '../../src/domain/passwords/policy.js';
 
 const alice = { username: 'alice.liddell@example.com' };
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
-import { createPasswordHasher } from '../../src/domain/passwords.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House } from '../support/house.js';
 
@@ -19,8 +19,8 @@ const argon2 = vi.hoisted(() => {
   return { running: 0, most: 0, started: 0, gate: { open: nothing } };
 });
 
-vi.mock('../../src/domain/argon2.js', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../../src/domain/argon2.js')>();
+vi.mock('../../src/domain/passwords/argon2.js', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../../src/domain/passwords/argon2.js')>();
   const opened = new Promise<void>((resolve) => (argon2.gate.open = resolve));
   return {
     createArgon2: (assumedMs: number) => {

@@ -2,8 +2,12 @@ import { hash as argon2 } from '@node-rs/argon2';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AuthError } from '../../src/domain/errors.js';
-import { createPasswordHasher, CURRENT_PARAMETERS, preparePassword } from '../../src/domain/passwords.js';
-import { countSeats } from '../../src/domain/places.js';
+import {
+  createPasswordHasher,
+  CURRENT_PARAMETERS,
+  preparePassword,
+} from '../../src/domain/passwords/hasher.js';
+import { countPermits } from '../../src/domain/passwords/admission.js';
 
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 const password = 'correct horse battery staple';
@@ -184,22 +188,22 @@ describe('the places for hashing', () => {
   });
 });
 
-describe('the seats for logins', () => {
-  /** Hashes that take no time to speak of, and a wait that is four times enough for `seats` of those that are assumed at first. */
-  function createSmall(seats: number) {
+describe('the permits for logins', () => {
+  /** Hashes that take no time to speak of, and a wait that is four times enough for `permits` of those that are assumed at first. */
+  function createSmall(permits: number) {
     const assumedHashMs = 8 / 2000;
-    const maxWaitMs = 4 * assumedHashMs * (seats - 1 + 0.5);
+    const maxWaitMs = 4 * assumedHashMs * (permits - 1 + 0.5);
     return createPasswordHasher({ maxConcurrent: 1, maxWaitMs, parameters: CHEAP });
   }
 
   const endless = () => new Promise<never>(() => undefined);
 
   it('are as many as can be hashed in a quarter of the wait', async () => {
-    for (const seats of [1, 4, 50]) {
-      const { admit, load } = createSmall(seats);
-      for (let taken = 0; taken < seats; taken += 1) void admit(`network-${taken}`, endless);
+    for (const permits of [1, 4, 50]) {
+      const { admit, load } = createSmall(permits);
+      for (let taken = 0; taken < permits; taken += 1) void admit(`network-${taken}`, endless);
       await expect(admit('another', endless)).rejects.toEqual(busy);
-      expect(load()).toEqual({ running: 0, waiting: 0, admitted: seats });
+      expect(load()).toEqual({ running: 0, waiting: 0, admitted: permits });
     }
   });
 
@@ -242,8 +246,8 @@ describe('the seats for logins', () => {
   });
 
   it('become fewer the longer hashes take, but never fewer than hash at once', () => {
-    expect(countSeats(2, 1000, 10)).toBe(2 * (1 + 25));
-    expect(countSeats(2, 1000, 100)).toBe(2 * (1 + 2));
-    expect(countSeats(2, 1000, 1000)).toBe(2);
+    expect(countPermits(2, 1000, 10)).toBe(2 * (1 + 25));
+    expect(countPermits(2, 1000, 100)).toBe(2 * (1 + 2));
+    expect(countPermits(2, 1000, 1000)).toBe(2);
   });
 });

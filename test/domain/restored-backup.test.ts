@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { removeClient } from '../../src/domain/clients.js';
-import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
+import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
 import { introspect, login, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 
 let house: House;
@@ -36,12 +36,12 @@ it('does not take a removed client for a known one', async () => {
   await house.client();
   expect((await introspect(replica, client, access_token)).statusCode).toBe(200);
   await restore();
-  await removeClient(replica.gatehouse.database, client.id);
+  await removeClient(replica.database, client.id);
   expect((await introspect(replica, client, access_token)).statusCode).toBe(401);
 });
 
 it('does not go on with a retired key', async () => {
-  const { database } = replica.gatehouse;
+  const { database } = replica;
   const client = await house.client();
   const user = await house.user();
   const [leaked] = await listKeys(database);

@@ -1,10 +1,10 @@
 // What was ended stays ended: while rows are pruned at every moment of a token’s life, and when rows are lost.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { pruneKeys } from '../../src/domain/key-lifecycle.js';
-import { listRevocations, prune, pruneBatch } from '../../src/domain/revocations.js';
-import { reissue } from '../../src/domain/tokens.js';
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { pruneKeys } from '../../src/domain/keys/lifecycle.js';
+import { listRevocations, prune, pruneBatch } from '../../src/domain/sessions/revocations.js';
+import { reissue } from '../../src/domain/tokens/successor.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import {
   bearer,
   introspect,
@@ -69,9 +69,9 @@ const ENDS: Record<string, (login: Login) => Promise<unknown>> = {
       headers: bearer(pair.access_token),
     }),
   'a logout everywhere': ({ pair }) => logOutAll(twins.one, pair.access_token),
-  'a disabled user': ({ user }) => disableUser(twins.one.gatehouse.database, user.username),
+  'a disabled user': ({ user }) => disableUser(twins.one.database, user.username),
   'a new password': async ({ user }) =>
-    changePassword(twins.one.gatehouse.database, user.username, await twins.house.hasher.hash('another')),
+    changePassword(twins.one.database, user.username, await twins.house.hasher.hash('another')),
   theft: async ({ pair }) => {
     await refresh(twins.one, pair.refresh_token);
     await twins.house.database.clock.advance(31);
@@ -122,9 +122,9 @@ it('keeps dead what is dead and alive what is alive, whenever rows are pruned', 
   for (const seconds of WALK) {
     const now = START + seconds;
     await twins.house.database.clock.freeze(now);
-    for (const { gatehouse } of [twins.one, twins.two]) {
-      await prune(gatehouse.database, { waitTurn: false });
-      await pruneKeys(gatehouse.database);
+    for (const { database } of [twins.one, twins.two]) {
+      await prune(database, { waitTurn: false });
+      await pruneKeys(database);
     }
     if (seconds < KEPT_SECONDS) expect(await countRows()).toEqual(before);
     for (const [name, { pair, lineage }] of ended) {
@@ -147,7 +147,7 @@ it('keeps dead what is dead and alive what is alive, whenever rows are pruned', 
 it('leaves a session that is in use its rows to the last second', async () => {
   const { pair } = await logIn();
   await twins.house.database.clock.freeze(START + SESSION_TTL_SECONDS - 1);
-  await prune(twins.one.gatehouse.database, { waitTurn: true });
+  await prune(twins.one.database, { waitTurn: true });
   const last = await refresh(twins.two, pair.refresh_token);
   expect(last.statusCode).toBe(200);
   expect(await stateOf(twins, last.json<TokenPair>().access_token)).toBe('alive');
@@ -220,7 +220,7 @@ describe('pruning', () => {
 
   it('deletes at most 1,000 rows in a statement, and everything in several', async () => {
     await fill(1300, 900);
-    const { database } = twins.one.gatehouse;
+    const { database } = twins.one;
     expect(await pruneBatch(database, { waitTurn: false })).toEqual({ rows: 1000, isLast: false });
     expect(await pruneBatch(database, { waitTurn: false })).toEqual({ rows: 1000, isLast: false });
     expect(await pruneBatch(database, { waitTurn: false })).toEqual({ rows: 200, isLast: true });
@@ -256,14 +256,14 @@ describe('pruning', () => {
       [1, 0],
     ] as const) {
       await clock.freeze(ends + seconds);
-      await prune(twins.one.gatehouse.database, { waitTurn: false });
+      await prune(twins.one.database, { waitTurn: false });
       expect(await countRows(), `${seconds} s`).toEqual({ sessions: left, revocations: left });
     }
   });
 
   it('stops between two batches when it is told to', async () => {
     await fill(1001, 0);
-    const { database } = twins.one.gatehouse;
+    const { database } = twins.one;
     expect(await prune(database, { waitTurn: false, signal: AbortSignal.abort() })).toBe(1000);
   });
 
@@ -273,10 +273,10 @@ describe('pruning', () => {
     await holder.query('BEGIN');
     await holder.query('SELECT FROM revocations LIMIT 1 FOR UPDATE');
     await holder.query('SELECT FROM sessions LIMIT 1 FOR UPDATE');
-    expect(await prune(twins.one.gatehouse.database, { waitTurn: false })).toBe(4);
+    expect(await prune(twins.one.database, { waitTurn: false })).toBe(4);
     await holder.query('COMMIT');
     holder.release();
-    expect(await prune(twins.one.gatehouse.database, { waitTurn: false })).toBe(2);
+    expect(await prune(twins.one.database, { waitTurn: false })).toBe(2);
   });
 
   it('is one replica’s work at a time: another leaves it the work, a command waits for its turn', async () => {
@@ -290,12 +290,12 @@ describe('pruning', () => {
     );
     const holder = await admin.connect();
     await holder.query('SELECT pg_advisory_lock(42)');
-    const working = prune(twins.one.gatehouse.database, { waitTurn: false });
+    const working = prune(twins.one.database, { waitTurn: false });
     await untilBlocked(1);
 
     await fill(0, 5);
-    expect(await prune(twins.two.gatehouse.database, { waitTurn: false })).toBe(0);
-    const command = prune(twins.two.gatehouse.database, { waitTurn: true });
+    expect(await prune(twins.two.database, { waitTurn: false })).toBe(0);
+    const command = prune(twins.two.database, { waitTurn: true });
     await untilBlocked(2);
 
     await holder.query('SELECT pg_advisory_unlock(42)');
@@ -324,11 +324,11 @@ describe('the list of revocations', () => {
     await twins.house.database.clock.advance(10);
     await postForm(twins.one, '/revoke', twins.client, { token: second.pair.access_token });
     await twins.house.database.clock.advance(10);
-    await disableUser(twins.one.gatehouse.database, second.user.username);
+    await disableUser(twins.one.database, second.user.username);
 
     const keptUntil = new Date((START + KEPT_SECONDS) * 1000);
     const ofSecond = { username: second.user.username, userId: second.user.id, keptUntil };
-    expect(await listRevocations(twins.two.gatehouse.database, 10)).toEqual([
+    expect(await listRevocations(twins.two.database, 10)).toEqual([
       {
         ...ofSecond,
         kind: 'user',
@@ -356,7 +356,7 @@ describe('the list of revocations', () => {
         keptUntil,
       },
     ]);
-    expect(await listRevocations(twins.two.gatehouse.database, 1)).toHaveLength(1);
+    expect(await listRevocations(twins.two.database, 1)).toHaveLength(1);
   });
 
   it('has one row for a lineage that many revoke at once', async () => {
@@ -369,7 +369,7 @@ describe('the list of revocations', () => {
       ),
     );
     expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
-    expect(await listRevocations(twins.one.gatehouse.database, 10)).toHaveLength(1);
+    expect(await listRevocations(twins.one.database, 10)).toHaveLength(1);
     expect(await stateOf(twins, pair.access_token)).toBe('dead');
     expect(await stateOfRefresh(twins, pair.refresh_token)).toBe('alive');
   });

@@ -3,11 +3,11 @@ import { createHmac, createPrivateKey, sign as signBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { createFirstKey, pruneKeys, retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
-import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../../src/domain/keys.js';
-import { loadRing, type KeyRing } from '../../src/domain/ring.js';
-import { unseal } from '../../src/domain/sealing.js';
-import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens.js';
+import { createFirstKey, pruneKeys, retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../../src/domain/keys/keys.js';
+import { loadRing, type KeyRing } from '../../src/domain/keys/ring.js';
+import { unseal } from '../../src/domain/keys/sealing.js';
+import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens/claims.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { AMPLE_MS } from '../support/house.js';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { seal, unseal } from '../../src/domain/sealing.js';
+import { seal, unseal } from '../../src/domain/keys/sealing.js';
 
 const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
 const OTHER = 'another-secret-of-more-than-32-bytes-too';

@@ -1,7 +1,7 @@
 // Every cell of the contract's table of /refresh, to the second, by two replicas on one frozen clock.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { rotateKeys } from '../../src/domain/key-lifecycle.js';
+import { rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { claimsOf, login, refresh, SECRET, type Replica, type TokenPair } from '../support/house.js';
 import { openTwins, stateOf, START, type Twins } from '../support/twins.js';
 
@@ -239,7 +239,7 @@ it('judges the lifetime of a refresh token by its claims, not by today’s confi
 describe('with a key that was rotated in between', () => {
   it('replays the same bytes, signed by the key of the time', async () => {
     const [parent, current] = await openSession(1);
-    await rotateKeys(twins.one.gatehouse.database, 'EdDSA', SECRET);
+    await rotateKeys(twins.one.database, 'EdDSA', SECRET);
     await twins.house.database.clock.advance(WINDOW_SECONDS);
     // The next key would have to be published for ten minutes; its time has come all the same.
     await twins.house.database.admin.query(

@@ -4,9 +4,9 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { createRandom } from '../../bench/random.js';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { pruneAttempts } from '../../src/domain/attempts.js';
+import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';
-import { createThrottle, LOGIN_LIMITS } from '../../src/domain/throttle.js';
+import { createThrottle, LOGIN_LIMITS } from '../../src/domain/guessing/throttle.js';
 import { runs } from '../support/hostile.js';
 import { AMPLE_MS, openHouse, type House } from '../support/house.js';
 

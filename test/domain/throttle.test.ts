@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { giveBack, pruneAttempts } from '../../src/domain/attempts.js';
+import { refundPoints, pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';
 import { networkOf } from '../../src/domain/networks.js';
-import { createThrottle, LOGIN_LIMITS, type Throttle } from '../../src/domain/throttle.js';
+import { createThrottle, LOGIN_LIMITS, type Throttle } from '../../src/domain/guessing/throttle.js';
 import { AMPLE_MS, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';
 
@@ -297,7 +297,7 @@ describe('an attempt', () => {
     const late = await throttle.takeAttempt(name, from);
     await endWindows('pairMinute');
     expect(await spend(name, () => from)).toBe(pairMinute.points);
-    await late.giveBack();
+    await late.refund();
     turnToAnotherReplica();
     expect(await spend(name, () => from)).toBe(0);
   });
@@ -308,7 +308,7 @@ describe('an attempt', () => {
         throttle.takeAttempt(`crowd-${turn % 20}`, `203.0.113.${turn % 7}`).catch(() => null),
       ),
     );
-    await Promise.all(taken.map(async (each) => await each?.giveBack()));
+    await Promise.all(taken.map(async (each) => await each?.refund()));
     for (const each of [0, 1, 2]) {
       turnToAnotherReplica();
       expect(await spend(`crowd-${each}`, () => '203.0.113.1')).toBe(pairMinute.points);
@@ -351,7 +351,9 @@ describe('the table', () => {
   });
 
   it('gives back nothing for rows that are gone', async () => {
-    await expect(giveBack(database, [{ key: 'never there', untilMs: Date.now() }])).resolves.toBeUndefined();
+    await expect(
+      refundPoints(database, [{ key: 'never there', untilMs: Date.now() }]),
+    ).resolves.toBeUndefined();
   });
 });
 

@@ -4,14 +4,11 @@ import { describe, expect, it } from 'vitest';
 
 import {
   isAccessClaims,
-  isExpired,
-  isNearEnd,
   parseJti,
-  reissue,
-  windowSeconds,
   type AccessClaims,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
+import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
 
 const issuer = 'https://login.example.com';
 const audience = 'gatehouse';

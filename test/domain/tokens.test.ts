@@ -3,19 +3,16 @@ import { describe, expect, it } from 'vitest';
 
 import {
   isAccessClaims,
-  isExpired,
-  isNearEnd,
   isRefreshClaims,
   mintAccess,
   mintRefresh,
   parseJti,
-  reissue,
-  windowSeconds,
   type AccessClaims,
   type RefreshClaims,
   type Session,
   type TokenRules,
-} from '../../src/domain/tokens.js';
+} from '../../src/domain/tokens/claims.js';
+import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const SID = '019a0000-0000-7000-8000-00000000000a';

@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords.js';
+import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords/hasher.js';
 import {
   addUser,
-  authenticate,
   changePassword,
   disableUser,
   enableUser,
   findUser,
   listUsers,
-} from '../../src/domain/users.js';
+} from '../../src/domain/users/users.js';
+import { authenticate } from '../../src/domain/users/authenticate.js';
 import { AMPLE_MS, login } from '../support/house.js';
 import { openTwins, stateOf, stateOfRefresh, type Twins } from '../support/twins.js';
 

@@ -173,7 +173,7 @@ it('asks for durable commits on every connection, whatever the server’s defaul
       `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$`,
     );
     const replica = await own.house.replica();
-    const rows = await replica.gatehouse.database.query<Record<string, string>>`
+    const rows = await replica.database.query({ durability: 'text', isolation: 'text' })`
       SELECT current_setting('synchronous_commit') AS durability,
              current_setting('default_transaction_isolation') AS isolation`;
     expect(rows).toEqual([{ durability: 'on', isolation: 'read committed' }]);

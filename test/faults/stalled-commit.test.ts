@@ -45,6 +45,7 @@ beforeAll(async () => {
   );
   replica = {
     gatehouse,
+    database,
     app: await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) }),
   };
 });

@@ -431,9 +431,9 @@ describe('a whole run', () => {
     const fail = (...given: unknown[]): never => {
       throw make(JSON.stringify(given)) as Error;
     };
-    const broken = { ...sound, logins: { ...sound.logins, login: fail, refresh: fail } };
+    const broken = { ...sound, login: fail, refresh: fail };
     const app = await buildApp({ gatehouse: broken, config: DEFAULTS, logger: watch.logger });
-    const of = { app, gatehouse: broken };
+    const of = { ...replica, app, gatehouse: broken };
     await ask({ method: 'POST', url: '/login?password=1', payload: user }, of);
     await ask({ method: 'POST', url: '/refresh', payload: { refresh_token: pair.refresh_token } }, of);
     await app.close();
@@ -442,10 +442,13 @@ describe('a whole run', () => {
   it('answers too late, and then again', async () => {
     const sound = replica.gatehouse;
     const late = () => new Promise<never>((_, reject) => setTimeout(reject, 2600, new Error(user.password)));
-    const slow = { ...sound, logins: { ...sound.logins, login: late } };
+    const slow = { ...sound, login: late };
     const app = await buildApp({ gatehouse: slow, config: DEFAULTS, logger: watch.logger });
     const url = `/login?token=${pair.access_token}`;
-    const { statusCode } = await ask({ method: 'POST', url, payload: user }, { app, gatehouse: slow });
+    const { statusCode } = await ask(
+      { method: 'POST', url, payload: user },
+      { ...replica, app, gatehouse: slow },
+    );
     expect(statusCode).toBe(503);
     await new Promise((resolve) => setTimeout(resolve, 600));
     await app.close();

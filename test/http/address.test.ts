@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { LOGIN_LIMITS } from '../../src/domain/throttle.js';
+import { LOGIN_LIMITS } from '../../src/domain/guessing/throttle.js';
 import { loggerOptions } from '../../src/http/log.js';
 import { runs } from '../support/hostile.js';
 import { bearer, openHouse, type House, type Replica, type TokenPair } from '../support/house.js';

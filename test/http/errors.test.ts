@@ -196,7 +196,7 @@ describe('a bug of ours', () => {
   const SECRET_DETAIL = `${MARKER} SELECT * FROM sessions`;
 
   async function withBrokenRoutes(): Promise<Replica> {
-    const { gatehouse } = replica;
+    const { gatehouse, database } = replica;
     const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
     const fail = () => {
       throw new TypeError(SECRET_DETAIL);
@@ -211,9 +211,9 @@ describe('a bug of ours', () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- whatever is thrown must not get out
       throw { message: SECRET_DETAIL };
     });
-    app.get('/broken-sql', () => gatehouse.database.query`SELECT ${SECRET_DETAIL} FROM no_such_table`);
-    app.get('/broken-data', () => gatehouse.database.query`SELECT ${SECRET_DETAIL}::uuid`);
-    return { app, gatehouse };
+    app.get('/broken-sql', () => database.query({})`SELECT ${SECRET_DETAIL} FROM no_such_table`);
+    app.get('/broken-data', () => database.query({})`SELECT ${SECRET_DETAIL}::uuid`);
+    return { app, gatehouse, database };
   }
 
   it.each(['/broken', '/broken-late', '/broken-status', '/broken-thing', '/broken-sql', '/broken-data'])(

@@ -55,9 +55,10 @@ beforeAll(async () => {
   client = await house.client();
   pair = await login(secure, await house.user());
   const fail = () => Promise.reject(new Error('a bug'));
-  const gatehouse = { ...secure.gatehouse, logins: { ...secure.gatehouse.logins, login: fail } };
+  const gatehouse = { ...secure.gatehouse, login: fail };
   const rules = { ...DEFAULTS, ...config };
   failing = {
+    ...secure,
     gatehouse,
     app: await buildApp({ gatehouse, config: rules, logger: pino({ level: 'silent' }) }),
   };

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
-import { reencryptKeys } from '../../src/domain/key-lifecycle.js';
+import { reencryptKeys } from '../../src/domain/keys/lifecycle.js';
 import { ask, problemOf } from '../support/answers.js';
 import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 
@@ -35,7 +35,7 @@ it('is not ready once it is told to leave, but alive', async () => {
     logger: pino({ level: 'silent' }),
     isLeaving: () => true,
   });
-  const leaving = { app, gatehouse };
+  const leaving = { ...replica, app };
   expect(problemOf(await ask(leaving, { url: '/ready' }))).toEqual({
     status: 503,
     error: 'temporarily_unavailable',

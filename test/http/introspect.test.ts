@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
 import { removeClient } from '../../src/domain/clients.js';
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
 import {
   AMPLE_MS,

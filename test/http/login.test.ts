@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { ask, MARKER, PLAIN_CHALLENGE, problemOf } from '../support/answers.js';
 import {
   AMPLE_MS,

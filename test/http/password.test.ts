@@ -2,7 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { ask, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH, SAME_ORIGIN } from '../support/browser.js';
 import {
@@ -110,7 +110,7 @@ describe('success', () => {
 describe('refusal', () => {
   it('of who has been answered already changes nothing', async () => {
     const passwords = { current: user.password, next: NEW };
-    const changed = replica.gatehouse.passwords.change(
+    const changed = replica.gatehouse.changePassword(
       claimsOf(pair.access_token),
       passwords,
       '192.0.2.1',
@@ -195,7 +195,7 @@ describe('refusal', () => {
     const other = await login(replica, user);
     await ask(replica, { method: 'POST', url: '/logout', headers: bearer(other.access_token) });
     expect(problemOf(await change(user.password, NEW, bearer(other.access_token)))).toEqual(dead);
-    await disableUser(replica.gatehouse.database, user.username);
+    await disableUser(replica.database, user.username);
     expect(problemOf(await change(user.password, NEW))).toEqual(dead);
   });
 

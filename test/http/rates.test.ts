@@ -3,7 +3,7 @@ import Fastify, { type FastifyRequest, type LightMyRequestResponse } from 'fasti
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { createRates, RATES } from '../../src/http/rates.js';
 import { oauthErrorOf, problemOf } from '../support/answers.js';
 import {

@@ -3,7 +3,7 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { ask, forge, problemOf } from '../support/answers.js';
 import {
   AMPLE_MS,
@@ -190,9 +190,9 @@ it.each(OTHERS)('%s carries nothing in the window nor in the grace', async (_wha
 
 it('an answer that fails after the door carries nothing', async () => {
   await at(WINDOW);
-  await database.query`ALTER TABLE sessions RENAME COLUMN user_agent TO agent`;
+  await database.query({})`ALTER TABLE sessions RENAME COLUMN user_agent TO agent`;
   const response = await asUser('GET', '/sessions')(pair.access_token);
-  await database.query`ALTER TABLE sessions RENAME COLUMN agent TO user_agent`;
+  await database.query({})`ALTER TABLE sessions RENAME COLUMN agent TO user_agent`;
   expect(problemOf(response)).toEqual({ status: 500, error: 'server_error' });
 });
 

@@ -3,7 +3,7 @@ import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import type { JwtAlgorithm } from '../../src/domain/keys.js';
+import type { JwtAlgorithm } from '../../src/domain/keys/keys.js';
 import {
   claimsOf,
   introspect,

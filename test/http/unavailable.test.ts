@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
-import { createPasswordHasher } from '../../src/domain/passwords.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { ask, forge, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
 import { ACCESS, REFRESH, SAME_ORIGIN } from '../support/browser.js';
@@ -170,7 +170,7 @@ describe('without room to hash', () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => lines.push(line) });
     const app = await buildApp({ gatehouse, config: DEFAULTS, logger, answerDeadlineMs: AMPLE_MS });
-    const full = { app, gatehouse };
+    const full = { app, gatehouse, database };
     const known = post('/login', { username: user.username, password: user.password });
     const unknown = post('/login', { username: MARKER, password: MARKER });
     expect(problemOf(await ask(full, known))).toEqual(UNAVAILABLE);

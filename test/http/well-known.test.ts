@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
-import { retireKey, rotateKeys } from '../../src/domain/key-lifecycle.js';
+import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { ask } from '../support/answers.js';
 import { AMPLE_MS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 

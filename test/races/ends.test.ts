@@ -1,7 +1,7 @@
 // Whatever ends a token on one replica: the other refuses it in the very next request, and everything else lives on.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { bearer, login, postForm, refresh, type TestUser } from '../support/house.js';
 import {
   ALIVE,
@@ -158,18 +158,14 @@ const ENDS_OF_A_USER: [string, (scene: Scene) => Promise<unknown>, unknown, obje
   ],
   [
     'disabling',
-    ({ user }) => disableUser(twins.one.gatehouse.database, user.username),
+    ({ user }) => disableUser(twins.one.database, user.username),
     true,
     { reason: 'user_disabled', actor: 'operator' },
   ],
   [
     'a new password',
     async ({ user }) =>
-      changePassword(
-        twins.one.gatehouse.database,
-        user.username,
-        await twins.house.hasher.hash('another one'),
-      ),
+      changePassword(twins.one.database, user.username, await twins.house.hasher.hash('another one')),
     true,
     { reason: 'password_changed', actor: 'operator' },
   ],

@@ -1,7 +1,7 @@
 // A login that has verified its password, but not yet opened its session, while everything of the user is ended.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser, enableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import { openHeldReplica, type HeldReplica } from '../support/held-replica.js';
 import { login, type TestUser, type TokenPair } from '../support/house.js';
 import {
@@ -29,23 +29,23 @@ afterAll(async () => {
 });
 
 const ENDS: [string, (user: TestUser, other: TokenPair) => Promise<unknown>][] = [
-  ['is disabled', ({ username }) => disableUser(twins.one.gatehouse.database, username)],
+  ['is disabled', ({ username }) => disableUser(twins.one.database, username)],
   [
     'is disabled and enabled again',
     async ({ username }) => {
-      await disableUser(twins.one.gatehouse.database, username);
-      return await enableUser(twins.one.gatehouse.database, username);
+      await disableUser(twins.one.database, username);
+      return await enableUser(twins.one.database, username);
     },
   ],
   [
     'gets a new password',
     async ({ username }) =>
-      changePassword(twins.one.gatehouse.database, username, await twins.house.hasher.hash('another one')),
+      changePassword(twins.one.database, username, await twins.house.hasher.hash('another one')),
   ],
   [
     'gets the same password anew',
     async ({ username, password }) =>
-      changePassword(twins.one.gatehouse.database, username, await twins.house.hasher.hash(password)),
+      changePassword(twins.one.database, username, await twins.house.hasher.hash(password)),
   ],
   [
     'logs out everywhere',

@@ -1,7 +1,7 @@
 // Ends that meet refreshes, and each other, on one session’s row: in either order, no live token survives the answer.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { disableUser } from '../../src/domain/users.js';
+import { disableUser } from '../../src/domain/users/users.js';
 import { login, postForm, refresh, type TestUser, type TokenPair } from '../support/house.js';
 import { holdRow, holdSession } from '../support/row-lock.js';
 import {
@@ -34,7 +34,7 @@ const ENDS: [string, End][] = [
 const ENDS_OF_A_USER: [string, End][] = [
   ['/logout-all', ({ access_token }) => logOutAll(twins.two, access_token)],
   ['retiring the key', () => retireSigningKey(twins)],
-  ['disabling', (_pair, { username }) => disableUser(twins.two.gatehouse.database, username)],
+  ['disabling', (_pair, { username }) => disableUser(twins.two.database, username)],
 ];
 
 /** Fails the test when a token of the pair, or of what it was exchanged for, is not dead on both replicas. */

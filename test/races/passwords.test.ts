@@ -2,7 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { changePassword, disableUser } from '../../src/domain/users.js';
+import { changePassword, disableUser } from '../../src/domain/users/users.js';
 import { openHeldReplica, type HeldReplica } from '../support/held-replica.js';
 import { bearer, login, refresh, type Replica, type TestUser, type TokenPair } from '../support/house.js';
 import { insist } from '../support/insist.js';
@@ -80,7 +80,7 @@ describe('two changes at once', () => {
     const lock = await holdUser();
     const changing = change(twins.one, mine, FIRST);
     await lock.queue(1);
-    const setting = changePassword(twins.two.gatehouse.database, user.username, hash);
+    const setting = changePassword(twins.two.database, user.username, hash);
     await lock.queue(2);
     await lock.release();
     expect([(await changing).statusCode, await setting]).toEqual([204, true]);
@@ -107,7 +107,7 @@ describe('a change in flight', () => {
       'everything else was logged out',
       () => logOutAll(twins.two, other.access_token, { except_current: true }),
     ],
-    ['the user was disabled', () => disableUser(twins.two.gatehouse.database, user.username)],
+    ['the user was disabled', () => disableUser(twins.two.database, user.username)],
   ])('changes nothing when %s meanwhile', async (_what, end) => {
     const [changed] = await changeBehind<unknown>(end);
     expect(changed.json()).toMatchObject({ status: 401, error: 'invalid_token' });
@@ -120,9 +120,7 @@ describe('a change in flight', () => {
 
   it('changes nothing when an operator has set another password meanwhile', async () => {
     const hash = await twins.house.hasher.hash(SECOND);
-    const [changed] = await changeBehind(() =>
-      changePassword(twins.two.gatehouse.database, user.username, hash),
-    );
+    const [changed] = await changeBehind(() => changePassword(twins.two.database, user.username, hash));
     expect(changed.json()).toMatchObject({ status: 401, error: 'invalid_token' });
     expect([await mayLogIn(FIRST), await mayLogIn(SECOND)]).toEqual([false, true]);
   });

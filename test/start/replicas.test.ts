@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { createPasswordHasher } from '../../src/domain/passwords.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { openDatabase } from '../../src/database/prisma.js';
-import { addUser } from '../../src/domain/users.js';
+import { addUser } from '../../src/domain/users/users.js';
 import { bearer, type TokenPair } from '../support/house.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../support/empty-database.js';
 import { insist } from '../support/insist.js';

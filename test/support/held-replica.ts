@@ -4,7 +4,7 @@ import pino from 'pino';
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { createGatehouse } from '../../src/domain/gatehouse.js';
-import type { PasswordHasher } from '../../src/domain/passwords.js';
+import type { PasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, DEFAULTS, SECRET, type House, type Replica } from './house.js';
 
@@ -35,6 +35,7 @@ export async function openHeldReplica(house: House): Promise<HeldReplica> {
   return {
     app,
     gatehouse,
+    database,
     hold: held.hold,
     close: async () => {
       await app.close();

@@ -5,12 +5,12 @@ import pino, { type Logger } from 'pino';
 
 import { buildApp } from '../../src/app.js';
 import { readConfig, type Config } from '../../src/config.js';
-import { openDatabase } from '../../src/database/prisma.js';
+import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { addClient, type Permission } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
-import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords.js';
-import type { AccessClaims } from '../../src/domain/tokens.js';
-import { addUser } from '../../src/domain/users.js';
+import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords/hasher.js';
+import type { AccessClaims } from '../../src/domain/tokens/claims.js';
+import { addUser } from '../../src/domain/users/users.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { insist, insistOnStart } from './insist.js';
@@ -53,6 +53,8 @@ export interface TokenPair {
 export interface Replica {
   app: FastifyInstance;
   gatehouse: Gatehouse;
+  /** Its own connections, for what operators do and for looking behind its back. */
+  database: Database;
 }
 
 export interface House {
@@ -111,7 +113,7 @@ export async function openHouse({ deadlines = 'ample' }: HouseOptions = {}): Pro
         await pool.close();
       });
       await app.ready();
-      return { app, gatehouse };
+      return { app, gatehouse, database: pool };
     },
     user: async ({ username = `user-${randomUUID()}`, scope = '' } = {}) => {
       const password = `password of ${username}`;

@@ -1,6 +1,6 @@
 // Every token that a lineage can ever have, as its holder would collect them one after the other.
-import type { AccessClaims, TokenRules } from '../../src/domain/tokens.js';
-import { reissue, windowSeconds } from '../../src/domain/tokens.js';
+import type { AccessClaims, TokenRules } from '../../src/domain/tokens/claims.js';
+import { reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
 import { claimsOf, type Replica } from './house.js';
 
 export interface LineageToken {
@@ -10,7 +10,7 @@ export interface LineageToken {
 
 /** The token and all that it is reissued as until its session ends for good, signed by the replica's present keys. */
 export async function lineageOf({ gatehouse }: Replica, access: string): Promise<LineageToken[]> {
-  const { ring } = (await gatehouse.liveness.judge(null)).memory;
+  const { ring } = (await gatehouse.judge(null)).snapshot;
   const generations = collect(claimsOf(access), gatehouse.rules);
   return generations.map((claims) => ({ text: ring.signAccess(claims), claims }));
 }

@@ -1,8 +1,8 @@
 // One user of a service in a process of its own, and the resource server that asks about the user’s tokens.
 import { openDatabase } from '../../src/database/prisma.js';
 import { addClient } from '../../src/domain/clients.js';
-import { createPasswordHasher } from '../../src/domain/passwords.js';
-import { addUser } from '../../src/domain/users.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
+import { addUser } from '../../src/domain/users/users.js';
 import { AMPLE_MS, type TokenPair } from './house.js';
 import { insist } from './insist.js';
 import { ask, type Answer, type Service } from './service.js';

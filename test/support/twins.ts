@@ -2,8 +2,8 @@
 import type { LightMyRequestResponse } from 'fastify';
 
 import type { Config } from '../../src/config.js';
-import { retireKey } from '../../src/domain/key-lifecycle.js';
-import { listKeys } from '../../src/domain/keys.js';
+import { retireKey } from '../../src/domain/keys/lifecycle.js';
+import { listKeys } from '../../src/domain/keys/keys.js';
 import {
   bearer,
   introspect,
@@ -89,7 +89,7 @@ export function logOutAll(
 
 /** Retires the key that signs, as for a leak; false when there was none. */
 export async function retireSigningKey({ one }: Twins): Promise<boolean> {
-  const { database } = one.gatehouse;
+  const { database } = one;
   const kid = (await listKeys(database)).find(({ state }) => state === 'signing')?.kid ?? '';
   return (await retireKey(database, kid, 'EdDSA', SECRET)) !== null;
 }

@@ -14,8 +14,7 @@ export const healthRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse; isLe
 
   app.get('/ready', { schema: describe.ready }, async () => {
     if (isLeaving()) throw unready('This replica is shutting down.');
-    const { memory } = await gatehouse.liveness.judge(null);
-    if (!memory.ring.isReadable) {
+    if (!(await gatehouse.canSign())) {
       throw unready(
         'AUTH_SECRET of this replica does not open the signing keys: give it the secret of the others.',
       );

@@ -3,7 +3,6 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { isExpired } from '../../domain/tokens.js';
 import { describe } from '../openapi.js';
 import { carrySuccessor } from '../reissue.js';
 import { tokenForm } from '../schemas.js';
@@ -23,13 +22,13 @@ export const introspectRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }>
       config: { errors: 'oauth', permission: 'introspect' },
     },
     (request, reply) => {
-      const { token, stands, now } = request.judgement;
-      carrySuccessor(reply, request.judgement, gatehouse.rules);
-      // A refresh token is no less genuine, but a resource server must not take it for an access token.
-      const isActive = token?.kind === 'access' && stands && !isExpired(token.claims, now);
+      const { judgement } = request;
+      carrySuccessor(reply, judgement, gatehouse);
+      // A refresh token is never live here: a resource server must not take it for an access token.
+      const { live } = judgement;
       (reply as FastifyReply)
         .type('application/json; charset=utf-8')
-        .send(isActive ? `{"active":true,${token.json.slice(1, -1)},"token_type":"Bearer"}` : INACTIVE);
+        .send(live === null ? INACTIVE : `{"active":true,${live.json.slice(1, -1)},"token_type":"Bearer"}`);
     },
   );
   done();

@@ -16,7 +16,7 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
 
   app.addHook('onRequest', (request, _reply, next) => {
     // In a storm of logins, most are turned away here: it is what keeps the storm away from everybody else.
-    gatehouse.logins.assertFree(request.address);
+    gatehouse.assertFree(request.address);
     next();
   });
 
@@ -26,9 +26,9 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
     };
     const { transport, ...credentials } = request.body;
-    if (transport === 'bearer') return sendPair(reply, await gatehouse.logins.login(credentials, device));
+    if (transport === 'bearer') return sendPair(reply, await gatehouse.login(credentials, device));
     assertOwnLogin(request, origin);
-    return sendPairInCookies(reply, await gatehouse.logins.login(credentials, device), reissueGraceSeconds);
+    return sendPairInCookies(reply, await gatehouse.login(credentials, device), reissueGraceSeconds);
   });
   done();
 };

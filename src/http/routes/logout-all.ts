@@ -1,9 +1,7 @@
 /** POST /logout-all: ends every session of the user, or every other one. */
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
-import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { endAllSessions } from '../../domain/endings.js';
 import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { logoutAllBody } from '../schemas.js';
@@ -18,8 +16,7 @@ export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> 
     { schema: { ...describe.logoutAll, body: logoutAllBody } },
     async (request, reply) => {
       const exceptCurrent = request.body?.except_current === true;
-      const ended = await endAllSessions(gatehouse.database, request.claims, { exceptCurrent });
-      if (ended === null) throw new AuthError('invalid_token');
+      const ended = await gatehouse.logoutAll(request.claims, { exceptCurrent });
       if (!exceptCurrent) clearCookies(reply);
       return { sessions_ended: ended };
     },

@@ -15,8 +15,8 @@ export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
   /** Two cookies may be of two sessions, when a late answer met a new login: one that is none of ours keeps neither alive. */
   async function logOut(tokens: Tokens): Promise<void> {
     const ends: Promise<void>[] = [];
-    if (tokens.refresh !== null) ends.push(gatehouse.logins.logout(tokens.refresh, 'refresh'));
-    if (tokens.access !== null) ends.push(gatehouse.logins.logout(tokens.access, 'access'));
+    if (tokens.refresh !== null) ends.push(gatehouse.logout(tokens.refresh, 'refresh'));
+    if (tokens.access !== null) ends.push(gatehouse.logout(tokens.access, 'access'));
     const failures = (await Promise.allSettled(ends)).flatMap((end) =>
       end.status === 'rejected' ? [end.reason as Error] : [],
     );

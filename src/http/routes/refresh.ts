@@ -21,11 +21,11 @@ export const refreshRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = 
     const inBody = request.body?.refresh_token;
     if (inBody !== undefined) {
       request.carriesToken = true;
-      return sendPair(reply, await gatehouse.logins.refresh(inBody));
+      return sendPair(reply, await gatehouse.refresh(inBody));
     }
     const inCookie = findBearer(request) === null ? takeCookie(request, REFRESH_COOKIE, origin) : null;
     if (inCookie === null) throw missing(request.body);
-    const pair = await clearWhenOver(reply, gatehouse.logins.refresh(inCookie));
+    const pair = await clearWhenOver(reply, gatehouse.refresh(inCookie));
     return sendPairInCookies(reply, pair, reissueGraceSeconds);
   });
   done();

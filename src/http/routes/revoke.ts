@@ -3,8 +3,6 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { revokeToken } from '../../domain/revocations.js';
-import { endSession } from '../../domain/endings.js';
 import { describe } from '../openapi.js';
 import { tokenForm } from '../schemas.js';
 
@@ -13,11 +11,8 @@ export const revokeRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
     '/revoke',
     { schema: { ...describe.revoke, body: tokenForm }, config: { errors: 'oauth', permission: 'revoke' } },
     async ({ client, judgement: { token } }, reply) => {
-      const actor = `client:${client.id}`;
       // RFC 7009 section 2.2: a token that means nothing to us is as revoked as it can be.
-      if (token?.kind === 'access') await revokeToken(gatehouse.database, token.claims, actor);
-      if (token?.kind === 'refresh')
-        await endSession(gatehouse.database, token.claims, { reason: 'revoked', actor }, null);
+      await gatehouse.revoke(token, client);
       // Empty, where null would be written out as JSON.
       return (reply as FastifyReply).code(200).send();
     },

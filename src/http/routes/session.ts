@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
-import type { AccessClaims } from '../../domain/tokens.js';
+import type { AccessClaims } from '../../domain/tokens/claims.js';
 import { describe } from '../openapi.js';
 
 export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {

@@ -3,9 +3,6 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { endSession } from '../../domain/endings.js';
-import { listSessions } from '../../domain/sessions.js';
-import { isUuid } from '../../domain/tokens.js';
 import { clearCookies } from '../cookies.js';
 import { describe } from '../openapi.js';
 import { sessionParams } from '../schemas.js';
@@ -16,7 +13,7 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
   done,
 ) => {
   app.get('/sessions', { schema: describe.sessions, config: { reissues: true } }, async ({ claims }) => {
-    const sessions = await listSessions(gatehouse.database, claims.sub);
+    const sessions = await gatehouse.listSessions(claims);
     return {
       sessions: sessions.map(({ id, openedAt, lastUsedOn, expiresAt, ip, userAgent }) => ({
         id,
@@ -35,15 +32,7 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
     { schema: { ...describe.endSession, params: sessionParams } },
     async (request, reply) => {
       const { id: sid } = request.params;
-      if (!isUuid(sid)) throw new AuthError('not_found');
-      const session = { sid, sub: request.claims.sub };
-      const { isKnown } = await endSession(
-        gatehouse.database,
-        session,
-        { reason: 'session_ended', actor: 'user' },
-        null,
-      );
-      if (!isKnown) throw new AuthError('not_found');
+      if (!(await gatehouse.endSession(request.claims, sid))) throw new AuthError('not_found');
       if (sid === request.claims.sid) clearCookies(reply);
       return reply.code(204).send(null);
     },

@@ -2,7 +2,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys.js';
+import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys/keys.js';
 import { describe } from '../openapi.js';
 
 const METADATA_MAX_AGE_SECONDS = 3600;
@@ -27,10 +27,9 @@ export const wellKnownRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }>
   };
 
   app.get('/.well-known/jwks.json', { schema: describe.jwks }, async (_request, reply) => {
-    // Asked with no token, the primary still tells whether a key came or went.
-    const { memory } = await gatehouse.liveness.judge(null);
+    const jwks = await gatehouse.jwks();
     reply.header('cache-control', `public, max-age=${JWKS_MAX_AGE_SECONDS}`).type('application/jwk-set+json');
-    return memory.ring.jwks;
+    return jwks;
   });
 
   app.get('/.well-known/oauth-authorization-server', { schema: describe.metadata }, (_request, reply) => {

@@ -5,10 +5,10 @@ import { createPrivateKey, sign as signBytes, type KeyObject } from 'node:crypto
 import { createServer, type AddressInfo } from 'node:net';
 
 import type { Config } from '../../../src/config.js';
-import { retireKey, rotateKeys } from '../../../src/domain/key-lifecycle.js';
-import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys.js';
-import type { ClaimsOf } from '../../../src/domain/reader.js';
-import { unseal } from '../../../src/domain/sealing.js';
+import { retireKey, rotateKeys } from '../../../src/domain/keys/lifecycle.js';
+import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys/keys.js';
+import type { ClaimsOf } from '../../../src/domain/tokens/reader.js';
+import { unseal } from '../../../src/domain/keys/sealing.js';
 import {
   claimsOf,
   login,
@@ -79,7 +79,7 @@ interface Bait {
 export async function openStage(config: Partial<Config> = {}): Promise<Stage> {
   const house = await openHouse();
   const replica = await house.replica({ config });
-  const { database } = replica.gatehouse;
+  const { database } = replica;
   await house.database.clock.freeze(START);
   const [leaked] = await openKeys(replica);
   if (leaked === undefined) throw new Error('there is no key');
@@ -168,8 +168,8 @@ export async function stateOf({ house }: Stage): Promise<string> {
   return rows[0]?.state ?? '';
 }
 
-async function openKeys({ gatehouse }: Replica): Promise<OurKey[]> {
-  const { keys } = await loadKeys(gatehouse.database);
+async function openKeys({ database }: Replica): Promise<OurKey[]> {
+  const { keys } = await loadKeys(database);
   return keys.filter(({ retiredAt }) => retiredAt === null).map(openKey);
 }
 

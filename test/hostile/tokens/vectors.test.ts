@@ -8,8 +8,8 @@ import {
 } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
-import { JWT_ALGORITHMS, type JwtAlgorithm } from '../../../src/domain/keys.js';
-import type { TokenCodec } from '../../../src/domain/reader.js';
+import { JWT_ALGORITHMS, type JwtAlgorithm } from '../../../src/domain/keys/keys.js';
+import type { TokenCodec } from '../../../src/domain/tokens/reader.js';
 import { createTokenCodec } from '../../../src/http/jwt.js';
 import { ED25519_PRIVATE_KEY, JSON_VECTORS, VECTORS, type Vector } from '../vectors.js';
 

@@ -1,46 +1,31 @@
-/** Which of these tokens are alive: many questions, one statement, one clock. */
-import { DatabaseUnavailable, STATEMENT_DEADLINE_MS, type Database, type Query } from '../database/prisma.js';
-import type { Client, ClientCredentials } from './clients.js';
-import { AuthError, Reason } from './errors.js';
-import { isCurrent, type Memory, type ReplicaMemory, type Versions } from './memory.js';
-import type { ReadToken } from './reader.js';
-import { parseJti } from './tokens.js';
-import { firstRow } from './service-row.js';
+/** Questions about tokens to the primary: those that arrive together share one statement, one snapshot and one clock. */
+import type { RowOf } from '../../database/columns.js';
+import {
+  DatabaseUnavailable,
+  STATEMENT_DEADLINE_MS,
+  type Ask,
+  type Database,
+} from '../../database/prisma.js';
+import { firstRow } from '../service-row.js';
+import { STANDS_WITH_LINEAGE } from '../sessions/standing.js';
+import { VERSION_COLUMNS, type Versions } from './replica-state.js';
 
 /** Whose session, which session, which lineage. */
-interface Question {
+export interface Question {
   sub: string;
   sid: string;
   lineage: string;
 }
 
-/** What the primary said. `stands` tells that nothing has ended the token; its `exp` is yet to be held against `now`. */
-interface Answer extends Versions {
+/** What the primary said. */
+export interface Answer extends Versions {
+  /** Whether nothing has ended the token. Its `exp` is yet to be compared with `now`. */
   stands: boolean;
   /** The primary's time, seconds since 1970. */
   now: number;
 }
 
-/** A token as the primary knows it at the time of the request. */
-export interface Judgement {
-  /** Null for a text that we have not issued, or not under a key that still counts. */
-  token: ReadToken | null;
-  stands: boolean;
-  now: number;
-  /** Who asked, where credentials were given; null when they are wrong. */
-  client: Client | null;
-  /** What was remembered of keys and clients, confirmed by the same statement. */
-  memory: Memory;
-}
-
-export interface Liveness {
-  /**
-   * Reads a token, and a client's credentials if there are any, and asks the primary about both.
-   *
-   * @throws {DatabaseUnavailable} when the primary cannot be asked
-   */
-  judge: (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
-}
+const ANSWER_COLUMNS = { now: 'float8', ...VERSION_COLUMNS, standing: 'int4[]' } as const;
 
 interface Waiting {
   question: Question | null;
@@ -57,38 +42,13 @@ interface Waiting {
 const MAX_QUESTIONS = 512;
 const MAX_STATEMENTS = 2;
 
-/** Keys or clients would have to change this often within one request before we say that we cannot know. */
-const MAX_ATTEMPTS = 5;
-
-export function createLiveness(database: Database, memory: ReplicaMemory): Liveness {
-  const ask = createQuestions(database.prepared('liveness'));
-
-  return {
-    judge: async (text, credentials) => {
-      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const recalled = memory.recall();
-        const token = text === null ? null : recalled.ring.read(text);
-        const client = credentials === undefined ? null : recalled.clients.authenticate(credentials);
-        const answer = await ask(token === null ? null : questionOf(token));
-        if (isCurrent(recalled, answer))
-          return { token, stands: answer.stands, now: answer.now, client, memory: recalled };
-        await memory.catchUp(answer);
-      }
-      throw new AuthError('temporarily_unavailable', { cause: new Reason('keys or clients keep changing') });
-    },
-  };
-}
-
-function questionOf({ claims }: ReadToken): Question {
-  return { sub: claims.sub, sid: claims.sid, lineage: parseJti(claims.jti).lineage };
-}
-
 /**
  * Gathers the questions of requests that arrive together into one statement. A question never joins a statement that
  * has been sent: its answer could be older than the request. While as many statements are under way as may be,
  * questions wait for the next one, so batches grow with the load and a lone request waits for nobody.
  */
-function createQuestions(query: Query): (question: Question | null) => Promise<Answer> {
+export function createQuestions(database: Database): (question: Question | null) => Promise<Answer> {
+  const ask = database.prepared('liveness', ANSWER_COLUMNS);
   let waiting: Waiting[] = [];
   let underWay = 0;
   let isScheduled = false;
@@ -123,7 +83,7 @@ function createQuestions(query: Query): (question: Question | null) => Promise<A
   async function send(batch: Waiting[]): Promise<void> {
     try {
       const answers = await askPrimary(
-        query,
+        ask,
         batch.map(({ question }) => question),
       );
       batch.forEach(({ resolve }, place) => resolve(answers(place)));
@@ -139,16 +99,17 @@ function createQuestions(query: Query): (question: Question | null) => Promise<A
     });
 }
 
-async function askPrimary(query: Query, questions: (Question | null)[]): Promise<(place: number) => Answer> {
+async function askPrimary(
+  ask: Ask<RowOf<typeof ANSWER_COLUMNS>>,
+  questions: (Question | null)[],
+): Promise<(place: number) => Answer> {
   const asked: Question[] = [];
   const ordinals = questions.map((question) => (question === null ? 0 : asked.push(question)));
   // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
   // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
   // its rows are found; a row that is missing, for whatever reason, can only end it.
-  // The difference of two epochs fits their type whatever they are, which the sum of two would not: one row with an epoch
-  // near the most that there is would fail this statement for everybody in it.
   // `IS TRUE` changes nothing but the plan: without it, sessions may be looked up by user, of whom one may have thousands.
-  const rows = await query<Versions & { now: number; standing: number[] }>`
+  const rows = await ask`
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
            service.keys_version AS "keysVersion",
            service.clients_version AS "clientsVersion",
@@ -159,11 +120,8 @@ async function askPrimary(query: Query, questions: (Question | null)[]): Promise
                ${arrayText(asked.map(({ sid }) => sid))}::uuid[],
                ${arrayText(asked.map(({ lineage }) => lineage))}::uuid[]
              ) WITH ORDINALITY AS asked (sub, sid, lineage, ordinal)
-             JOIN sessions ON sessions.id = asked.sid AND sessions.ended_at IS NULL
-                          AND (sessions.user_id = asked.sub) IS TRUE
-             JOIN users ON users.id = sessions.user_id AND users.disabled_at IS NULL
-                       AND sessions.epoch - service.epoch = users.epoch
-             WHERE NOT EXISTS (SELECT FROM revocations WHERE revocations.id IN (asked.sid, asked.lineage))
+             JOIN sessions ON sessions.id = asked.sid AND (sessions.user_id = asked.sub) IS TRUE
+             JOIN users ON ${STANDS_WITH_LINEAGE}
            ) AS standing
     FROM service`;
   const { standing, ...common } = firstRow(rows);

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
 
-import type { HashingAnswer, HashingTask, Manner } from '../background/hasher.js';
-import { AuthError, Reason } from './errors.js';
+import type { HashingAnswer, HashingTask, Manner } from '../../background/hasher.js';
+import { AuthError, Reason } from '../errors.js';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;

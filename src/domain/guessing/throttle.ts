@@ -1,9 +1,9 @@
 /** How often a password may be guessed: by account, by network, and by the two together, counted for all replicas. */
 import { LRUCache } from 'lru-cache';
 
-import type { Database } from '../database/prisma.js';
-import { giveBack, takePoints, type Budget } from './attempts.js';
-import { AuthError } from './errors.js';
+import type { Database } from '../../database/prisma.js';
+import { refundPoints, takePoints, type Budget } from './attempts.js';
+import { AuthError } from '../errors.js';
 import { identifyGuess, type Guess } from './guesses.js';
 
 /**
@@ -30,12 +30,12 @@ export const LOGIN_LIMITS = {
 const REFUSED_MS = 1000;
 const REFUSED_MAX = 10_000;
 
-/** An attempt that was taken. Call neither for a wrong guess: that one is spent. */
+/** An attempt that was taken. A wrong guess is spent: call neither for it. */
 export interface Attempt {
-  /** The password was right: gives the attempt back, and its network is familiar from now on. */
+  /** The password was right: refunds the attempt, and its network is familiar from now on. */
   succeed: () => Promise<void>;
-  /** It could not be told whether the password was right: gives the attempt back. */
-  giveBack: () => Promise<void>;
+  /** It is unknown whether the password was right: refunds the attempt. */
+  refund: () => Promise<void>;
 }
 
 export interface Throttle {
@@ -70,28 +70,32 @@ export function createThrottle(database: Database): Throttle {
       const { taken, fullUntilMs } = await takePoints(database, budgetsOf(guess), guess);
       if (fullUntilMs !== null) {
         // Others were faster. What was taken is theirs to use, the point too much included.
-        if (taken.length > 0) await giveBack(database, taken);
+        if (taken.length > 0) await refundPoints(database, taken);
         throw refuse(guess, fullUntilMs);
       }
       return {
-        succeed: () => giveBack(database, taken, guess),
-        giveBack: () => giveBack(database, taken),
+        succeed: () => refundPoints(database, taken, guess),
+        refund: () => refundPoints(database, taken),
       };
     },
   };
 }
 
 /**
- * Gives the attempt back when the work fails: only a wrong guess is spent. Work that we could not do says nothing about the
- * password.
+ * Refunds the attempt when the work fails, but for a wrong guess. Work that we could not do says nothing about the password.
  *
  * @throws what the work does
  */
-export async function sparing<Result>(attempt: Attempt, work: Promise<Result>): Promise<Result> {
-  return await work.catch(async (error: unknown) => {
-    if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.giveBack();
+export async function refundUnlessWrong<Result>(
+  attempt: Attempt,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AuthError && error.code === 'invalid_credentials')) await attempt.refund();
     throw error;
-  });
+  }
 }
 
 function budgetsOf({ account, network, pair }: Guess): Budget[] {

@@ -1,8 +1,10 @@
 /** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
-import type { Database } from '../database/prisma.js';
-import type { Versions } from './memory.js';
-import type { AccessClaims } from './tokens.js';
-import { firstRow } from './service-row.js';
+import type { Database } from '../../database/prisma.js';
+import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
+import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import { firstRow } from '../service-row.js';
+import { isStanding, STANDS } from './standing.js';
+import { RETENTION } from '../tokens/grace.js';
 
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {
@@ -34,7 +36,7 @@ export async function endSession(
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
   // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit,
   // and writes too: where a standby must confirm, the first may be visible after a crash and yet on no other machine.
-  const rows = await database.prepared('end_session')<Versions & { isKnown: boolean }>`
+  const rows = await database.prepared('end_session', { isKnown: 'bool', ...VERSION_COLUMNS })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), ended AS (
@@ -45,7 +47,7 @@ export async function endSession(
       RETURNING sessions.id, user_id, expires_at, now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + interval '6 minutes' FROM ended
+      SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + ${RETENTION} FROM ended
       ON CONFLICT (id) DO NOTHING
     )
     SELECT EXISTS (
@@ -65,45 +67,40 @@ export async function endSession(
  */
 export async function endAllSessions(
   database: Database,
-  { sub, sid }: Pick<AccessClaims, 'sub' | 'sid'>,
+  claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti'>,
   { exceptCurrent }: { exceptCurrent: boolean },
 ): Promise<number | null> {
+  const { sub, sid, jti } = claims;
   // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
   // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
-  const rows = await database.query<{ ended: number }>`
+  const rows = await database.query({ ended: 'int4' })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), caller AS (
       UPDATE users SET epoch = users.epoch + 1
       FROM service, sessions
-      WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
-        AND sessions.id = ${sid}::uuid AND sessions.user_id = users.id AND sessions.ended_at IS NULL
-        AND sessions.epoch - service.epoch = users.epoch
-      RETURNING users.id, users.epoch AS raised, sessions.epoch AS ended
+      WHERE users.id = ${sub}::uuid AND sessions.id = ${sid}::uuid AND ${STANDS}
+      RETURNING users.id, users.epoch AS raised
     ), kept AS (
       UPDATE sessions SET epoch = sessions.epoch + 1
       FROM caller
       WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
     ), doomed AS (
       SELECT sessions.id, sessions.expires_at
-      FROM sessions, caller, clock
-      WHERE sessions.user_id = caller.id AND sessions.epoch = caller.ended
-        AND sessions.ended_at IS NULL AND sessions.expires_at > now
+      FROM caller, sessions, users, service, clock
+      WHERE users.id = caller.id AND sessions.expires_at > now AND ${STANDS}
         AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
-        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
-             greatest(now, (SELECT max(expires_at) FROM doomed)) + interval '6 minutes'
+             greatest(now, (SELECT max(expires_at) FROM doomed)) + ${RETENTION}
       FROM caller, clock
     )
     SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
   if (rows[0] !== undefined) return rows[0].ended;
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
-  const standing = await database.query`
-    SELECT sessions.id FROM service, sessions JOIN users ON users.id = sessions.user_id
-    WHERE users.id = ${sub}::uuid AND users.disabled_at IS NULL
-      AND sessions.id = ${sid}::uuid AND sessions.ended_at IS NULL
-      AND sessions.epoch - service.epoch = users.epoch`;
-  return standing.length === 0 ? null : await endAllSessions(database, { sub, sid }, { exceptCurrent });
+  const asking = { sub, sid, lineage: parseJti(jti).lineage };
+  return (await isStanding(database, asking))
+    ? await endAllSessions(database, claims, { exceptCurrent })
+    : null;
 }

@@ -1,5 +1,5 @@
-/** What `login_attempts` remembers: taking points, giving them back, and forgetting; each decided in one SQL statement. */
-import type { Database } from '../database/prisma.js';
+/** What `login_attempts` remembers: taking points, refunding them, and forgetting; each decided in one SQL statement. */
+import type { Database } from '../../database/prisma.js';
 import type { Guess } from './guesses.js';
 
 /** Rows that one statement deletes at most. */
@@ -35,7 +35,7 @@ export interface Taking {
  * Takes a point from each budget that is for this network; from none when one of them has none left.
  *
  * Others may take the last point between our look and our turn: then `taken` and `fullUntilMs` are both given, what was
- * taken is one too many, and the caller gives it back.
+ * taken is one too many, and the caller refunds it.
  */
 export async function takePoints(
   database: Database,
@@ -45,7 +45,12 @@ export async function takePoints(
   const now = Date.now();
   // Settles guesses at once: each adds its point when its turn at the row has come, and is told the sum, so that no two
   // of them get the same last point. All lock in the order of keys, so none waits in a circle.
-  const rows = await database.prepared('take_points')<Taken & { isTaken: boolean; isFull: boolean }>`
+  const rows = await database.prepared('take_points', {
+    key: 'text',
+    untilMs: 'float8',
+    isTaken: 'bool',
+    isFull: 'bool',
+  })`
     WITH budgets AS MATERIALIZED (
       SELECT key, most, ends FROM unnest(
         ${budgets.map(({ key }) => key)}::text[],
@@ -68,9 +73,10 @@ export async function takePoints(
         expire = CASE WHEN kept.expire <= ${now}::float8::bigint THEN excluded.expire ELSE kept.expire END
       RETURNING key, points, expire
     )
-    SELECT key, expire::float8 AS "untilMs", true AS "isTaken", points > most AS "isFull" FROM taken JOIN budgets USING (key)
+    SELECT key::text, expire::float8 AS "untilMs", true AS "isTaken", points > most AS "isFull"
+    FROM taken JOIN budgets USING (key)
     UNION ALL
-    SELECT key, expire::float8, false, true FROM full_ones`;
+    SELECT key::text, expire::float8, false, true FROM full_ones`;
   const full = rows.filter(({ isFull }) => isFull);
   return {
     taken: rows.filter(({ isTaken }) => isTaken).map(({ key, untilMs }) => ({ key, untilMs })),
@@ -79,20 +85,20 @@ export async function takePoints(
 }
 
 /**
- * Gives points back, unless their window has ended: those of the next one are others'. Rows without points go: names
- * that need not exist leave none behind.
+ * Refunds points, unless their window has ended: the points of the next window are others'. Rows without points go, so names
+ * that do not exist leave none behind.
  *
  * @param familiar the network of a login that succeeded, which is remembered; of more than there are slots the one not
  * used for longest goes
  */
-export async function giveBack(
+export async function refundPoints(
   database: Database,
   taken: Taken[],
   familiar: Pick<Guess, 'slots' | 'fingerprint'> = { slots: [], fingerprint: 0 },
 ): Promise<void> {
-  // Settles logins that give back to the same rows: all of them lock in the order of keys and take a slot last, so none
+  // Settles logins that refund to the same rows: all of them lock in the order of keys and take a slot last, so none
   // waits in a circle. Two at once may choose one slot: then one network is remembered, and the other at its next login.
-  await database.prepared('give_back')`
+  await database.prepared('refund_points', {})`
     WITH held AS MATERIALIZED (
       SELECT key, points FROM login_attempts
       JOIN unnest(
@@ -119,11 +125,11 @@ export async function giveBack(
 export async function pruneAttempts(database: Database, signal?: AbortSignal): Promise<number> {
   for (let gone = 0; ;) {
     // Settles replicas that prune at once, and logins that count: rows that somebody holds are passed by.
-    const rows = await database.query`
+    const rows = await database.query({ key: 'text' })`
       DELETE FROM login_attempts WHERE key IN (
         SELECT key FROM login_attempts WHERE expire <= ${Date.now()}::float8::bigint
         ORDER BY expire LIMIT ${BATCH}::int4 FOR UPDATE SKIP LOCKED
-      ) RETURNING key`;
+      ) RETURNING key::text`;
     gone += rows.length;
     if (rows.length < BATCH || signal?.aborted === true) return gone;
   }

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
-import type { Estimate, EstimateTask } from '../background/estimator.js';
-import { AuthError, Reason } from './errors.js';
+import type { Estimate, EstimateTask } from '../../background/estimator.js';
+import { AuthError, Reason } from '../errors.js';
 
 /** The compiled file, also for tests, which run the sources: Node does not run TypeScript. */
 const THREAD = createRequire(import.meta.url).resolve('#background/estimator');

@@ -1,8 +1,8 @@
 /** Under which names a guess at a password is counted, none of which shows whose password or from where. */
 import { createHash } from 'node:crypto';
 
-import { networkOf } from './networks.js';
-import { canonicalUsername } from './usernames.js';
+import { networkOf } from '../networks.js';
+import { canonicalUsername } from '../usernames.js';
 
 /** How many networks an account's user is remembered from. */
 const SLOTS = 16;

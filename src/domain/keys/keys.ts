@@ -1,6 +1,7 @@
 /** Signing keys as the database has them, and which of them signs when. */
-import type { Database } from '../database/prisma.js';
-import { firstRow } from './service-row.js';
+import type { Database } from '../../database/prisma.js';
+import { firstRow } from '../service-row.js';
+import { nullable } from '../../database/columns.js';
 
 export const JWT_ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -19,6 +20,15 @@ export interface StoredKey {
   retiredAt: number | null;
 }
 
+const KEY_COLUMNS = {
+  kid: 'text',
+  algorithm: 'text',
+  publicKey: 'text',
+  encryptedPrivateKey: 'bytea',
+  createdAt: 'float8',
+  signsAt: 'float8',
+} as const;
+
 /** What `keys list` shows: a stored key without its private half. */
 export type ListedKey = Omit<StoredKey, 'encryptedPrivateKey' | 'publicKey'> & {
   state: 'next' | 'signing' | 'verifying' | 'retired';
@@ -29,9 +39,12 @@ export async function loadKeys(
   database: Database,
 ): Promise<{ version: string; now: number; keys: StoredKey[] }> {
   // One statement, so that the version is that of these very keys.
-  const rows = await database.query<
-    { version: string; now: number } & { [K in keyof StoredKey]: StoredKey[K] | null }
-  >`
+  const rows = await database.query({
+    version: 'uuid',
+    now: 'float8',
+    ...nullable(KEY_COLUMNS),
+    retiredAt: 'float8?',
+  })`
     SELECT service.keys_version AS version,
            extract(epoch FROM clock_timestamp())::float8 AS now,
            kid, algorithm, public_key AS "publicKey", encrypted_private_key AS "encryptedPrivateKey",

@@ -1,15 +1,15 @@
-/** Who may log in when many want to at once: seats for logins, taken before any work, and among those places to hash. */
-import { AuthError, Reason } from './errors.js';
+/** Admission of logins when many come at once: permits, taken before any work, and fewer slots in which passwords are hashed. */
+import { AuthError, Reason } from '../errors.js';
 
 export interface HashingLoad {
   running: number;
   waiting: number;
-  /** Logins that were let in and have not been answered. */
+  /** Logins that hold a permit: they were let in and have not been answered. */
   admitted: number;
 }
 
-/** A fixed number of places, first come, first served; a place is free again when its work is really done. */
-export function createPlaces(maxConcurrent: number, maxWaitMs: number) {
+/** A fixed number of slots, first come, first served; a slot is free again when its work is really done. */
+export function createSlots(maxConcurrent: number, maxWaitMs: number) {
   const waiting = new Set<() => void>();
   let running = 0;
 
@@ -21,7 +21,7 @@ export function createPlaces(maxConcurrent: number, maxWaitMs: number) {
     return new Promise((resolve, reject) => {
       const giveUp = setTimeout(() => {
         waiting.delete(admit);
-        reject(busy('no place for hashing came free in time'));
+        reject(busy('no slot for hashing came free in time'));
       }, maxWaitMs);
       function admit(): void {
         clearTimeout(giveUp);
@@ -31,7 +31,7 @@ export function createPlaces(maxConcurrent: number, maxWaitMs: number) {
     });
   }
 
-  // The place is handed to the next in line without being counted free in between: a newcomer cannot overtake.
+  // The slot is handed to the next in line without being counted free in between: a newcomer cannot overtake.
   function leave(): void {
     const [next] = waiting;
     if (next === undefined) {
@@ -58,27 +58,27 @@ export function createPlaces(maxConcurrent: number, maxWaitMs: number) {
  * As many logins as can all be hashed within a quarter of the wait: those that hash now, and those that come after them.
  * The rest is for what their statements take, and for a machine that is suddenly slower than a moment ago.
  */
-export function countSeats(maxConcurrent: number, maxWaitMs: number, hashMs: number): number {
+export function countPermits(maxConcurrent: number, maxWaitMs: number, hashMs: number): number {
   return maxConcurrent * (1 + Math.floor(maxWaitMs / 4 / hashMs));
 }
 
 /**
- * Seats that are taken at once or not at all. A network may hold as many as it leaves free: one alone gets half of
- * them, two get a third each, and so on, so that a flood from a few networks always leaves seats to the others.
+ * Permits that are given at once or not at all. A network may hold as many as it leaves free: one alone gets half of
+ * them, two get a third each, and so on, so that a flood from a few networks always leaves permits to the others.
  */
-export function createSeats(count: () => number) {
+export function createPermits(count: () => number) {
   const held = new Map<string, number>();
   let taken = 0;
 
-  function take(network: string, seats: 1 | -1): void {
-    taken += seats;
-    const left = (held.get(network) ?? 0) + seats;
+  function take(network: string, permits: 1 | -1): void {
+    taken += permits;
+    const left = (held.get(network) ?? 0) + permits;
     if (left === 0) held.delete(network);
     else held.set(network, left);
   }
 
   function assertFree(network: string): void {
-    if ((held.get(network) ?? 0) >= count() - taken) throw NO_SEAT;
+    if ((held.get(network) ?? 0) >= count() - taken) throw NO_PERMIT;
   }
 
   async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
@@ -95,7 +95,7 @@ export function createSeats(count: () => number) {
 }
 
 /** Made once: of a storm's thousand refusals a second none is worth a stack of its own. */
-const NO_SEAT = busy('more logins than can be hashed in time');
+const NO_PERMIT = busy('more logins than can be hashed in time');
 
 function busy(why: string): AuthError {
   return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });

@@ -1,10 +1,11 @@
 /** The life of a signing key: made, rotated, retired, encrypted anew and forgotten, each in one SQL statement. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
-import type { Database } from '../database/prisma.js';
+import type { Database } from '../../database/prisma.js';
 import { JWKS_MAX_AGE_SECONDS, loadKeys, type JwtAlgorithm, type StoredKey } from './keys.js';
-import { PRUNE_LOCK } from './revocations.js';
+import { PRUNE_LOCK } from '../sessions/revocations.js';
 import { seal, unseal } from './sealing.js';
+import { RETENTION } from '../tokens/grace.js';
 
 /** What `service.keys_version` is until the first key is made. */
 const NO_KEYS = '00000000-0000-0000-0000-000000000000';
@@ -38,7 +39,7 @@ export async function createFirstKey(
   const key = makeKey(algorithm, secret);
   // Settles several replicas that start at once: the update of the one row of `service` lets the first pass
   // and shows the others that the version has changed.
-  await database.query`
+  await database.query({})`
     WITH first AS (UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${NO_KEYS}::uuid RETURNING id)
     INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
     SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, clock_timestamp(), clock_timestamp()
@@ -59,7 +60,7 @@ export async function rotateKeys(
   if (keys.some((key) => key.signsAt > now && key.retiredAt === null)) return null;
   const key = makeKey(algorithm, secret);
   // Settles two rotations at once: only the one that finds the version it has read goes on.
-  const [row] = await database.query<{ signsAt: number }>`
+  const [row] = await database.query({ signsAt: 'float8' })`
     WITH turn AS (
       UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid
       RETURNING clock_timestamp() AS now
@@ -87,7 +88,7 @@ export async function retireKey(
   const key = makeKey(algorithm, secret);
   // Settles a login in flight: it carries the service's epoch from when it read the password, which no longer
   // counts once this commits. The private half is destroyed: nothing may be signed with it again, here either.
-  const rows = await database.query<{ kid: string }>`
+  const rows = await database.query({ kid: 'text' })`
     WITH dead AS (
       UPDATE signing_keys SET retired_at = clock_timestamp(), encrypted_private_key = ''::bytea
       WHERE kid = ${kid} AND retired_at IS NULL
@@ -104,7 +105,7 @@ export async function retireKey(
                WHERE date_bin('10 minutes', expires_at, 'epoch') = (
                  SELECT max(date_bin('10 minutes', expires_at, 'epoch')) FROM sessions
                )
-             )) + interval '6 minutes'
+             )) + ${RETENTION}
       FROM raised
     )
     INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
@@ -149,7 +150,7 @@ export async function reencryptKeys(
   // Another version would tell every later start that the first key is made.
   if (living.length === 0) return { reencrypted: 0 };
   // Settles a rotation at the same time: a key made since it was read stays as it is, and so does all else.
-  const rows = await database.query<{ kid: string }>`
+  const rows = await database.query({ kid: 'text' })`
     WITH turn AS (
       UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid RETURNING id
     )
@@ -167,18 +168,18 @@ export async function reencryptKeys(
  * @returns how many keys went
  */
 export async function pruneKeys(database: Database): Promise<number> {
-  // Session ids begin with the primary's time in milliseconds (UUIDv7), so the primary key finds the oldest. The six
-  // minutes settle a login that began before the younger key signed and has not committed. A key is chosen by `iat`,
+  // Session ids begin with the primary's time in milliseconds (UUIDv7), so the primary key finds the oldest. The
+  // retention settles a login that began before the younger key signed and has not committed. A key is chosen by `iat`,
   // which is in whole seconds: what is issued in the rest of the second in which the younger begins, the older signs.
   // The version tells every replica to forget too.
-  const rows = await database.query`
+  const rows = await database.query({ kid: 'text' })`
     WITH clock AS MATERIALIZED (
       SELECT clock_timestamp() AS now WHERE pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint)
     ), outlived AS (
       SELECT old.kid FROM signing_keys old, clock
       WHERE EXISTS (
         SELECT FROM signing_keys young
-        WHERE young.signs_at > old.signs_at AND young.signs_at <= now - interval '6 minutes'
+        WHERE young.signs_at > old.signs_at AND young.signs_at <= now - ${RETENTION}
           AND young.retired_at IS NULL
           AND NOT EXISTS (
             SELECT FROM sessions

@@ -7,7 +7,7 @@ import {
   type AccessClaims,
   type RefreshClaims,
   type TokenRules,
-} from './tokens.js';
+} from './claims.js';
 
 /** One key and one kind of token, as a JWT library handles it. */
 export interface TokenCodec {
@@ -28,6 +28,8 @@ export type ReadToken = {
     json: string;
   }>;
 }[keyof ClaimsOf];
+
+export type AccessToken = Extract<ReadToken, { kind: 'access' }>;
 
 export interface ClaimsOf {
   access: AccessClaims;

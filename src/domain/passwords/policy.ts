@@ -2,9 +2,9 @@
 
 import { randomInt } from 'node:crypto';
 
-import type { Estimate } from '../background/estimator.js';
+import type { Estimate } from '../../background/estimator.js';
 import { estimate } from './estimator.js';
-import { MAX_TYPED_UNITS, preparePassword } from './passwords.js';
+import { MAX_TYPED_UNITS, preparePassword } from './hasher.js';
 
 /** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */
 const MIN_CHARACTERS = 15;

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { parseOptions, type ParsedHashOptions } from '@node-rs/argon2';
 
 import { createArgon2 } from './argon2.js';
-import { countSeats, createPlaces, createSeats, type HashingLoad } from './places.js';
+import { countPermits, createPermits, createSlots, type HashingLoad } from './admission.js';
 
 export interface Argon2Parameters {
   memoryKib: number;
@@ -39,7 +39,7 @@ export interface HasherOptions {
 export interface PasswordHasher {
   /**
    * Does the work of a login that will verify one password, or refuses at once: before anything is asked, looked up or
-   * counted, so that a storm costs others next to nothing, and whoever is let in also gets a turn.
+   * counted, so that a storm costs others next to nothing, and a login that is let in also gets a slot.
    *
    * @param network whose login it is; none is let in that has taken more than it leaves to others
    * @throws {AuthError} temporarily_unavailable: too many are in already
@@ -83,17 +83,17 @@ export function preparePassword(typed: string): string {
 }
 
 /**
- * Hashes with argon2id. Every verb that hashes takes a place first, prepares its password itself,
- * and throws `temporarily_unavailable` when no place is to be had in time.
+ * Hashes with argon2id. Every verb that hashes takes a slot first, prepares its password itself,
+ * and throws `temporarily_unavailable` when no slot comes free in time.
  */
 export function createPasswordHasher({
   maxConcurrent = defaultConcurrency(),
   maxWaitMs = 2000,
   parameters = CURRENT_PARAMETERS,
 }: HasherOptions = {}): PasswordHasher {
-  const places = createPlaces(maxConcurrent, maxWaitMs);
+  const slots = createSlots(maxConcurrent, maxWaitMs);
   const argon2 = createArgon2((parameters.memoryKib * parameters.passes) / ASSUMED_KIB_PER_MS);
-  const seats = createSeats(() => countSeats(maxConcurrent, maxWaitMs, argon2.hashMs()));
+  const permits = createPermits(() => countPermits(maxConcurrent, maxWaitMs, argon2.hashMs()));
   const decoy = createDecoy(parameters);
   const options = {
     memoryCost: parameters.memoryKib,
@@ -106,20 +106,20 @@ export function createPasswordHasher({
   // remains: a hash older than today's parameters costs what it cost then, until the user's next login rehashes it.
   function verifyAgainst(phc: string, password: string): Promise<boolean> {
     const readable = findParameters(phc) === null ? decoy : phc;
-    return places.run(() => argon2.verify(readable, preparePassword(password)));
+    return slots.run(() => argon2.verify(readable, preparePassword(password)));
   }
 
   return {
-    admit: seats.admit,
-    assertFree: seats.assertFree,
-    hash: (password) => places.run(() => argon2.hash(preparePassword(password), options)),
+    admit: permits.admit,
+    assertFree: permits.assertFree,
+    hash: (password) => slots.run(() => argon2.hash(preparePassword(password), options)),
     verify: verifyAgainst,
     burn: async (password) => {
       await verifyAgainst(decoy, password);
       return false;
     },
     needsRehash: (phc) => isWeaker(phc, parameters),
-    load: () => ({ ...places.load(), admitted: seats.taken() }),
+    load: () => ({ ...slots.load(), admitted: permits.taken() }),
     close: argon2.close,
   };
 }

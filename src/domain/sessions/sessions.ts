@@ -1,10 +1,14 @@
 /** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
-import type { Database } from '../database/prisma.js';
-import type { Versions } from './memory.js';
-import { readAddress } from './networks.js';
-import { parseJti, type RefreshClaims, type Session } from './tokens.js';
-import { firstRow } from './service-row.js';
-import type { Proved } from './users.js';
+import type { Database } from '../../database/prisma.js';
+import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
+import { AuthError } from '../errors.js';
+import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
+import { firstRow } from '../service-row.js';
+import { PROVED_EPOCH_IS_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
+import { RETENTION } from '../tokens/grace.js';
+import type { Proved } from '../users/authenticate.js';
+import { nullable, type RowOf } from '../../database/columns.js';
+import { readAddress } from '../networks.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -25,25 +29,38 @@ export type Rotation =
   | { verdict: 'superseded' | 'reused' | 'dead' }
   | { verdict: 'outdated'; seen: Versions };
 
-/** What a session's columns are called outside; `now` and times in seconds since 1970. */
-type SessionRow = Session & Versions;
+/** A {@link Session}, as the statements below bring it. */
+const SESSION_COLUMNS = {
+  id: 'uuid',
+  userId: 'uuid',
+  username: 'text',
+  scope: 'text',
+  generation: 'int4',
+  openedAt: 'float8',
+  rotatedAt: 'float8',
+  refreshExpiresAt: 'float8',
+  expiresAt: 'float8',
+  now: 'float8',
+} as const satisfies Record<keyof Session, string>;
 
 /**
  * Opens a session for a user whose password was right when `epoch` was read.
  *
- * @returns null when the user has been disabled, got a new password or logged out everywhere since then
+ * @returns the session, and the versions of keys and clients in force
+ * @throws {AuthError} invalid_credentials when the user has been disabled, got a new password or logged out everywhere
+ * since then
  */
 export async function openSession(
   database: Database,
   user: Proved,
   device: Device,
   rules: SessionRules,
-): Promise<(Session & Versions) | null> {
+): Promise<{ session: Session; versions: Versions }> {
   // Settles a login in flight against disabling, a new password, logout-all and a retired key: each of them raises
   // an epoch in the statement that ends the sessions. Either this insert sees the raised one and inserts nothing,
   // or it stores the old one, which no liveness statement will ever find equal.
   // The id is a UUIDv7 by the primary's clock, built by hand since PostgreSQL makes its own only from 18 on.
-  const [row] = await database.prepared('open_session')<SessionRow>`
+  const [row] = await database.prepared('open_session', { ...SESSION_COLUMNS, ...VERSION_COLUMNS })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), opened AS (
@@ -54,13 +71,12 @@ export async function openSession(
                  FROM 1 FOR 13)
                PLACING '7' FROM 15 FOR 1
              )::uuid,
-             users.id, ${user.epoch}::int8, now, now,
+             users.id, proved.epoch, now, now,
              date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
              date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
              ${device.ip}::inet, ${device.userAgent}::text
-      FROM users, service, clock
-      WHERE users.id = ${user.id}::uuid AND users.disabled_at IS NULL
-        AND ${user.epoch}::int8 - service.epoch = users.epoch
+      FROM users, service, clock, (SELECT ${user.epoch}::int8 AS epoch) AS proved
+      WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${PROVED_EPOCH_IS_IN_FORCE}
       RETURNING *
     )
     SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,
@@ -71,11 +87,13 @@ export async function openSession(
            extract(epoch FROM clock.now)::float8 AS now,
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM opened JOIN users ON users.id = opened.user_id, service, clock`;
-  return row ?? null;
+  if (row === undefined) throw new AuthError('invalid_credentials');
+  const { keysVersion, clientsVersion, ...session } = row;
+  return { session, versions: { keysVersion, clientsVersion } };
 }
 
 /**
- * Answers a refresh token by the row's own generation and the primary's clock (contract section 3, table of `/refresh`).
+ * Answers a refresh token by the row's own generation and the primary's clock (docs/decisions/0006-refresh-replay-window.md).
  *
  * @param keysVersion version of the ring that read the token; another one in force gives `outdated` and changes nothing
  */
@@ -90,11 +108,11 @@ export async function rotateSession(
   // Settles parallel refreshes, theft, and a refresh against an end, all on the session's row. The row decides by
   // what it holds when its lock is granted: of two calls with one token the first rotates and the second finds the
   // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set.
-  // `sessions.epoch >=` rather than `=`: while this waits, logout-all may stamp the session that it keeps with
-  // an epoch later than the one in our snapshot. No session is ever stamped with an epoch that is not in force.
-  const rows = await database.prepared('rotate_session')<
-    Versions & { [K in keyof Session]: Session[K] | null } & { ended: boolean }
-  >`
+  const rows = await database.prepared('rotate_session', {
+    ...nullable(SESSION_COLUMNS),
+    ended: 'bool',
+    ...VERSION_COLUMNS,
+  })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), decided AS (
@@ -115,15 +133,12 @@ export async function rotateSession(
           THEN now END
       FROM clock, service, users
       WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
-        AND sessions.ended_at IS NULL AND sessions.expires_at > now
-        AND users.id = sessions.user_id AND users.disabled_at IS NULL
-        AND sessions.epoch - service.epoch >= users.epoch
-        AND service.keys_version = ${keysVersion}::uuid
-        AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+        AND sessions.expires_at > now AND service.keys_version = ${keysVersion}::uuid
+        AND ${STANDS_OR_WAS_KEPT}
       RETURNING sessions.*, users.username, users.scope, clock.now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + interval '6 minutes'
+      SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + ${RETENTION}
       FROM decided WHERE ended_at IS NOT NULL
       ON CONFLICT (id) DO NOTHING
     )
@@ -149,31 +164,31 @@ function isFound(session: { [K in keyof Session]: Session[K] | null }): session 
   return session.id !== null;
 }
 
-export interface ListedSession {
-  id: string;
-  openedAt: Date;
-  /** For operators alone: whoever knows when a refresh token was rotated knows when its parent can be replayed. */
-  rotatedAt: Date;
-  /** Day of the last use, in UTC (`2026-11-29`); today for whatever is less than 24 hours ago. */
-  lastUsedOn: string;
-  expiresAt: Date;
-  ip: string | null;
-  userAgent: string | null;
-}
+const LISTED_COLUMNS = {
+  id: 'uuid',
+  openedAt: 'timestamptz',
+  /** For operators alone: a thief who knows when a refresh token was rotated knows when its parent can be replayed. */
+  rotatedAt: 'timestamptz',
+  /** Day of the last use, in UTC (`2026-11-29`); today for all that is less than 24 hours ago. */
+  lastUsedOn: 'text',
+  expiresAt: 'timestamptz',
+  ip: 'text?',
+  userAgent: 'text?',
+} as const;
+
+export type ListedSession = RowOf<typeof LISTED_COLUMNS>;
 
 /** The user's living sessions, latest opened first: an order by use would tell which one was used just now. */
 export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
   // All of the last 24 hours is today. With the day alone, the first use after midnight would show at once.
-  const sessions = await database.query<ListedSession>`
+  const sessions = await database.query(LISTED_COLUMNS)`
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
            to_char(CASE WHEN rotated_at > now - interval '24 hours' THEN now ELSE rotated_at END AT TIME ZONE 'UTC',
                    'YYYY-MM-DD') AS "lastUsedOn",
            host(ip) AS ip, user_agent AS "userAgent"
-    FROM sessions JOIN users ON users.id = sessions.user_id, service, clock
-    WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > now
-      AND users.disabled_at IS NULL AND sessions.epoch - service.epoch = users.epoch
-      AND NOT EXISTS (SELECT FROM revocations WHERE revocations.id = sessions.id)
+    FROM sessions, users, service, clock
+    WHERE sessions.user_id = ${userId}::uuid AND expires_at > now AND ${STANDS}
     ORDER BY opened_at DESC, sessions.id DESC
     LIMIT 1000`;
   // An older version kept mapped addresses as they came.

@@ -1,12 +1,12 @@
 /** The key ring in memory: reads tokens that any living key signed, signs with the key of the time. */
 import { createPublicKey } from 'node:crypto';
 
-import type { Database } from '../database/prisma.js';
-import { AuthError, Reason } from './errors.js';
+import type { Database } from '../../database/prisma.js';
+import { AuthError, Reason } from '../errors.js';
 import { loadKeys, signingKey, type JwtAlgorithm, type StoredKey } from './keys.js';
 import { unseal } from './sealing.js';
-import { createReader, type ReadToken, type TokenCodec } from './reader.js';
-import type { AccessClaims, RefreshClaims, TokenRules } from './tokens.js';
+import { createReader, type ReadToken, type TokenCodec } from '../tokens/reader.js';
+import type { AccessClaims, RefreshClaims, TokenRules } from '../tokens/claims.js';
 
 export type CreateTokenCodec = (
   key: { kid: string; algorithm: JwtAlgorithm; publicKey: string; privateKey: string | null },

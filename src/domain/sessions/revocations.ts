@@ -1,8 +1,11 @@
 /** What was ended, whose, why and by whom: written, shown, and forgotten when it can no longer matter. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Database } from '../database/prisma.js';
-import { parseJti, type AccessClaims } from './tokens.js';
+import type { RowOf } from '../../database/columns.js';
+import type { Database } from '../../database/prisma.js';
+import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import type { Ending } from './endings.js';
+import { RETENTION } from '../tokens/grace.js';
 
 /** Rows that go in one statement, at most. */
 const PRUNE_BATCH = 1000;
@@ -13,32 +16,39 @@ const PRUNE_PAUSE_MS = 10;
 /** Advisory lock of whoever prunes; any number will do that nobody else uses. */
 export const PRUNE_LOCK = 0x6761_7465;
 
-export interface ListedRevocation {
-  kind: 'token' | 'session' | 'user';
+const LISTED_COLUMNS = {
+  /** `token`, `session` or `user`. */
+  kind: 'text',
   /** The lineage or the session; null for `user`. */
-  id: string | null;
-  username: string | null;
-  userId: string | null;
-  reason: string;
-  actor: string;
-  revokedAt: Date;
-  keptUntil: Date;
-}
+  id: 'uuid?',
+  username: 'text?',
+  userId: 'uuid?',
+  reason: 'text',
+  actor: 'text',
+  revokedAt: 'timestamptz',
+  keptUntil: 'timestamptz',
+} as const;
+
+export type ListedRevocation = RowOf<typeof LISTED_COLUMNS>;
 
 /** Ends an access token with all that it was and will be reissued as; its session lives on. */
-export async function revokeToken(database: Database, claims: AccessClaims, actor: string): Promise<void> {
+export async function revokeToken(
+  database: Database,
+  claims: AccessClaims,
+  { reason, actor }: Ending,
+): Promise<void> {
   // Settles two revocations of one lineage: the second waits for the first one's commit and changes nothing, but writes
   // as well, so that its own commit waits for whatever must confirm the first.
-  await database.prepared('revoke_token')`
+  await database.prepared('revoke_token', {})`
     INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-    VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, 'revoked', ${actor},
-            clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + interval '6 minutes')
+    VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, ${reason}, ${actor},
+            clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + ${RETENTION})
     ON CONFLICT (id) DO UPDATE SET reason = revocations.reason`;
 }
 
-/** The latest revocations, newest first. */
+/** The latest revocations, newest first. In SQL, since a revocation outlives its user and Prisma's schema knows no relation. */
 export async function listRevocations(database: Database, limit: number): Promise<ListedRevocation[]> {
-  return await database.query`
+  return await database.query(LISTED_COLUMNS)`
     SELECT kind::text, CASE WHEN kind <> 'user' THEN revocations.id END AS id, username, user_id AS "userId",
            reason, actor, revoked_at AS "revokedAt", kept_until AS "keptUntil"
     FROM (
@@ -58,12 +68,11 @@ export async function pruneBatch(
   options: { waitTurn: boolean },
 ): Promise<{ rows: number; isLast: boolean }> {
   // Settles two replicas that prune at once (the advisory lock, held until commit, lets one do it) and rows that a
-  // request is writing (SKIP LOCKED passes them by). Sessions stay six minutes beyond their end like their
-  // revocations: the longest grace is five. They go first: should the clock of a promoted primary then be behind, a
-  // session without its revocation must not be left.
+  // request is writing (SKIP LOCKED passes them by). Sessions stay as long beyond their end as their revocations. They go
+  // first: should the clock of a promoted primary then be behind, a session without its revocation must not be left.
   // The index is by ten minutes (docs/decisions/0015-storage.md) and is used where its expression is repeated. Rows are
   // deleted by where they lie: for a list of ids whose length it cannot know the planner reads the whole table.
-  const [row] = await database.query<{ revocations: number; sessions: number }>`
+  const [row] = await database.query({ revocations: 'int4', sessions: 'int4' })`
     WITH turn AS MATERIALIZED (
       SELECT CASE WHEN ${options.waitTurn}::boolean THEN pg_advisory_xact_lock(${PRUNE_LOCK}::bigint)::text IS NOT NULL
              ELSE pg_try_advisory_xact_lock(${PRUNE_LOCK}::bigint) END AS mine
@@ -72,8 +81,8 @@ export async function pruneBatch(
     ), closed AS (
       DELETE FROM sessions WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM sessions
-        WHERE expires_at <= (SELECT now FROM clock) - interval '6 minutes'
-          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - interval '6 minutes'
+        WHERE expires_at <= (SELECT now FROM clock) - ${RETENTION}
+          AND date_bin('10 minutes', expires_at, 'epoch') <= (SELECT now FROM clock) - ${RETENTION}
         ORDER BY date_bin('10 minutes', expires_at, 'epoch')
         LIMIT ${PRUNE_BATCH}::int4 FOR UPDATE SKIP LOCKED
       )) RETURNING id

@@ -1,0 +1,81 @@
+/** Which access tokens are live, and what a token near its end is reissued as: decided here, and nowhere else. */
+import type { Database } from '../../database/prisma.js';
+import type { Client, ClientCredentials } from '../clients.js';
+import { AuthError, Reason } from '../errors.js';
+import { parseJti, type TokenRules } from '../tokens/claims.js';
+import type { AccessToken, ReadToken } from '../tokens/reader.js';
+import { isExpired, reissue } from '../tokens/successor.js';
+import { createQuestions, type Answer, type Question } from './questions.js';
+import { isCurrent, type ReplicaState, type Snapshot } from './replica-state.js';
+
+/** A token as the primary knows it at the time of the request. */
+export interface Judgement {
+  /** The token, if it is an access token that may be let in now; null otherwise. */
+  live: AccessToken | null;
+  /** What was read, live or not; null for a text that we have not issued, or not under a key that still counts. */
+  token: ReadToken | null;
+  /** Who asked, where credentials were given; null when they are wrong. */
+  client: Client | null;
+  /** Whether nothing has ended the token. It may have expired: then it may still earn its successor, and nothing else. */
+  stands: boolean;
+  /** The primary's time, seconds since 1970. */
+  now: number;
+  /** The keys and clients that were used, confirmed by the same statement. */
+  snapshot: Snapshot;
+}
+
+/** A token that takes the place of another. */
+export interface Successor {
+  token: string;
+  expiresInSeconds: number;
+}
+
+/** Reads a token, and a client's credentials if there are any, and asks the primary about both. */
+export type Judge = (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
+
+/** Keys or clients would have to change this often within one request before we say that we cannot know. */
+const MAX_ATTEMPTS = 5;
+
+export function createJudge(database: Database, state: ReplicaState): Judge {
+  const ask = createQuestions(database);
+
+  return async (text, credentials) => {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const snapshot = state.current();
+      const token = text === null ? null : snapshot.ring.read(text);
+      const client = credentials === undefined ? null : snapshot.clients.authenticate(credentials);
+      const answer = await ask(token === null ? null : questionOf(token));
+      if (isCurrent(snapshot, answer)) {
+        const { stands, now } = answer;
+        return { live: findLive(token, answer), token, client, stands, now, snapshot };
+      }
+      await state.catchUp(answer);
+    }
+    throw new AuthError('temporarily_unavailable', { cause: new Reason('keys or clients keep changing') });
+  };
+}
+
+function questionOf({ claims }: ReadToken): Question {
+  return { sub: claims.sub, sid: claims.sid, lineage: parseJti(claims.jti).lineage };
+}
+
+/** Grace is not life: a token is live until its `exp`, by the primary's clock, and no longer. */
+function findLive(token: ReadToken | null, { stands, now }: Answer): AccessToken | null {
+  return token?.kind === 'access' && stands && !isExpired(token.claims, now) ? token : null;
+}
+
+/**
+ * The successor of an access token that stands and is near its end, or in its grace after it; null when none is due. Nothing
+ * is asked or written, so nothing can fail after the answer is known.
+ */
+export function findSuccessor(
+  { token, stands, now, snapshot: { ring } }: Judgement,
+  rules: TokenRules,
+): Successor | null {
+  if (!stands || token?.kind !== 'access') return null;
+  // A replica whose secret no longer opens the keys reads as well as any other: its answer is not spoilt.
+  if (!ring.isReadable) return null;
+  const claims = reissue(token.claims, now, rules);
+  if (claims === null) return null;
+  return { token: ring.signAccess(claims), expiresInSeconds: claims.exp - Math.floor(now) };
+}

@@ -1,0 +1,101 @@
+/** Users as operators manage them: added, listed, disabled, enabled, and given a new password. */
+import { v7 as uuidv7 } from 'uuid';
+
+import type { Database } from '../../database/prisma.js';
+import type { Ending } from '../sessions/endings.js';
+import { RETENTION } from '../tokens/grace.js';
+import { canonicalUsername } from '../usernames.js';
+
+export interface User {
+  id: string;
+  username: string;
+  scope: string;
+}
+
+export interface ListedUser extends User {
+  createdAt: Date;
+  disabledAt: Date | null;
+}
+
+/** Adds a user under a canonical name; null when the name is taken. */
+export async function addUser(
+  database: Database,
+  user: { username: string; passwordHash: string; scope: string },
+): Promise<User | null> {
+  // Settles two additions of one name: the unique index lets one in.
+  const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
+    INSERT INTO users (id, username, password_hash, scope, created_at)
+    VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}, ${user.scope}, clock_timestamp())
+    ON CONFLICT (username) DO NOTHING
+    RETURNING id, username, scope`;
+  return rows[0] ?? null;
+}
+
+/** What is shown of a user. */
+const LISTED = { id: true, username: true, scope: true, createdAt: true, disabledAt: true } as const;
+
+export async function findUser(database: Database, typedUsername: string): Promise<ListedUser | null> {
+  const username = canonicalUsername(typedUsername);
+  if (username === null) return null;
+  return await database.read(({ user }) => user.findUnique({ where: { username }, select: LISTED }));
+}
+
+export async function listUsers(database: Database): Promise<ListedUser[]> {
+  return await database.read(({ user }) => user.findMany({ select: LISTED, orderBy: { username: 'asc' } }));
+}
+
+/**
+ * Disables a user and ends every session; the user's later logins fail like any wrong password.
+ *
+ * @returns false when there is no such user; a user who is disabled already counts as done
+ */
+export async function disableUser(database: Database, username: string): Promise<boolean> {
+  return await changeAndEndAll(
+    database,
+    username,
+    { isDisabling: true, passwordHash: null },
+    'user_disabled',
+  );
+}
+
+/** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
+export async function enableUser(database: Database, username: string): Promise<boolean> {
+  const rows = await database.query({ id: 'uuid' })`
+    UPDATE users SET disabled_at = NULL WHERE username = ${canonicalUsername(username)} RETURNING id`;
+  return rows.length > 0;
+}
+
+/** Sets a new password and ends every session that an old one opened; false when there is no such user. */
+export async function changePassword(
+  database: Database,
+  username: string,
+  passwordHash: string,
+): Promise<boolean> {
+  return await changeAndEndAll(database, username, { isDisabling: false, passwordHash }, 'password_changed');
+}
+
+async function changeAndEndAll(
+  database: Database,
+  username: string,
+  change: { isDisabling: boolean; passwordHash: string | null },
+  reason: Ending['reason'],
+): Promise<boolean> {
+  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises.
+  const rows = await database.query({ id: 'uuid' })`
+    WITH changed AS (
+      UPDATE users SET
+        epoch = epoch + 1,
+        password_hash = coalesce(${change.passwordHash}::text, password_hash),
+        disabled_at = CASE WHEN ${change.isDisabling}::boolean
+          THEN coalesce(disabled_at, clock_timestamp()) ELSE disabled_at END
+      WHERE username = ${canonicalUsername(username)}
+      RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
+    ), noted AS (
+      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+      SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, 'operator', now,
+             greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + ${RETENTION}
+      FROM changed
+    )
+    SELECT id FROM changed`;
+  return rows.length > 0;
+}
