@@ -1,34 +1,8 @@
 /** What a token claims, and which token follows it: pure rules, with the primary's clock as an argument. */
+import { isScope, windowSeconds, type AccessClaims, type RefreshClaims } from '@gatehouse/protocol';
 import { v7 as uuidv7 } from 'uuid';
 
-/** Claims of an access token (RFC 9068), `typ: at+jwt`. Times are NumericDates in whole seconds. */
-export interface AccessClaims {
-  iss: string;
-  sub: string;
-  aud: string;
-  client_id: string;
-  username: string;
-  scope?: string;
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
-
-/** Claims of a refresh token, `typ: rt+jwt`: its audience is the issuer itself, its lineage is its session. */
-export interface RefreshClaims {
-  iss: string;
-  sub: string;
-  aud: string;
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
+export type { AccessClaims, RefreshClaims };
 
 /** A session as the primary saw it at `now`; all times in seconds since 1970. */
 export interface Session {
@@ -91,12 +65,6 @@ export function mintRefresh(session: Session, rules: TokenRules): RefreshClaims 
   };
 }
 
-/** Length of the time before `exp` in which a token is near its end, judged by its own life, in whole seconds. */
-export function windowSeconds(claims: { iat: number; exp: number }): number {
-  const life = claims.exp - claims.iat;
-  return Math.floor(Math.min(Math.max(0.2 * life, 30), 0.5 * life));
-}
-
 export function isNearEnd(claims: { iat: number; exp: number }, now: number): boolean {
   return claims.exp - windowSeconds(claims) <= now;
 }
@@ -138,8 +106,6 @@ export function parseJti(jti: string): { lineage: string; generation: number } {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const JTI = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.(?:0|[1-9][0-9]{0,8})$/;
-/** RFC 6749 section 3.3. It is copied into a header, which takes fewer characters than JSON. */
-const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/;
 /** The last second that both JavaScript's Date and PostgreSQL know. */
 const MAX_DATE = 8_640_000_000_000;
 
@@ -161,7 +127,7 @@ export function isAccessClaims(payload: unknown, rules: TokenRules): payload is 
     typeof payload['client_id'] === 'string' &&
     typeof payload['username'] === 'string' &&
     payload['username'].isWellFormed() &&
-    (payload['scope'] === undefined || matches(payload['scope'], SCOPE)) &&
+    (payload['scope'] === undefined || isScope(payload['scope'])) &&
     hasSessionClaims(payload)
   );
 }

@@ -1,9 +1,10 @@
 // The page's arithmetic of tokens says what the service's does, whatever the claims.
+import { windowSeconds } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
-import { lifeOf, phaseAt, successorOf } from '../../src/account/life.js';
-import { isExpired, isNearEnd, reissue, windowSeconds, type AccessClaims } from '../../src/domain/tokens.js';
+import { lifeOf, phaseAt, successorOf } from '../../packages/account-page/src/life.js';
+import { isExpired, isNearEnd, reissue, type AccessClaims } from '../../src/domain/tokens.js';
 
 const LINEAGE = '01a22467-58f9-70bf-908f-12ff7b7e6d28';
 

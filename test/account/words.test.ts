@@ -1,7 +1,7 @@
 // Times and lengths of time in words.
 import { expect, it } from 'vitest';
 
-import { ago, counted, length, moment } from '../../src/account/words.js';
+import { ago, counted, length, moment } from '../../packages/account-page/src/words.js';
 
 const NOW = Date.UTC(2026, 10, 28, 12) / 1000;
 

@@ -1,4 +1,5 @@
 // What holds for the successors of every token, whatever its times and the rules.
+import { windowSeconds } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -8,7 +9,6 @@ import {
   isNearEnd,
   parseJti,
   reissue,
-  windowSeconds,
   type AccessClaims,
   type TokenRules,
 } from '../../src/domain/tokens.js';

@@ -1,4 +1,5 @@
 // Claims at every boundary second (contract sections 1 and 2).
+import { windowSeconds } from '@gatehouse/protocol';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -10,7 +11,6 @@ import {
   mintRefresh,
   parseJti,
   reissue,
-  windowSeconds,
   type AccessClaims,
   type RefreshClaims,
   type Session,

@@ -1,6 +1,7 @@
 // Every token that a lineage can ever have, as its holder would collect them one after the other.
+import { windowSeconds } from '@gatehouse/protocol';
 import type { AccessClaims, TokenRules } from '../../src/domain/tokens.js';
-import { reissue, windowSeconds } from '../../src/domain/tokens.js';
+import { reissue } from '../../src/domain/tokens.js';
 import { claimsOf, type Replica } from './house.js';
 
 export interface LineageToken {
