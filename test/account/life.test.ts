@@ -71,7 +71,8 @@ it('agrees with the domain on windows, successors and grace', () => {
 });
 
 it('counts generations by the number after the dot', () => {
-  const claims = { sub: '', username: '', sid: '', iat: 0, exp: 600, auth_time: 0, session_exp: 9000 };
-  const life = lifeOf({ ...claims, jti: `${LINEAGE}.17` }, { graceSeconds: 60, reissueMax: 90 });
+  const who = { iss: '', sub: '', aud: '', client_id: '', username: '', sid: '' };
+  const claims = { ...who, jti: `${LINEAGE}.17`, iat: 0, exp: 600, auth_time: 0, session_exp: 9000 };
+  const life = lifeOf(claims, { graceSeconds: 60, reissueMax: 90 });
   expect(life).toMatchObject({ lineage: LINEAGE, generation: 17, windowAt: 480, graceEndsAt: 660 });
 });
