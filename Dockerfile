@@ -5,8 +5,9 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY packages packages
 RUN npm ci --ignore-scripts
-COPY prisma.config.ts tsconfig.json tsconfig.account.json tsconfig.browser.json tsconfig.resource-server.json ./
+COPY prisma.config.ts tsconfig.json ./
 COPY scripts scripts
 COPY prisma prisma
 COPY src src
@@ -16,7 +17,9 @@ RUN node scripts/build.js --all
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts
+COPY packages packages
+# The service and the two packages that it imports: not what pages and resource servers install.
+RUN npm ci --omit=dev --ignore-scripts --include-workspace-root --workspace=@gatehouse/protocol --workspace=@gatehouse/account-page
 # What npm installs for development's sake, more than half of all bytes.
 COPY docker/remove-optional-peers.js docker/
 RUN node docker/remove-optional-peers.js
@@ -30,6 +33,8 @@ WORKDIR /app
 COPY package.json ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/packages/protocol packages/protocol
+COPY --from=build /app/packages/account-page packages/account-page
 COPY prisma prisma
 COPY bin bin
 COPY docker/health.js docker/

@@ -1,4 +1,4 @@
-// Builds what is stale: Prisma's client after its schema changed, JavaScript from TypeScript, the module for browsers, the account page.
+// Builds what is stale: Prisma's client after its schema changed, the service, and each package of packages/.
 // Usage: node scripts/build.js [--all | --generate]
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,10 +13,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
 const generated = join(root, 'src/database/generated/client.ts');
 const schema = join(root, 'prisma/schema.prisma');
-const browserSource = join(root, 'src/browser');
-const browserModule = join(root, 'dist/browser/gatehouse.js');
-const accountSource = join(root, 'src/account');
-const accountPage = join(root, 'dist/account');
+const packageOf = (name) => join(root, 'packages', name);
 
 /** Ends the build with a line that says why, if there is one. */
 function refuse(why) {
@@ -51,27 +48,57 @@ function run(packageFile, ...args) {
   process.exit(status ?? 1);
 }
 
-/** Types are checked over all, then each module is compiled by itself: the client that they import is bundled apart. */
-async function buildAccountPage() {
-  run('typescript/bin/tsc', '--project', 'tsconfig.account.json');
-  const { default: ts } = await import('typescript');
-  const compilerOptions = {
-    target: 'ES2022',
-    module: 'ES2022',
-    verbatimModuleSyntax: true,
-    removeComments: true,
-  };
-  rmSync(accountPage, { recursive: true, force: true });
-  mkdirSync(accountPage, { recursive: true });
-  for (const name of readdirSync(accountSource)) {
-    const source = join(accountSource, name);
-    if (!name.endsWith('.ts')) {
-      copyFileSync(source, join(accountPage, name));
-      continue;
-    }
-    const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), { compilerOptions });
-    writeFileSync(join(accountPage, name.replace(/\.ts$/, '.js')), outputText);
+/** @param {string} name of a folder in packages/ */
+function compile(name) {
+  rmSync(join(packageOf(name), 'dist'), { recursive: true, force: true });
+  run('typescript/bin/tsc', '--project', join(packageOf(name), 'tsconfig.json'));
+}
+
+/**
+ * Copies the protocol into a package that is installed without the service, and lets its files import the copy: the
+ * protocol itself is never published.
+ */
+function bundleProtocol(name, isTaken) {
+  const [source, target] = [packageOf('protocol'), packageOf(name)].map((path) => join(path, 'dist'));
+  for (const file of readdirSync(target).filter(isTaken)) {
+    const text = readFileSync(join(target, file), 'utf8');
+    writeFileSync(join(target, file), text.replaceAll("'@gatehouse/protocol'", "'./protocol/index.js'"));
   }
+  mkdirSync(join(target, 'protocol'));
+  for (const file of readdirSync(source).filter(isTaken))
+    copyFileSync(join(source, file), join(target, 'protocol', file));
+}
+
+/** One file with all that it imports: a page waits for each import of an import. */
+async function bundleForBrowsers(name, entry, file, { minify }) {
+  const { rolldown } = await load('rolldown');
+  const bundle = await rolldown({
+    input: join(packageOf(name), 'src', entry),
+    platform: 'browser',
+    tsconfig: join(packageOf(name), 'tsconfig.json'),
+  });
+  await bundle.write({ file: join(packageOf(name), 'dist', file), format: 'esm', minify });
+  await bundle.close();
+}
+
+function buildResourceServer() {
+  compile('resource-server');
+  bundleProtocol('resource-server', (file) => /\.(?:js|d\.ts)$/.test(file));
+}
+
+async function buildBrowser() {
+  compile('browser');
+  bundleProtocol('browser', (file) => file.endsWith('.d.ts'));
+  await bundleForBrowsers('browser', 'gatehouse.ts', 'gatehouse.js', { minify: true });
+}
+
+/** Not minified: the browser shows under "sources" what people may want to read before they type a password. */
+async function buildAccountPage() {
+  compile('account-page');
+  await bundleForBrowsers('account-page', 'main.ts', 'main.js', { minify: false });
+  const [source, target] = ['src', 'dist'].map((folder) => join(packageOf('account-page'), folder));
+  for (const name of readdirSync(source).filter((file) => !file.endsWith('.ts')))
+    copyFileSync(join(source, name), join(target, name));
 }
 
 /** Does its work only if there is something new for it to make something of. */
@@ -84,34 +111,27 @@ async function make(what, sources, work) {
   finish();
 }
 
-/** Types as TypeScript sees them, and one small file for pages: a page waits for each import of an import. */
-async function buildForBrowsers() {
-  run('typescript/bin/tsc', '--project', 'tsconfig.browser.json');
-  const { rolldown } = await load('rolldown');
-  const bundle = await rolldown({
-    input: join(browserSource, 'gatehouse.ts'),
-    platform: 'browser',
-    tsconfig: join(root, 'tsconfig.browser.json'),
-  });
-  await bundle.write({ file: browserModule, format: 'esm', minify: true });
-  await bundle.close();
+/** What a package is made from. A package that was built into another one counts there too. */
+function sourcesOf(...names) {
+  return names.flatMap((name) => [`packages/${name}/src`, `packages/${name}/tsconfig.json`]);
 }
 
 refuse(explainMissing(root));
 if (process.argv.includes('--all')) {
   refuse(explainMissingCompiler(root));
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  for (const built of ['dist', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}/dist`)])
+    rmSync(join(root, built), { recursive: true, force: true });
   rmSync(dirname(generated), { recursive: true, force: true });
 }
 if (isStale(generated, [schema])) run('prisma/build/index.js', 'generate');
 if (!process.argv.includes('--generate')) {
-  await make('service', ['src', 'tsconfig.resource-server.json'], () => {
-    run('typescript/bin/tsc', '--project', 'tsconfig.json');
-    // What resource servers import is a program of its own: it comes with declarations, and knows nothing of the service.
-    run('typescript/bin/tsc', '--project', 'tsconfig.resource-server.json');
-  });
-  await make('browser', ['src/browser', 'tsconfig.browser.json'], buildForBrowsers);
-  await make('account', ['src/account', 'tsconfig.account.json', 'tsconfig.browser.json'], buildAccountPage);
+  await make('protocol', sourcesOf('protocol'), () => compile('protocol'));
+  await make('service', ['src', ...sourcesOf('protocol')], () =>
+    run('typescript/bin/tsc', '--project', 'tsconfig.json'),
+  );
+  await make('resource-server', sourcesOf('protocol', 'resource-server'), buildResourceServer);
+  await make('browser', sourcesOf('protocol', 'browser'), buildBrowser);
+  await make('account-page', sourcesOf('protocol', 'browser', 'account-page'), buildAccountPage);
   // The service hashes with it: what is missing is said here in a line, and not by a stack at its start.
   await load('@node-rs/argon2');
 }

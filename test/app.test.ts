@@ -51,7 +51,7 @@ const DOORS: Record<string, Door> = {
   'GET /docs/static/*': 'anyone',
   'GET /account': 'anyone',
   'GET /account/': 'anyone',
-  'GET /account/:room/:file': 'anyone',
+  'GET /account/page/:file': 'anyone',
   // Where CORS answers preflights; all else there is not found.
   'OPTIONS *': 'nobody',
 };

@@ -27,44 +27,51 @@ const MAY_IMPORT: Record<string, string[]> = {
   'secret-files': ['variables'],
   variables: ['origins', 'domain', 'database'],
   origins: [],
-  // Runs in the browser, with nothing of ours but the client for browsers.
-  account: ['browser'],
-  // Runs in pages: nothing of the service may come with it, nor any package.
-  browser: [],
-  // What resource servers import: a program of its own, which knows the service by its answers alone.
-  'resource-server': [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */
 const LONG_FOR_A_REASON: Record<string, string> = {};
 
 const ROOT = new URL('../src/', import.meta.url).pathname;
+const PACKAGES_ROOT = new URL('../packages/', import.meta.url).pathname;
+
+/** What each package may import by name. Nobody who installs one gets anything else with it. */
+const PACKAGES: Record<string, RegExp | null> = {
+  protocol: null,
+  browser: /^@gatehouse\/protocol$/,
+  'account-page': /^@gatehouse\/(?:protocol|browser)$/,
+  'resource-server': /^(?:@gatehouse\/protocol|fastify|fastify-plugin|lru-cache|undici|node:.+)$/,
+};
 
 interface Source {
   file: string;
+  /** The first part of its path: a room of src/, or a package. */
   room: string;
   text: string;
-  /** Packages by name, our own files by their path below src/. */
+  /** Packages by name, our own files by their path below the root. */
   imports: string[];
 }
 
-function readSource(file: string): Source {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  const imports = ts
-    .preProcessFile(text)
-    .importedFiles.map(({ fileName }) =>
-      fileName.startsWith('.') ? posix.join('/', posix.dirname(file), fileName) : fileName,
-    );
-  return { file, room: roomOf(file), text, imports };
+function readSources(root: string, isTaken: (file: string) => boolean): Source[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && isTaken(file))
+    .map((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      const imports = ts
+        .preProcessFile(text)
+        .importedFiles.map(({ fileName }) =>
+          fileName.startsWith('.') ? posix.join('/', posix.dirname(file), fileName) : fileName,
+        );
+      return { file, room: roomOf(file), text, imports };
+    });
 }
 
 function roomOf(path: string): string {
   return path.replace(/^\//, '').replace(/(?:\/.*|\.[jt]s)$/, '');
 }
 
-const sources = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts') && !file.startsWith('database/generated'))
-  .map(readSource);
+const sources = readSources(ROOT, (file) => !file.startsWith('database/generated'));
+const packageSources = readSources(PACKAGES_ROOT, (file) => /^[\w-]+\/src\//.test(file));
 
 function filesThat(does: (source: Source) => boolean): string[] {
   return sources
@@ -89,9 +96,9 @@ describe('the rooms', () => {
     expect(forbidden).toEqual([]);
   });
 
-  it('keep Fastify in app.ts, http/ and the plugin for resource servers, and @fastify/jwt in one file', () => {
+  it('keep Fastify in app.ts and http/, and @fastify/jwt in one file', () => {
     const outside = importersOf(/^(?:@fastify\/|fastify)/).filter(
-      (file) => !/^(?:app\.ts|http\/|resource-server\/fastify\.ts)/.test(file),
+      (file) => !/^(?:app\.ts|http\/)/.test(file),
     );
     expect(outside).toEqual([]);
     expect(importersOf(/^(?:@fastify\/jwt|fast-jwt)/)).toEqual(['http/jwt.ts']);
@@ -117,11 +124,12 @@ describe('the rooms', () => {
     expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
   });
 
-  it('keep everything out of browser/ but itself', () => {
-    const outside = sources
-      .filter(({ room }) => room === 'browser')
-      .flatMap(({ imports }) => imports.filter((name) => !name.startsWith('/browser/')));
-    expect(outside).toEqual([]);
+  it('know of packages/ the protocol and where the account page lies, by name', () => {
+    const names = sources.flatMap(({ imports }) => imports.filter((name) => name.startsWith('@gatehouse/')));
+    expect([...new Set(names)]).toEqual(['@gatehouse/protocol']);
+    expect(filesThat(({ text }) => text.includes('@gatehouse/account-page'))).toEqual([
+      'http/account-page.ts',
+    ]);
   });
 
   it('read in one file what proxies say of a caller, and ask nobody else', () => {
@@ -160,8 +168,36 @@ describe('a program', () => {
   });
 });
 
+describe('the packages', () => {
+  it('are all known', () => {
+    expect([...new Set(packageSources.map(({ room }) => room))].sort()).toEqual(Object.keys(PACKAGES).sort());
+  });
+
+  it.each(packageSources)(
+    'let $file import its own package, and what users of that one install',
+    (source) => {
+      const { room, imports } = source;
+      const foreign = imports.filter((name) =>
+        name.startsWith('/') ? roomOf(name) !== room : PACKAGES[room]?.test(name) !== true,
+      );
+      expect(foreign).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(PACKAGES))('%s names as dependencies what it imports, and nothing else', (name) => {
+    const read = (path: string) =>
+      JSON.parse(readFileSync(join(PACKAGES_ROOT, path), 'utf8')) as Record<string, Record<string, string>>;
+    const { dependencies = {}, peerDependencies = {} } = read(`${name}/package.json`);
+    const imported = packageSources
+      .filter(({ room }) => room === name)
+      .flatMap(({ imports }) => imports.filter((each) => /^(?!\/|node:|@gatehouse\/)/.test(each)));
+    const named = Object.keys({ ...dependencies, ...peerDependencies }).sort();
+    expect(named).toEqual([...new Set(imported)].sort());
+  });
+});
+
 describe('a file', () => {
-  it.each(sources)('$file opens with a sentence on what it is for', ({ text }) => {
+  it.each([...sources, ...packageSources])('$file opens with a sentence on what it is for', ({ text }) => {
     const [opening = ''] = /^(?:\/\*\*[^]*?\*\/|(?:\/\/.*\n)+)/.exec(text) ?? [];
     const words = opening.replaceAll(/^(?:\/\*\*| \*(?!\/)|\/\/)|\*\/$/gm, '').trim();
     expect(words).toMatch(/^\S[^]{15,}[.?!]$/);
@@ -169,7 +205,9 @@ describe('a file', () => {
   });
 
   it('of more than 200 lines says why', () => {
-    const long = filesThat(({ text }) => text.trimEnd().split('\n').length > 200);
-    expect(long).toEqual(Object.keys(LONG_FOR_A_REASON).sort());
+    const long = [...sources, ...packageSources]
+      .filter(({ text }) => text.trimEnd().split('\n').length > 200)
+      .map(({ file }) => file);
+    expect(long.sort()).toEqual(Object.keys(LONG_FOR_A_REASON).sort());
   });
 });

@@ -23,17 +23,21 @@ let described: Package;
 /** A fresh clone, as far as the build looks at it before it compiles. */
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'gatehouse-clone-'));
-  const tsconfigs = ['', '.account', '.browser', '.resource-server'].map((which) => `tsconfig${which}.json`);
   for (const name of [
-    ...tsconfigs,
     'package.json',
     'package-lock.json',
+    'tsconfig.json',
     'scripts',
     'bin',
+    'packages',
     'prisma/schema.prisma',
-  ])
-    await cp(join(REPOSITORY, name), join(root, name), { recursive: true });
-  for (const name of ['browser', 'account']) await mkdir(join(root, 'src', name), { recursive: true });
+  ]) {
+    await cp(join(REPOSITORY, name), join(root, name), {
+      recursive: true,
+      filter: (path) => !/[\\/](?:dist|node_modules)$/.test(path),
+    });
+  }
+  await mkdir(join(root, 'src'));
   described = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Package;
 });
 afterEach(() => rm(root, { recursive: true }));
@@ -52,9 +56,7 @@ async function install(...names: string[]): Promise<void> {
 async function passForBuilt(): Promise<void> {
   for (const name of [
     'src/database/generated/client.ts',
-    'dist/.service',
-    'dist/.browser',
-    'dist/.account',
+    ...['protocol', 'service', 'resource-server', 'browser', 'account-page'].map((what) => `dist/.${what}`),
   ]) {
     await mkdir(dirname(join(root, name)), { recursive: true });
     await writeFile(join(root, name), '');

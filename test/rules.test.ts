@@ -1,4 +1,4 @@
-// Rules that are written once: each has one home in src/, and a second one is found.
+// Rules that are written once: each has one home in src/ or packages/, and a second one is found.
 import { readdirSync, readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
@@ -7,11 +7,22 @@ const ROOT = new URL('../src/', import.meta.url).pathname;
 
 type Sources = ReadonlyMap<string, string>;
 
-const SOURCES: Sources = new Map(
-  readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.ts$/.test(file) && !file.startsWith('database/generated/'))
-    .map((file) => [file, readFileSync(ROOT + file, 'utf8')]),
-);
+/** Every source of the service, by its path below src/. */
+const SOURCES: Sources = readSources(ROOT, '', (file) => !file.startsWith('database/generated/'));
+
+/** The same with the packages, by their path from the root: `packages/browser/src/gatehouse.ts`. */
+const ALL_SOURCES: Sources = new Map([
+  ...SOURCES,
+  ...readSources(`${ROOT}../packages/`, 'packages/', (file) => /^[\w-]+\/src\//.test(file)),
+]);
+
+function readSources(root: string, prefix: string, isTaken: (file: string) => boolean): Sources {
+  return new Map(
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && isTaken(file))
+      .map((file) => [prefix + file, readFileSync(root + file, 'utf8')]),
+  );
+}
 
 /** Each rule: how its text looks, where it stands, and a line that would be another home of it. */
 const RULES: Record<string, { looksLike: RegExp; homes: string[]; another: string }[]> = {
@@ -51,8 +62,8 @@ const RULES: Record<string, { looksLike: RegExp; homes: string[]; another: strin
   ],
   'how long ended rows are kept': [
     {
-      looksLike: /\binterval\s+'/i,
-      homes: ['domain/tokens/grace.ts'],
+      looksLike: /\binterval\s+'\d+ *min/i,
+      homes: [],
       another: "now - interval '6 minutes'",
     },
     {
@@ -68,21 +79,43 @@ const RULES: Record<string, { looksLike: RegExp; homes: string[]; another: strin
   ],
 };
 
-/** Of pages and resource servers, which know the service by its answers alone. */
-const ELSEWHERE = /^(?:account|browser|resource-server)\//;
+/** Rules that the service shares with what is installed without it. */
+const SHARED_RULES: typeof RULES = {
+  'the claims of a token': [
+    {
+      looksLike: /\bsession_exp\??: *number\b/,
+      homes: ['packages/protocol/src/claims.ts'],
+      another: 'session_exp: number;',
+    },
+  ],
+  'the renewal window': [
+    {
+      looksLike: /\b0\.2 *\*|\* *0\.2\b/,
+      homes: ['packages/protocol/src/renewal.ts'],
+      another: 'const window = Math.max(0.2 * life, 30);',
+    },
+  ],
+  'the grammar of scopes': [
+    {
+      looksLike: /\(\?: \[(?:!#|\\x21\\x23)/i,
+      homes: ['packages/protocol/src/scope.ts'],
+      another: 'const SCOPE = /^[!#-~]+(?: [!#-~]+)*$/;',
+    },
+  ],
+};
 
 function homesOf(looksLike: RegExp, sources: Sources): string[] {
-  return [...sources]
-    .flatMap(([file, text]) => (looksLike.test(text) && !ELSEWHERE.test(file) ? [file] : []))
-    .sort();
+  return [...sources].flatMap(([file, text]) => (looksLike.test(text) ? [file] : [])).sort();
 }
 
-describe.each(Object.entries(RULES))('"%s"', (_rule, texts) => {
+describe.each([
+  ...Object.entries(RULES).map(([rule, texts]) => ({ rule, texts, sources: SOURCES })),
+  ...Object.entries(SHARED_RULES).map(([rule, texts]) => ({ rule, texts, sources: ALL_SOURCES })),
+])('"$rule"', ({ texts, sources }) => {
   it.each(texts)('is written where $another would be another home', ({ looksLike, homes, another }) => {
-    expect(homesOf(looksLike, SOURCES)).toEqual(homes);
+    expect(homesOf(looksLike, sources)).toEqual(homes);
     const planted = 'http/routes/planted.ts';
-    const more = new Map([...SOURCES, [planted, another]]);
-    expect(homesOf(looksLike, more)).toEqual([...homes, planted].sort());
+    expect(homesOf(looksLike, new Map([...sources, [planted, another]]))).toEqual([...homes, planted].sort());
   });
 });
 

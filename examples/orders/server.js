@@ -1,7 +1,7 @@
 // A resource server: everybody's orders, each for whoever is logged in with the right scope.
 import cors from '@fastify/cors';
 import Fastify from 'fastify';
-import gatehouse from 'gatehouse/fastify';
+import gatehouse from '@gatehouse/resource-server/fastify';
 
 const { GATEHOUSE_URL = 'http://localhost:3000', CLIENT_ID = 'orders', CLIENT_SECRET } = process.env;
 const { WEB_ORIGIN = 'http://localhost:8080', PORT = '4000' } = process.env;

@@ -24,8 +24,8 @@ app.addHook('onSend', async (_request, reply) => {
 });
 
 await app.register(serveFiles, { root: fileURLToPath(new URL('public', import.meta.url)) });
-// With a bundler you would write `import … from 'gatehouse/browser'`, and need none of this.
-const client = dirname(fileURLToPath(import.meta.resolve('gatehouse/browser')));
+// With a bundler you would write `import … from '@gatehouse/browser'`, and need none of this.
+const client = dirname(fileURLToPath(import.meta.resolve('@gatehouse/browser')));
 await app.register(serveFiles, { root: client, prefix: '/gatehouse/', decorateReply: false });
 app.get('/addresses.js', (_request, reply) =>
   reply

@@ -1,4 +1,5 @@
 /** `gatehouse users`: who may log in. */
+import { isScope } from '@gatehouse/protocol';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { canonicalUsername, explainUsername } from '../domain/usernames.js';
@@ -16,9 +17,6 @@ import type { Shell } from './program.js';
 
 /** Scopes travel in every access token, which must stay well below what proxies take for a header. */
 const MAX_SCOPE_CHARACTERS = 1024;
-
-/** RFC 6749 section 3.3: tokens of printable ASCII without quote and backslash, single spaces between them. */
-const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/;
 
 const PASSWORD_STDIN = [
   '--password-stdin',
@@ -165,7 +163,7 @@ function parseUsername(typed: string): string {
 
 function parseScope(text: string): string {
   if (text === '') return text;
-  if (!SCOPE.test(text))
+  if (!isScope(text))
     throw new InvalidArgumentError(
       'It is words of printable ASCII without " and \\, with single spaces between them (RFC 6749 section 3.3).',
     );

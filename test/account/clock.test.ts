@@ -1,7 +1,7 @@
 // The server's clock as the page knows it: from answers alone, more exactly with each, and right again after a jump.
 import { beforeEach, expect, it } from 'vitest';
 
-import { createServerClock, type ServerClock } from '../../src/account/clock.js';
+import { createServerClock, type ServerClock } from '../../packages/account-page/src/clock.js';
 
 const SERVER = 1_900_000_000;
 

@@ -1,7 +1,7 @@
 // A User-Agent as people read it.
 import { expect, it } from 'vitest';
 
-import { describeDevice } from '../../src/account/device.js';
+import { describeDevice } from '../../packages/account-page/src/device.js';
 
 const WEBKIT = 'AppleWebKit/537.36 (KHTML, like Gecko)';
 const MAC = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)';

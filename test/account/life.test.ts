@@ -1,10 +1,11 @@
 // The page's arithmetic of tokens says what the service's does, whatever the claims.
+import { windowSeconds } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
-import { lifeOf, phaseAt, successorOf } from '../../src/account/life.js';
+import { lifeOf, phaseAt, successorOf } from '../../packages/account-page/src/life.js';
 import { type AccessClaims } from '../../src/domain/tokens/claims.js';
-import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
+import { isExpired, isNearEnd, reissue } from '../../src/domain/tokens/successor.js';
 
 const LINEAGE = '01a22467-58f9-70bf-908f-12ff7b7e6d28';
 
@@ -71,7 +72,8 @@ it('agrees with the domain on windows, successors and grace', () => {
 });
 
 it('counts generations by the number after the dot', () => {
-  const claims = { sub: '', username: '', sid: '', iat: 0, exp: 600, auth_time: 0, session_exp: 9000 };
-  const life = lifeOf({ ...claims, jti: `${LINEAGE}.17` }, { graceSeconds: 60, reissueMax: 90 });
+  const who = { iss: '', sub: '', aud: '', client_id: '', username: '', sid: '' };
+  const claims = { ...who, jti: `${LINEAGE}.17`, iat: 0, exp: 600, auth_time: 0, session_exp: 9000 };
+  const life = lifeOf(claims, { graceSeconds: 60, reissueMax: 90 });
   expect(life).toMatchObject({ lineage: LINEAGE, generation: 17, windowAt: 480, graceEndsAt: 660 });
 });

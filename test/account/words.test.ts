@@ -1,7 +1,7 @@
 // Times and lengths of time in words.
 import { expect, it, vi } from 'vitest';
 
-import { counted, lastUse, length, moment } from '../../src/account/words.js';
+import { counted, lastUse, length, moment } from '../../packages/account-page/src/words.js';
 
 const NOW = Date.UTC(2026, 10, 28, 12) / 1000;
 

@@ -1,7 +1,7 @@
 // In and out, as a page sees it: what is resolved, what is rejected, and what a page may believe.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { GatehouseError } from '../../dist/browser/gatehouse.js';
+import { GatehouseError } from '@gatehouse/browser';
 import { bearer, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 import {
   answer,

@@ -1,7 +1,7 @@
 // Where a token goes, and where it never does.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { createGatehouse } from '../../dist/browser/gatehouse.js';
+import { createGatehouse } from '@gatehouse/browser';
 import { basic, claimsOf, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 import { createLocks, createStorage, listen, openServer, openTab } from '../support/tabs.js';
 

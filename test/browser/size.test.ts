@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 
-const BUILT = new URL('../../dist/browser/', import.meta.url);
+const BUILT = new URL('../../packages/browser/dist/', import.meta.url);
 const MAX_BYTES = 4_000;
 
 const scripts = readdirSync(BUILT).filter((file) => file.endsWith('.js'));

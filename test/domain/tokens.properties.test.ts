@@ -1,4 +1,5 @@
 // What holds for the successors of every token, whatever its times and the rules.
+import { windowSeconds } from '@gatehouse/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -8,7 +9,7 @@ import {
   type AccessClaims,
   type TokenRules,
 } from '../../src/domain/tokens/claims.js';
-import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
+import { isExpired, isNearEnd, reissue } from '../../src/domain/tokens/successor.js';
 
 const issuer = 'https://login.example.com';
 const audience = 'gatehouse';

@@ -1,4 +1,5 @@
 // Claims at every boundary second (contract sections 1 and 2).
+import { windowSeconds } from '@gatehouse/protocol';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -12,7 +13,7 @@ import {
   type Session,
   type TokenRules,
 } from '../../src/domain/tokens/claims.js';
-import { isExpired, isNearEnd, reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
+import { isExpired, isNearEnd, reissue } from '../../src/domain/tokens/successor.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const SID = '019a0000-0000-7000-8000-00000000000a';

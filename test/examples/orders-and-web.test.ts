@@ -1,7 +1,7 @@
 // The examples as their README starts them: processes of their own, against a Gatehouse that really listens.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { createGatehouse } from '../../dist/browser/gatehouse.js';
+import { createGatehouse } from '@gatehouse/browser';
 import { startExample, type Example } from '../support/example.js';
 import { bearer, type TestUser } from '../support/house.js';
 import { insist } from '../support/insist.js';

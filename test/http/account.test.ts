@@ -1,5 +1,5 @@
 // /account: a page of fixed files, served from memory, that may do nothing but talk to the service which it came from.
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { readAccountPage } from '../../src/http/account-page.js';
 import { problemOf } from '../support/answers.js';
 import { openHouse, type House, type Replica } from '../support/house.js';
 
-const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../packages/account-page/dist/', import.meta.url));
 
 let house: House;
 let replica: Replica;
@@ -23,20 +23,10 @@ afterAll(() => house.close());
 
 const get = (url: string, headers: Record<string, string> = {}) => replica.app.inject({ url, headers });
 
-/** What the page, its style sheet and its modules name, as paths below the root. */
+/** What the page names, as paths below the root. */
 async function findReferences(): Promise<string[]> {
   const { body } = await get('/account');
-  const named = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = '']) => `/${path}`);
-  const imported = await Promise.all(
-    named
-      .filter((path) => path.endsWith('.js'))
-      .map(async (path) => {
-        const source = (await get(path)).body;
-        const modules = [...source.matchAll(/from ?['"](\.[^'"]+)['"]/g)].map(([, name = '']) => name);
-        return modules.map((name) => new URL(name, `http://gatehouse.test${path}`).pathname);
-      }),
-  );
-  return [...named, ...imported.flat()];
+  return [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = '']) => `/${path}`);
 }
 
 describe('the page', () => {
@@ -83,13 +73,10 @@ describe('the page', () => {
 
   it('lets passwords be pasted', async () => {
     const { body } = await get('/account');
-    const scripts = (await findReferences()).filter((path) => path.endsWith('.js'));
-    const sources = await Promise.all(scripts.map(async (path) => (await get(path)).body));
-    expect(sources.length).toBeGreaterThan(5);
-    // Whoever prevents pasting listens for one of these.
-    expect(
-      [body, ...sources].filter((text) => /['"]?(?:on)?(?:paste|beforeinput|drop)['"]?\s*[=,]/.test(text)),
-    ).toEqual([]);
+    const script = (await get('/account/page/main.js')).body;
+    expect(script).toContain('addEventListener');
+    // A page that prevents pasting listens for one of these.
+    expect(`${body}${script}`).not.toMatch(/['"]?(?:on)?(?:paste|beforeinput|drop)['"]?\s*[=,]/);
   });
 
   it('says without scripts that it needs them', async () => {
@@ -103,17 +90,16 @@ describe('the page', () => {
     expect((await get('/account')).body).toContain('data-grace-seconds="60" data-reissue-max="90"');
   });
 
-  it('names nothing that is not served here, and preloads every module', async () => {
+  it('names nothing that is not served here, and its script imports nothing more', async () => {
     const references = await findReferences();
-    expect(references).toContain('/account/browser/gatehouse.js');
-    expect(references.length).toBeGreaterThan(10);
-    for (const reference of references) {
-      expect(reference).toMatch(/^\/account\//);
+    expect(references.sort()).toEqual([
+      '/account/page/account.css',
+      '/account/page/favicon.svg',
+      '/account/page/main.js',
+    ]);
+    for (const reference of references)
       expect([reference, (await get(reference)).statusCode]).toEqual([reference, 200]);
-    }
-    const { body } = await get('/account');
-    for (const module of references.filter((path) => path.endsWith('.js')))
-      expect(body).toContain(`<link rel="modulepreload" href="${module.slice(1)}" />`);
+    expect((await get('/account/page/main.js')).body).not.toMatch(/^\s*import\b|\bimport\s*\(/m);
   });
 
   it('is one address: with a slash at its end it leads there, below any path that a proxy puts in front', async () => {
@@ -126,7 +112,6 @@ describe('the page', () => {
 describe('a file of the page', () => {
   it.each([
     ['/account/page/main.js', 'text/javascript; charset=utf-8'],
-    ['/account/browser/gatehouse.js', 'text/javascript; charset=utf-8'],
     ['/account/page/account.css', 'text/css; charset=utf-8'],
     ['/account/page/favicon.svg', 'image/svg+xml'],
   ])('%s is %s, and asked about each time', async (url, type) => {
@@ -169,7 +154,8 @@ it.each([
   '/account/page/x',
   '/account/page/index.html',
   '/account/page/main.ts',
-  '/account/browser/gatehouse.d.ts',
+  '/account/browser/gatehouse.js',
+  '/account/page/life.js',
   '/account/page/..%2findex.html',
   '/account/page/%6dain.js',
   '/account/page/__proto__',
@@ -186,7 +172,7 @@ it('takes no method but GET and HEAD', async () => {
   }
 });
 
-it.each(['/account', '/account/', '/account/page/main.js', '/account/browser/gatehouse.js'])(
+it.each(['/account', '/account/', '/account/page/main.js'])(
   '%s is gone with ACCOUNT_PAGE=off',
   async (url) => {
     const quiet = await house.replica({ config: { accountPage: false } });
@@ -202,11 +188,11 @@ describe('a build without the page', () => {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-account-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it.each(['account', 'browser'])('that lacks %s fails the start, and says how to go on', (missing) => {
+  it.each(['index.html', 'main.js'])('that lacks %s fails the start, and says how to go on', (missing) => {
     const place = join(directory, missing);
-    mkdirSync(place);
-    const there = missing === 'account' ? 'browser' : 'account';
-    cpSync(join(DIST, there), join(place, there), { recursive: true });
+    cpSync(BUILT, place, { recursive: true });
+    expect(readAccountPage(replica.gatehouse.rules, place).files.size).toBe(3);
+    rmSync(join(place, missing));
     const read = () => readAccountPage(replica.gatehouse.rules, place);
     expect(read).toThrow(StartError);
     expect(read).toThrow(/page was not built .*npm run build.*ACCOUNT_PAGE=off/);

@@ -1,7 +1,7 @@
 // What may be remembered of a live token, and for how long: nothing, unless the operator says otherwise.
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { createIntrospector, type Introspector } from '../../src/resource-server/introspector.js';
+import { createIntrospector, type Introspector } from '../../packages/resource-server/src/introspector.js';
 import { bearer, type TokenPair } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';
 import { listen, openOrders, openStage, type Stage } from './stage.js';

@@ -4,7 +4,7 @@ import cors from '@fastify/cors';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import gatehouse, { hasScope } from '../../src/resource-server/fastify.js';
+import gatehouse, { hasScope } from '../../packages/resource-server/src/fastify.js';
 import { forge, MARKER, PLAIN_CHALLENGE, TOKEN_CHALLENGE } from '../support/answers.js';
 import { bearer, claimsOf, type TokenPair } from '../support/house.js';
 import { listen, openOrders, openStage, type Orders, type Stage } from './stage.js';

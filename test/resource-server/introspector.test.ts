@@ -5,7 +5,7 @@ import {
   createIntrospector,
   Refusal,
   type GatehouseOptions,
-} from '../../src/resource-server/introspector.js';
+} from '../../packages/resource-server/src/introspector.js';
 import { bearer, claimsOf, type TokenPair } from '../support/house.js';
 import { listen, openStage, type Stage } from './stage.js';
 
@@ -157,8 +157,8 @@ describe('options', () => {
 
 it('is what the package exports, and so is the plugin', async () => {
   const [plain, fastify] = await Promise.all([
-    import('gatehouse/resource-server'),
-    import('gatehouse/fastify'),
+    import('@gatehouse/resource-server'),
+    import('@gatehouse/resource-server/fastify'),
   ]);
   expect(Object.keys(plain).sort()).toEqual(['Refusal', 'createIntrospector', 'hasScope']);
   expect(Object.keys(fastify).sort()).toEqual(['default', 'hasScope']);

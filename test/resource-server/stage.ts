@@ -6,7 +6,7 @@ import Fastify, { type FastifyInstance, type LightMyRequestResponse, type RawSer
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
 
-import gatehouse, { type GatehouseOptions } from '../../src/resource-server/fastify.js';
+import gatehouse, { type GatehouseOptions } from '../../packages/resource-server/src/fastify.js';
 import {
   bearer,
   login,

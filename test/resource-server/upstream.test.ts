@@ -5,7 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { createIntrospector, Refusal, type Introspector } from '../../src/resource-server/introspector.js';
+import {
+  createIntrospector,
+  Refusal,
+  type Introspector,
+} from '../../packages/resource-server/src/introspector.js';
 import { createBlackHole } from '../support/black-hole.js';
 import { claimsOf, type TokenPair } from '../support/house.js';
 import { findFreePort } from '../../chaos/ports.js';

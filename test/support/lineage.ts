@@ -1,6 +1,8 @@
 // Every token that a lineage can ever have, as its holder would collect them one after the other.
+import { windowSeconds } from '@gatehouse/protocol';
+
 import type { AccessClaims, TokenRules } from '../../src/domain/tokens/claims.js';
-import { reissue, windowSeconds } from '../../src/domain/tokens/successor.js';
+import { reissue } from '../../src/domain/tokens/successor.js';
 import { claimsOf, type Replica } from './house.js';
 
 export interface LineageToken {

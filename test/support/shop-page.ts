@@ -1,5 +1,5 @@
 // The page of the shop that tests in a browser visit: a form, the orders, and the client for browsers.
-import type { GatehouseOptions } from '../../dist/browser/gatehouse.js';
+import type { GatehouseOptions } from '@gatehouse/browser';
 
 /** As its frontend developer wrote it, who knows `fetch` and nothing about tokens. */
 export function pageOf(options: GatehouseOptions): string {

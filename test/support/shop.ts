@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
 import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-core';
 
-import type { Change, Gatehouse } from '../../dist/browser/gatehouse.js';
+import type { Change, Gatehouse } from '@gatehouse/browser';
 import type { Config } from '../../src/config.js';
 import { openBrowser } from './chromium.js';
 import { openHouse, type House, type Replica, type TestUser } from './house.js';

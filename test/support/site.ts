@@ -5,7 +5,7 @@ import { createServer, request as send, type IncomingMessage, type ServerRespons
 import type { AddressInfo } from 'node:net';
 
 /** Built by `npm test`. */
-const CLIENT = readFileSync(new URL('../../dist/browser/gatehouse.js', import.meta.url));
+const CLIENT = readFileSync(new URL('../../packages/browser/dist/gatehouse.js', import.meta.url));
 
 /** What Gatehouse was asked through the site, and said. */
 export interface Exchange {

@@ -10,7 +10,7 @@ import {
   type Gatehouse,
   type GatehouseOptions,
   type TokenStorage,
-} from '../../dist/browser/gatehouse.js';
+} from '@gatehouse/browser';
 import { SAME_ORIGIN, setCookiesOf } from './browser.js';
 import type { Replica } from './house.js';
 

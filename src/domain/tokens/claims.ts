@@ -1,34 +1,8 @@
 /** What a token claims: how claims are minted for a session, and which claims can be ours. */
+import { isScope, type AccessClaims, type RefreshClaims } from '@gatehouse/protocol';
 import { v7 as uuidv7 } from 'uuid';
 
-/** Claims of an access token (RFC 9068), `typ: at+jwt`. Times are NumericDates in whole seconds. */
-export interface AccessClaims {
-  iss: string;
-  sub: string;
-  aud: string;
-  client_id: string;
-  username: string;
-  scope?: string;
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
-
-/** Claims of a refresh token, `typ: rt+jwt`: its audience is the issuer itself, its lineage is its session. */
-export interface RefreshClaims {
-  iss: string;
-  sub: string;
-  aud: string;
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
+export type { AccessClaims, RefreshClaims };
 
 /** A session as the primary saw it at `now`; all times in seconds since 1970. */
 export interface Session {
@@ -99,8 +73,6 @@ export function parseJti(jti: string): { lineage: string; generation: number } {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const JTI = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.(?:0|[1-9][0-9]{0,8})$/;
-/** RFC 6749 section 3.3. */
-const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/;
 /** The last second that both JavaScript's Date and PostgreSQL know. */
 const MAX_DATE = 8_640_000_000_000;
 
@@ -122,7 +94,7 @@ export function isAccessClaims(payload: unknown, rules: TokenRules): payload is 
     typeof payload['client_id'] === 'string' &&
     typeof payload['username'] === 'string' &&
     payload['username'].isWellFormed() &&
-    (payload['scope'] === undefined || matches(payload['scope'], SCOPE)) &&
+    (payload['scope'] === undefined || isScope(payload['scope'])) &&
     hasSessionClaims(payload)
   );
 }

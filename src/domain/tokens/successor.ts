@@ -1,11 +1,7 @@
 /** Which token follows an access token near its end: pure rules, with the primary's clock as an argument. */
-import { parseJti, type AccessClaims, type TokenRules } from './claims.js';
+import { windowSeconds } from '@gatehouse/protocol';
 
-/** Length of the time before `exp` in which a token is near its end, judged by its own life, in whole seconds. */
-export function windowSeconds(claims: { iat: number; exp: number }): number {
-  const life = claims.exp - claims.iat;
-  return Math.floor(Math.min(Math.max(0.2 * life, 30), 0.5 * life));
-}
+import { parseJti, type AccessClaims, type TokenRules } from './claims.js';
 
 export function isNearEnd(claims: { iat: number; exp: number }, now: number): boolean {
   return claims.exp - windowSeconds(claims) <= now;

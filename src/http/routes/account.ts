@@ -27,11 +27,8 @@ export const accountRoute: FastifyPluginCallback<{ page: AccountPage }> = (app, 
   );
   // Its addresses are relative, so that a proxy may put a path in front; from here they would lead astray.
   app.get('/account/', { schema: { hide: true } }, (_request, reply) => reply.redirect('../account', 308));
-  app.get<{ Params: { room: string; file: string } }>(
-    '/account/:room/:file',
-    { schema: { hide: true } },
-    (request, reply) =>
-      sendFile(page.files.get(`${request.params.room}/${request.params.file}`), request, reply),
+  app.get<{ Params: { file: string } }>('/account/page/:file', { schema: { hide: true } }, (request, reply) =>
+    sendFile(page.files.get(request.params.file), request, reply),
   );
   done();
 };

@@ -1,5 +1,5 @@
 /** What the page asks Gatehouse, and the server's time, which it learns from the answers. */
-import { createGatehouse, type Gatehouse, type Session as Claims } from '../browser/gatehouse.js';
+import { createGatehouse, type Gatehouse, type Session as Claims } from '@gatehouse/browser';
 import { createServerClock, ticks, type ServerClock } from './clock.js';
 
 export interface Service {

@@ -1,7 +1,7 @@
 /** Scopes: words between single spaces, of which a user has some and a route needs some (RFC 6749 section 3.3). */
-import type { User } from './verdict.js';
+import { isScope } from '@gatehouse/protocol';
 
-export const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/;
+import type { User } from './verdict.js';
 
 /**
  * Whether the user may do all of this. For what depends on the request's own data; where the whole route needs it, the
@@ -17,7 +17,7 @@ export function hasScope({ scope = '' }: Pick<User, 'scope'>, needed: string): b
 
 /** A mistake in the program, said before anybody is asked. @throws {TypeError} */
 export function checkScope(scope: unknown): void {
-  if (typeof scope !== 'string' || (scope !== '' && !SCOPE.test(scope)))
+  if (scope !== '' && !isScope(scope))
     throw new TypeError(
       'gatehouse: `scope` is one text, such as "orders:read", or several separated by one space',
     );

@@ -1,5 +1,5 @@
 /** What went wrong, in sentences for people. */
-import { GatehouseError } from '../browser/gatehouse.js';
+import { GatehouseError } from '@gatehouse/browser';
 
 export interface Failure {
   code: string;

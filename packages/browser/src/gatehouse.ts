@@ -1,4 +1,6 @@
 /** Gatehouse for a web page: log in and out, and a `fetch` that keeps the session alive. */
+import type { AccessClaims } from '@gatehouse/protocol';
+
 import { createCookiePurse } from './cookies.js';
 import { bodyOf, errorOf, GatehouseError, told } from './errors.js';
 import { createExchange } from './exchange.js';
@@ -36,24 +38,7 @@ export interface GatehouseOptions {
 }
 
 /** Who is signed in: the claims of the access token. Dates are in seconds since 1970, by the clock of the service. */
-export interface Session {
-  /** The user's id. */
-  sub: string;
-  username: string;
-  /** Words with spaces between; absent when there are none. */
-  scope?: string;
-  /** The session's id. */
-  sid: string;
-  jti: string;
-  iss: string;
-  aud: string;
-  client_id: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  /** When the session ends for good. */
-  session_exp: number;
-}
+export type Session = AccessClaims;
 
 export interface Change {
   type: 'signed-in' | 'renewed' | 'signed-out';

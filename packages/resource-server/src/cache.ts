@@ -1,5 +1,6 @@
 /** What Gatehouse said of live tokens, kept as long as the operator lets a logout go unnoticed. */
 import { createHash } from 'node:crypto';
+import { windowSeconds } from '@gatehouse/protocol';
 import { LRUCache } from 'lru-cache';
 
 import type { User, Verdict } from './verdict.js';
@@ -34,17 +35,11 @@ export function createCache(cacheSeconds: number): Cache {
       // By whichever clock is ahead, ours or the service's: with one that is behind, the renewal would be slept through.
       // Without a date this is no number, and nothing is kept.
       const now = Math.max(Date.now(), Date.parse(String(date))) / 1000;
-      const untilRenewalSeconds = user.exp - renewalWindowSeconds(user) - now;
+      const untilRenewalSeconds = user.exp - windowSeconds(user) - now;
       const ttl = Math.floor(Math.min(cacheSeconds, untilRenewalSeconds) * 1000);
       if (ttl > 0) users.set(digest(token), user, { ttl, start: askedAtMs });
     },
   };
-}
-
-/** How long before `exp` Gatehouse hands out successors, for a token of this life. Ends before `exp`, so nothing is kept past it. */
-function renewalWindowSeconds({ iat, exp }: User): number {
-  const life = exp - iat;
-  return Math.floor(Math.min(Math.max(0.2 * life, 30), 0.5 * life));
 }
 
 function digest(token: string): string {

@@ -1,17 +1,8 @@
 /** The life of an access token as the contract tells it (section 2): what happens when, from its claims alone. */
+import { windowSeconds, type AccessClaims } from '@gatehouse/protocol';
 
 /** Claims as `GET /session` answers them; times are seconds since 1970. */
-export interface Claims {
-  sub: string;
-  username: string;
-  scope?: string;
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
+export type Claims = AccessClaims;
 
 /** What the service was started with, and claims do not tell. */
 export interface Rules {
@@ -68,8 +59,7 @@ export function phaseAt(life: Life, now: number, rules: Rules): Phase {
 }
 
 function createLife(own: Omit<Life, 'windowAt' | 'graceEndsAt'>, rules: Rules): Life {
-  const seconds = own.expiresAt - own.issuedAt;
-  const windowAt = own.expiresAt - Math.floor(Math.min(Math.max(0.2 * seconds, 30), 0.5 * seconds));
+  const windowAt = own.expiresAt - windowSeconds({ iat: own.issuedAt, exp: own.expiresAt });
   const isRenewable = own.generation < rules.reissueMax && own.expiresAt < own.sessionEndsAt;
   return {
     ...own,

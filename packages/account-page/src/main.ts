@@ -1,5 +1,5 @@
 /** The account page: finds out who is signed in, shows the view for it, and notices when that changes. */
-import type { Change } from '../browser/gatehouse.js';
+import type { Change } from '@gatehouse/browser';
 import { createService } from './ask.js';
 import { find, write } from './dom.js';
 import { explain } from './failures.js';

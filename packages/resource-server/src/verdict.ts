@@ -1,26 +1,11 @@
 /** Reads what Gatehouse answered, to the letter: whatever is not an answer to the question is neither yes nor no. */
-import { SCOPE } from './scope.js';
+import { isScope, type AccessClaims } from '@gatehouse/protocol';
+
 import { Unanswered } from './unanswered.js';
 import type { UpstreamAnswer } from './upstream.js';
 
-/** Whose live token it is: the claims, as Gatehouse names them. Times are NumericDates in whole seconds. */
-export interface User {
-  iss: string;
-  /** The user's id, a UUID: what to keep things under. Names change. */
-  sub: string;
-  aud: string;
-  client_id: string;
-  username: string;
-  /** Separated by spaces; absent when the user may do nothing in particular. */
-  scope?: string;
-  /** Id of the session. */
-  sid: string;
-  jti: string;
-  iat: number;
-  exp: number;
-  auth_time: number;
-  session_exp: number;
-}
+/** Whose live token it is: the claims, as Gatehouse names them. */
+export type User = AccessClaims;
 
 export interface Verdict {
   /** Null for every token that is not alive. */
@@ -66,7 +51,7 @@ function readUser({ token_type, ...claims }: Record<string, unknown>): Readonly<
   const wrong = [
     ...TEXTS.filter((name) => typeof claims[name] !== 'string' || claims[name] === ''),
     ...TIMES.filter((name) => !Number.isSafeInteger(claims[name]) || Number(claims[name]) < 0),
-    ...(scope === undefined || (typeof scope === 'string' && SCOPE.test(scope)) ? [] : ['scope']),
+    ...(scope === undefined || isScope(scope) ? [] : ['scope']),
     ...(token_type === 'Bearer' ? [] : ['token_type']),
   ];
   if (wrong.length > 0) throw malformed(`lacks a good ${wrong.join(', ')}`);

@@ -1,0 +1,4 @@
+/** What the service, its clients and its resource servers agree on: claims, the renewal window, the grammar of scopes. */
+export type { AccessClaims, RefreshClaims } from './claims.js';
+export { windowSeconds } from './renewal.js';
+export { isScope } from './scope.js';
