@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { JwtAlgorithm } from './domain/keys.js';
-import { DURATIONS, environmentSchema, findTypos, warnAboutIssuer, type Environment } from './variables.js';
+import { DURATIONS, environmentSchema, findUnread, warnAboutIssuer, type Environment } from './variables.js';
 
 export interface Config {
   /** Null: the embedded database under `dataDir`. */
@@ -72,7 +72,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const url = completeUrl(values, problems);
   if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const warnings = [...warnAboutIssuer(issuerUrl), ...findTypos(environment)];
+  const warnings = [...warnAboutIssuer(issuerUrl), ...findUnread(environment)];
   for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,

@@ -1,7 +1,8 @@
 // Who is inside the embedded PostgreSQL: one connection each, with locks that say who must not be disturbed.
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import type { DataDirectory } from './data-directory.js';
+import { Client } from './driver.js';
 import { hasCode } from './postgres-binaries.js';
 import { choosePort, findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
 import { StartError } from './start-error.js';
@@ -106,7 +107,7 @@ async function refusePassword(place: DataDirectory, isOurStart: boolean): Promis
 }
 
 function createSeatClient(place: DataDirectory, role: Role, port: number): pg.Client {
-  const client = new pg.Client({
+  const client = new Client({
     host: '127.0.0.1',
     port,
     user: 'gatehouse',

@@ -2,6 +2,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 
+import { Pool } from './driver.js';
 import { PrismaClient } from './generated/client.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
@@ -56,7 +57,7 @@ export function openDatabase(
   options: { connections?: number; readsOnly?: boolean; deadlineMs?: number } = {},
 ): Database {
   const { connections = 10, readsOnly = false, deadlineMs = STATEMENT_DEADLINE_MS } = options;
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     application_name: 'gatehouse',
     max: connections,

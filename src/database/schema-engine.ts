@@ -11,8 +11,9 @@ import {
   type SqlQuery,
   type SqlResultSet,
 } from '@prisma/driver-adapter-utils';
-import pg from 'pg';
+import type pg from 'pg';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { Pool } from './driver.js';
 
 // Both src/database and dist/database are two levels below the package.
 const prismaDirectory = fileURLToPath(new URL('../../prisma', import.meta.url));
@@ -76,7 +77,7 @@ async function withSchemaEngine<T>(
   const path = join(prismaDirectory, 'schema.prisma');
   const schema = { path, content: await readFile(path, 'utf8') };
   const engine = await loadSchemaEngine();
-  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 5_000 });
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', () => undefined);
   try {
