@@ -26,6 +26,7 @@ const ADMIN_DEADLINE_MS = 30_000;
 export async function openPostgres({ dist, directory }) {
   const server = await importFrom(dist, 'database/postgres-server.js');
   const { ensureCluster } = await importFrom(dist, 'database/postgres-cluster.js');
+  const { choosePort } = await importFrom(dist, 'database/postgres-address.js');
   const cluster = await describeCluster(dist, directory);
   const password = randomBytes(16).toString('hex');
   await ensureCluster(
@@ -38,7 +39,7 @@ export async function openPostgres({ dist, directory }) {
     ].join('\n'),
   );
   /** @type {number} */
-  const port = await server.choosePort(cluster);
+  const port = await choosePort(cluster);
   /** @param {string} role */
   const urlFor = (role) => `postgresql://${role}:${password}@127.0.0.1:${port}/gatehouse`;
   const admin = createAdmin(urlFor('admin'));
@@ -58,7 +59,7 @@ export async function openPostgres({ dist, directory }) {
   async function start() {
     const startedAt = performance.now();
     for (;;) {
-      const outcome = await server.startPostmaster(cluster, port);
+      const outcome = await server.startPostmaster(cluster, { port });
       if (outcome.is === 'ready') return performance.now() - startedAt;
       // The last of its processes that was killed may hold the lock, or the port, for a moment longer.
       if (performance.now() - startedAt > STARTS_WITHIN_MS)

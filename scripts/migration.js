@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findBinaries } from '../dist/database/postgres-binaries.js';
+import { choosePort } from '../dist/database/postgres-address.js';
 import { ensureCluster } from '../dist/database/postgres-cluster.js';
 import { findLauncher } from '../dist/database/postgres-launcher.js';
-import { choosePort, startPostmaster, stopPostmaster } from '../dist/database/postgres-server.js';
+import { startPostmaster, stopPostmaster } from '../dist/database/postgres-server.js';
 import { diffMigrations } from './schema-engine.js';
 
 const migrations = join(dirname(fileURLToPath(import.meta.url)), '../prisma/migrations');
@@ -49,7 +50,7 @@ async function withTemporaryServer(use) {
   try {
     await ensureCluster(cluster, "CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'temporary';\n");
     const port = await choosePort(cluster);
-    const outcome = await startPostmaster(cluster, port);
+    const outcome = await startPostmaster(cluster, { port });
     if (outcome.is !== 'ready') throw new Error(JSON.stringify(outcome));
     return await use(`postgresql://admin:temporary@127.0.0.1:${port}/postgres`);
   } finally {

@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
-import pg from 'pg';
 
+import { Pool } from '../dist/database/driver.js';
 import { readMigrations } from '../dist/database/migration-files.js';
 
 /** @typedef {import('@prisma/schema-engine-wasm/schema_engine_bg').SchemaEngine} SchemaEngine */
@@ -103,7 +103,7 @@ async function withSchemaEngine(url, use) {
   const path = join(prismaDirectory, 'schema.prisma');
   const schema = { path, content: await readFile(path, 'utf8') };
   const engine = await loadSchemaEngine();
-  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 5_000 });
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', () => undefined);
   try {
@@ -119,7 +119,7 @@ async function withSchemaEngine(url, use) {
 }
 
 /**
- * @param {pg.Pool} pool
+ * @param {Pool} pool
  * @returns {object}
  */
 function createAdapters(pool) {

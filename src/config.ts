@@ -1,6 +1,6 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
 import type { JwtAlgorithm } from './domain/keys/keys.js';
-import { explainName, findOwnName, findTypos, findUnseenEnds } from './names.js';
+import { explainName, findOwnName, findUnread, findUnseenEnds } from './names.js';
 import { completeUrl, sourceOf, takeSecretFiles } from './secret-files.js';
 import {
   DURATIONS,
@@ -79,7 +79,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const url = completeUrl(values, problems);
   if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const warnings = [...warnAboutIssuer(issuerUrl), ...findTypos(environment)];
+  const warnings = [...warnAboutIssuer(issuerUrl), ...findUnread(environment)];
   for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,

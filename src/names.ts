@@ -45,8 +45,20 @@ function seenOf(name: string): string {
 /** Names like HOST and PORT are one letter away from those of other programs. */
 const LEAST_TYPO_LENGTH = 6;
 
+/** Warnings of variables that are not read, where somebody may believe that they are. */
+export function findUnread(environment: Record<string, string | undefined>): string[] {
+  return [...findTypos(environment), ...findClientVariables(environment)];
+}
+
+/** A warning that names the variables of PostgreSQL's own clients, which change no connection of ours. */
+function findClientVariables(environment: Record<string, string | undefined>): string[] {
+  const names = Object.keys(environment).filter((name) => /^PG[A-Z]/i.test(name));
+  if (names.length === 0) return [];
+  return [`not read: ${names.sort().join(', ')}; what a connection needs goes into DATABASE_URL`];
+}
+
 /** A warning for each variable that is not ours, but whose name looks as if it was meant to be. */
-export function findTypos(environment: Record<string, string | undefined>): string[] {
+function findTypos(environment: Record<string, string | undefined>): string[] {
   return Object.keys(environment).flatMap((typed) => {
     const name = seenOf(typed);
     if (VARIABLES.includes(name) || name.length < LEAST_TYPO_LENGTH) return [];

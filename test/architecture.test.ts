@@ -138,14 +138,19 @@ describe('the rooms', () => {
     expect(readers).toEqual(['http/address.ts']);
   });
 
-  it('read the environment at the two entries alone', () => {
+  it('make connections by the driver that is deaf to PG* variables', () => {
+    const makers = filesThat(({ text }) => /\bnew pg\.|\bextends pg\.|new PrismaPg\((?!pool\b)/.test(text));
+    expect(makers).toEqual(['database/driver.ts']);
+  });
+
+  it('read the environment at the two entries alone, and drop PG* variables in the driver', () => {
     const reads = [
       /\bprocess\s*(?:\?\.|\.|\[['"])\s*env\b/,
       /\{[^{}]*\benv\b[^{}]*\}\s*=\s*process\b/,
       /\benv\b[^;]*from '(?:node:)?process'/,
     ];
     const readers = filesThat(({ text }) => reads.some((read) => read.test(text)));
-    expect(readers).toEqual(['cli/gatehouse.ts', 'main.ts']);
+    expect(readers).toEqual(['cli/gatehouse.ts', 'database/driver.ts', 'main.ts']);
   });
 });
 

@@ -757,12 +757,19 @@ describe('warns', () => {
     ['POST', null],
     ['HOSTS', null],
     ['PATH', null],
-    ['PGDATABASE', null],
+    ['PG_DATABASE', null],
     ['GATEHOUSE_PORT', null],
   ])('of the misspelt %s, which may be meant as %s', (name, meant) => {
     const value = 'hunter2-hunter2';
     const { warnings } = readConfig({ [name]: value });
     expect(warnings).toEqual(meant === null ? [] : [`${name} is not read; if you meant ${meant}, rename it`]);
+  });
+
+  it('of the PG* variables, which no connection heeds: once, by their names', () => {
+    const environment = { PGSSLMODE: 'require', PGPASSWORD: 'hunter2-hunter2', PG: 'x', PAGER: 'less' };
+    expect(readConfig(environment).warnings).toEqual([
+      'not read: PGPASSWORD, PGSSLMODE; what a connection needs goes into DATABASE_URL',
+    ]);
   });
 
   it('of no variable that looks like one of ours while ours is set too', () => {

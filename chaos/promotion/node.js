@@ -136,7 +136,7 @@ export async function createNode({
     start: async () => {
       const startedAt = performance.now();
       for (;;) {
-        const outcome = await server.startPostmaster(cluster, port);
+        const outcome = await server.startPostmaster(cluster, { port });
         if (outcome.is === 'ready') return;
         // The last of its processes that was killed may hold the lock, or the port, for a moment longer.
         if (performance.now() - startedAt > STARTS_WITHIN_MS)

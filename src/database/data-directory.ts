@@ -2,7 +2,7 @@
 import { access, chmod, chown, constants, mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { findBinaries, hasCode } from './postgres-binaries.js';
-import { ensureCluster, type Cluster } from './postgres-cluster.js';
+import { ensureCluster, keepAccessRules, type Cluster } from './postgres-cluster.js';
 import { findLauncher } from './postgres-launcher.js';
 import { keepSecret } from './secret-file.js';
 import { StartError } from './start-error.js';
@@ -28,6 +28,7 @@ export async function openDataDirectory(dataDir: string): Promise<DataDirectory>
     cluster,
     `CREATE ROLE gatehouse LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER gatehouse;\n`,
   );
+  await keepAccessRules(directory);
   return { path, cluster, password };
 }
 

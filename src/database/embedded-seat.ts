@@ -1,9 +1,19 @@
 // Who is inside the embedded PostgreSQL: one connection each, with locks that say who must not be disturbed.
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import type { DataDirectory } from './data-directory.js';
+import { Client } from './driver.js';
 import { hasCode } from './postgres-binaries.js';
-import { choosePort, findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
+import {
+  chooseAddress,
+  endpointOf,
+  isSameAddress,
+  releaseAddress,
+  secureAddress,
+  usesSockets,
+  type Address,
+} from './postgres-address.js';
+import { findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
 import { StartError } from './start-error.js';
 
 export type Role = 'service' | 'visitor';
@@ -11,7 +21,7 @@ export type Role = 'service' | 'visitor';
 /** A seat is a connection that holds our locks: PostgreSQL takes them back however a process ends. */
 export interface Seat {
   client: pg.Client;
-  port: number;
+  address: Address;
 }
 
 /** Shared by everybody inside, so that only the last one out gets it alone. */
@@ -24,44 +34,65 @@ const MOST_FAILED_STARTS = 5;
 /** A service that was killed a moment ago may still be seen inside. */
 const SERVICE_PATIENCE_MS = 1_000;
 
+export interface SeatOptions {
+  /** Only a server at this address is taken; the start waits until one at another has stopped. */
+  only?: Address;
+  /** Aborted, no seat is taken, and what was started for it is stopped. */
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Starts PostgreSQL if need be, joins those inside and, as a service, makes sure to be the only one.
- * With `onlyPort` it takes no server on another port, and waits until that one has stopped. Throws StartError.
+ * Throws StartError, or the signal's reason; then no PostgreSQL is left running that was started here for nobody.
  */
-export async function takeSeat(
-  place: DataDirectory,
-  role: Role,
-  onlyPort?: number,
-  signal?: AbortSignal,
-): Promise<Seat> {
+export async function takeSeat(place: DataDirectory, role: Role, options: SeatOptions = {}): Promise<Seat> {
   const deadline = Date.now() + ENTER_DEADLINE_MS;
   let failedStarts = 0;
   let isOurStart = false;
-  while (Date.now() < deadline) {
-    signal?.throwIfAborted();
+  while (Date.now() < deadline && options.signal?.aborted !== true) {
     const running = await findPostmaster(place.cluster);
     if (running === undefined) {
-      const outcome = await start(place, onlyPort, failedStarts);
+      const outcome = await start(place, options, failedStarts);
       isOurStart = outcome === 'ready';
       if (outcome === 'exited') failedStarts += 1;
-    } else if (running.isReady && running.port === (onlyPort ?? running.port)) {
-      const seat = await join(place, role, running.port);
+    } else if (running.isReady && isSameAddress(running.address, options.only ?? running.address)) {
+      const seat = await join(place, role, running.address);
       if (seat === 'wrong password') return await refusePassword(place, isOurStart);
-      if (seat !== undefined) return seat;
+      if (seat !== undefined && !isOutdated(role, seat)) return seat;
+      // The last one out stops it, and the next turn starts it anew, on a socket.
+      if (seat !== undefined) await leaveSeat(place, seat);
     }
     await sleep(10);
   }
+  if (isOurStart) await abandon(place);
+  options.signal?.throwIfAborted();
   throw new StartError(
     `The embedded PostgreSQL in ${place.path} does not answer; perhaps another container holds it. End what holds it, set another DATA_DIR, or set DATABASE_URL. Its log is ${place.cluster.directory}.log.`,
   );
 }
 
+/** Whether a service sits in a server on a port, which any local account reaches: an older Gatehouse has left it behind. */
+function isOutdated(role: Role, { address }: Seat): boolean {
+  return role === 'service' && 'port' in address && usesSockets();
+}
+
+/** Stops the server that was started here, unless somebody else is inside by now. */
+async function abandon(place: DataDirectory): Promise<void> {
+  const running = await findPostmaster(place.cluster);
+  const seat = running?.isReady === true ? await join(place, 'visitor', running.address) : undefined;
+  if (typeof seat === 'object') await leaveSeat(place, seat);
+  else await stopPostmaster(place.cluster);
+}
+
 async function start(
   { cluster }: DataDirectory,
-  onlyPort: number | undefined,
+  { only, signal }: SeatOptions,
   failedStarts: number,
 ): Promise<'ready' | 'locked' | 'exited'> {
-  const outcome = await startPostmaster(cluster, onlyPort ?? (await choosePort(cluster)));
+  const address = only ?? (await chooseAddress(cluster));
+  await secureAddress(cluster, address);
+  const outcome = await startPostmaster(cluster, address, signal);
+  if (outcome.is !== 'ready') await releaseAddress(cluster, address);
   if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
     throw new StartError(
       `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
@@ -76,9 +107,9 @@ async function start(
 async function join(
   place: DataDirectory,
   role: Role,
-  port: number,
+  address: Address,
 ): Promise<Seat | 'wrong password' | undefined> {
-  const client = createSeatClient(place, role, port);
+  const client = createSeatClient(place, role, address);
   try {
     await client.connect();
   } catch (error) {
@@ -89,9 +120,9 @@ async function join(
     // Waits while the last one out is stopping the server, which then ends this connection.
     await client.query('SELECT pg_advisory_lock_shared($1)', [PRESENCE]);
     if (role === 'service') await claimService(place, client);
-    return { client, port };
+    return { client, address };
   } catch (error) {
-    await leaveSeat(place, { client, port });
+    await leaveSeat(place, { client, address });
     if (error instanceof StartError) throw error;
     return undefined;
   }
@@ -105,10 +136,9 @@ async function refusePassword(place: DataDirectory, isOurStart: boolean): Promis
   );
 }
 
-function createSeatClient(place: DataDirectory, role: Role, port: number): pg.Client {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
+function createSeatClient(place: DataDirectory, role: Role, address: Address): pg.Client {
+  const client = new Client({
+    ...endpointOf(address),
     user: 'gatehouse',
     password: place.password,
     database: 'gatehouse',

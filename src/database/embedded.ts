@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
 import { leaveSeat, takeSeat, type Role, type Seat } from './embedded-seat.js';
+import { authorityOf } from './postgres-address.js';
 
 export interface EmbeddedDatabase {
   /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
@@ -15,12 +16,16 @@ const LONGEST_BACKOFF_MS = 2_000;
 /**
  * Enters the database under `dataDir`, which is made and started as needed.
  * One service and any number of visitors (commands) may be inside. While a service is inside, a PostgreSQL that dies is
- * started again on the same port. Throws StartError.
+ * started again at the same address. Throws StartError, or the reason of an aborted signal, and then leaves nothing running.
  */
-export async function enterEmbedded(dataDir: string, role: Role): Promise<EmbeddedDatabase> {
+export async function enterEmbedded(
+  dataDir: string,
+  role: Role,
+  signal?: AbortSignal,
+): Promise<EmbeddedDatabase> {
   const place = await openDataDirectory(dataDir);
-  const seat = await takeSeat(place, role);
-  const url = `postgresql://gatehouse:${place.password}@127.0.0.1:${seat.port}/gatehouse`;
+  const seat = await takeSeat(place, role, { signal });
+  const url = `postgresql://gatehouse:${place.password}@${authorityOf(seat.address)}/gatehouse`;
   const leave = role === 'service' ? keepSeat(place, seat) : () => leaveSeat(place, seat);
   let left: Promise<void> | undefined;
   return { url, leave: () => (left ??= leave()) };
@@ -42,7 +47,10 @@ function keepSeat(place: DataDirectory, first: Seat): () => Promise<void> {
   const recover = async (): Promise<void> => {
     let backoffMs = 50;
     while (!leaving.signal.aborted) {
-      const taken = await takeSeat(place, 'service', first.port, leaving.signal).catch(() => undefined);
+      const taken = await takeSeat(place, 'service', {
+        only: first.address,
+        signal: leaving.signal,
+      }).catch(() => undefined);
       if (taken !== undefined) {
         sit(taken);
         return;

@@ -1,6 +1,7 @@
 // The first connection to a database: opened with a deadline, and refused when Gatehouse could not work there.
-import pg from 'pg';
+import type pg from 'pg';
 import { describeDatabase } from './database-url.js';
+import { Client } from './driver.js';
 import { StartError } from './start-error.js';
 
 const OLDEST_VERSION = 150_000;
@@ -26,7 +27,7 @@ export async function openFirstConnection(url: string): Promise<pg.Client> {
 
 function createClient(url: string): pg.Client {
   try {
-    return new pg.Client({
+    return new Client({
       connectionString: url,
       connectionTimeoutMillis: CONNECT_DEADLINE_MS,
       application_name: 'gatehouse start',

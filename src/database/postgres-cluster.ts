@@ -80,8 +80,7 @@ async function initialise({ binaries, launcher }: Cluster, draft: string, setup:
     '--data-checksums',
     '--no-instructions',
   ]);
-  // The superuser `postgres` has no password, hence no way in. Written over initdb's file, which keeps its owner.
-  await writeFile(join(draft, 'pg_hba.conf'), 'host all all 127.0.0.1/32 scram-sha-256\n');
+  await keepAccessRules(draft);
   // A statement that fails ends it, and is not repeated in what it says: it may hold a password.
   const options = [
     '-c',
@@ -92,6 +91,16 @@ async function initialise({ binaries, launcher }: Cluster, draft: string, setup:
     'log_checkpoints=off',
   ];
   await runProgram(launcher, binaries.postgres, ['--single', '-D', draft, ...options, 'postgres'], setup);
+}
+
+/** Whom PostgreSQL lets in, over a socket or a port: those with a password, which the superuser `postgres` has not. */
+const ACCESS_RULES = 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n';
+
+/** Writes them into a cluster that has others, such as one of an older Gatehouse; they hold from the next start on. */
+export async function keepAccessRules(directory: string): Promise<void> {
+  const file = join(directory, 'pg_hba.conf');
+  // Written over the file that is there, which keeps its owner.
+  if ((await readFile(file, 'utf8')) !== ACCESS_RULES) await writeFile(file, ACCESS_RULES);
 }
 
 /** Makes the move itself survive a power cut; its content was synchronised by PostgreSQL. */

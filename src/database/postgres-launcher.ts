@@ -100,7 +100,10 @@ async function canRun(launcher: Launcher, { postgres }: PostgresBinaries): Promi
   );
 }
 
-/** Runs a program to its end. Rejects with what it said last when it fails. */
+/**
+ * Runs a program to its end, which a Ctrl-C in our terminal does not bring about. Rejects with what it said last when it
+ * fails.
+ */
 export async function runProgram(
   launcher: Launcher,
   program: string,
@@ -112,6 +115,7 @@ export async function runProgram(
     cwd: '/',
     env,
     ...launcher.identity,
+    detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   let said = '';

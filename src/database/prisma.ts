@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
+import { Pool } from './driver.js';
 import { PrismaClient } from './generated/client.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
 import { STANDBY, verifyConnection } from './verify-connection.js';
@@ -59,7 +60,7 @@ export function openDatabase(
   options: { connections?: number; readsOnly?: boolean; deadlineMs?: number } = {},
 ): Database {
   const { connections = 10, readsOnly = false, deadlineMs = STATEMENT_DEADLINE_MS } = options;
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     application_name: 'gatehouse',
     max: connections,

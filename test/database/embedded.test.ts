@@ -69,7 +69,7 @@ describe('the embedded database', () => {
     const values = await Promise.all(
       settings.map(async (name) => (await ask(service.url, `SHOW ${name}`))[0]),
     );
-    expect(values).toEqual(['127.0.0.1', 'UTF8', 'on', 'on', 'on']);
+    expect(values).toEqual(['', 'UTF8', 'on', 'on', 'on']);
     expect(await ask(service.url, 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user')).toEqual([
       false,
     ]);

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/database/migrate.js';
+import { choosePort } from '../../src/database/postgres-address.js';
 import { findBinaries } from '../../src/database/postgres-binaries.js';
 import { ensureCluster, type Cluster } from '../../src/database/postgres-cluster.js';
 import { findLauncher } from '../../src/database/postgres-launcher.js';
-import { choosePort, startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
+import { startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -50,7 +51,7 @@ async function startCluster(cluster: Cluster): Promise<string> {
   const password = randomBytes(16).toString('hex');
   await ensureCluster(cluster, `CREATE ROLE admin SUPERUSER LOGIN PASSWORD '${password}';\n`);
   const port = await choosePort(cluster);
-  const outcome = await startPostmaster(cluster, port);
+  const outcome = await startPostmaster(cluster, { port });
   if (outcome.is !== 'ready')
     throw new Error(`The test PostgreSQL did not start: ${JSON.stringify(outcome)}`);
   return `postgresql://admin:${password}@127.0.0.1:${port}/postgres`;

@@ -7,15 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
+import { choosePort } from '../../src/database/postgres-address.js';
 import { findBinaries } from '../../src/database/postgres-binaries.js';
 import { ensureCluster, type Cluster } from '../../src/database/postgres-cluster.js';
 import { findLauncher } from '../../src/database/postgres-launcher.js';
-import {
-  choosePort,
-  findPostmaster,
-  startPostmaster,
-  stopPostmaster,
-} from '../../src/database/postgres-server.js';
+import { findPostmaster, startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
 
 export interface OwnCluster {
   /** An empty database, owned by a role that is no superuser. */
@@ -56,11 +52,11 @@ export async function createOwnCluster({
   );
   const port = await choosePort(cluster);
   const start = async () => {
-    let outcome = await startPostmaster(cluster, port);
+    let outcome = await startPostmaster(cluster, { port });
     // The last process of a server that crashed may hold the lock for a moment longer.
     while (outcome.is === 'locked') {
       await sleep(20);
-      outcome = await startPostmaster(cluster, port);
+      outcome = await startPostmaster(cluster, { port });
     }
     if (outcome.is !== 'ready') throw new Error(`PostgreSQL did not start: ${JSON.stringify(outcome)}`);
   };
