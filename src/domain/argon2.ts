@@ -48,7 +48,7 @@ const PROCESS = `
   const [library, manner, niceness] = process.argv.slice(1);
   process.once('disconnect', () => process.exit());
   // Whoever told us to hash tells us to go.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGBREAK']) process.on(signal, () => undefined);
   // Whoever started us with less may not ask for more.
   setPriority(Math.max(Number(niceness), getPriority()));
   if (process.platform === 'linux' && manner === 'idle') {
