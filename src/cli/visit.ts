@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 
 import type { Config } from '../config.js';
 import { enterEmbedded } from '../database/embedded.js';
-import { listPending, migrate } from '../database/migrate.js';
+import { listPending, migrate, untilMigrated } from '../database/migrate.js';
 import { Refusal } from './output.js';
 
 export interface VisitOptions {
@@ -36,8 +36,13 @@ export async function visit<T>(
 ): Promise<T> {
   const { databaseUrl, dataDir } = config;
   if (databaseUrl === null) return await visitEmbedded(dataDir, options, work);
-  if (options.mayBeOutdated !== true) await refuseOutdated(databaseUrl);
-  return await work(databaseUrl);
+  const forget = options.beforeSignals(untilMigrated);
+  try {
+    if (options.mayBeOutdated !== true) await refuseOutdated(databaseUrl);
+    return await work(databaseUrl);
+  } finally {
+    forget();
+  }
 }
 
 async function refuseOutdated(url: string): Promise<void> {
@@ -59,24 +64,32 @@ async function visitEmbedded<T>(
         'or set DATA_DIR or DATABASE_URL to where yours is',
     );
   }
-  const entering = enterEmbedded(dataDir, 'visitor');
   const interruption = new AbortController();
+  const { signal } = interruption;
+  const entering = enterEmbedded(dataDir, 'visitor', signal);
   // PostgreSQL does not end with us: it is told to.
   const forget = beforeSignals(async () => {
     interruption.abort();
-    await (await entering).leave();
+    const embedded = await entering;
+    await untilMigrated();
+    await embedded.leave();
   });
-  const embedded = await entering;
   try {
-    if (isNew) tell(`made a new database in ${place}`);
-    if (!mayBeOutdated) await migrate(embedded.url);
-    return await work(embedded.url);
+    const embedded = await entering;
+    try {
+      signal.throwIfAborted();
+      if (isNew) tell(`made a new database in ${place}`);
+      if (!mayBeOutdated) await migrate(embedded.url);
+      signal.throwIfAborted();
+      return await work(embedded.url);
+    } finally {
+      if (!signal.aborted) await embedded.leave();
+    }
   } catch (error) {
     // The signal has taken the database away and is about to end the process: of what broke there is nothing to say.
-    if (interruption.signal.aborted) return await new Promise<never>(() => undefined);
+    if (signal.aborted) return await new Promise<never>(() => undefined);
     throw error;
   } finally {
-    await embedded.leave();
     forget();
   }
 }

@@ -23,7 +23,20 @@ interface MigrationRow {
  * Any number of replicas may call it at once: one applies, the others wait and find nothing to do.
  * Throws StartError when the database cannot be reached, is not fit, or belongs to a newer Gatehouse.
  */
-export async function migrate(url: string): Promise<string[]> {
+export function migrate(url: string): Promise<string[]> {
+  const work = bringUpToDate(url).finally(() => underWay.delete(work));
+  underWay.add(work);
+  return work;
+}
+
+const underWay = new Set<Promise<unknown>>();
+
+/** Waits for what `migrate` does in this process: a migration that is cut off has to be taken back by hand. */
+export async function untilMigrated(): Promise<void> {
+  await Promise.allSettled(underWay);
+}
+
+async function bringUpToDate(url: string): Promise<string[]> {
   const client = await openFirstConnection(url);
   try {
     const names = await listMigrations();
