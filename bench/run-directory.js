@@ -13,7 +13,8 @@ export function enterRunDirectory() {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
   process.env.TMPDIR = directory;
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void breakOff(directory, signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => void breakOff(directory, signal));
 }
 
 async function breakOff(directory, signal) {

@@ -1,5 +1,5 @@
 /** The first start over an empty embedded database makes a user and a client, to try everything with. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Database } from './database/prisma.js';
@@ -11,17 +11,25 @@ import { addUser } from './domain/users/users.js';
 const USERNAME = 'demo';
 const CLIENT_ID = 'demo-service';
 
+/** Stands in the lines while nobody listens for them: a name that leads nowhere (RFC 2606). */
+const NOWHERE = 'http://not-listening.invalid';
+
+/** The origin of an address that is ours. Older versions have always written localhost. */
+const ORIGIN = /\bhttps?:\/\/[^\s/]+(?=\/(?:login|introspect|sessions?|refresh|logout)\b)/g;
+
 /**
- * @returns the file with lines to paste (mode 0600) and its text; null where somebody has made users or clients
+ * Makes both, and a file (mode 0600) with lines to paste, which lead nowhere until {@link addressDemo} has been called.
+ *
+ * @returns false where somebody has made users or clients
  */
 export async function createDemo(
   database: Database,
   hasher: PasswordHasher,
-  { dataDir, port }: { dataDir: string; port: number },
-): Promise<{ file: string; text: string } | null> {
+  dataDir: string,
+): Promise<boolean> {
   const [found] = await database.query({ isEmpty: 'bool' })`
     SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM clients) AS "isEmpty"`;
-  if (found?.isEmpty !== true) return null;
+  if (found?.isEmpty !== true) return false;
   const password = generatePassword();
   const client = await addClient(database, CLIENT_ID, ['introspect', 'revoke']);
   const user = await addUser(database, {
@@ -29,15 +37,43 @@ export async function createDemo(
     passwordHash: await hasher.hash(password),
     scope: 'demo',
   });
-  if (client === null || user === null) return null;
-  const file = join(dataDir, 'demo.txt');
-  const text = lines(`http://localhost:${port}`, password, client.secret);
-  await writeFile(file, text, { mode: 0o600 });
+  if (client === null || user === null) return false;
+  await writeFile(fileIn(dataDir), lines(NOWHERE, password, client.secret), { mode: 0o600 });
+  return true;
+}
+
+/**
+ * Writes where the service listens into the lines of the file, if there is one. Only what listens may be told a password,
+ * so that this is done at each start, and with an address at which we listen.
+ *
+ * @param url such as `http://127.0.0.1:3000`
+ * @returns the file and its text
+ */
+export async function addressDemo(
+  dataDir: string,
+  url: string,
+): Promise<{ file: string; text: string } | null> {
+  const file = fileIn(dataDir);
+  const before = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  });
+  if (before === null) return null;
+  const text = before.replace(ORIGIN, url);
+  if (text === before) return { file, text };
+  // Aside and into place: the password is nowhere else.
+  await writeFile(`${file}.new`, text, { mode: 0o600, flush: true });
+  await rename(`${file}.new`, file);
   return { file, text };
+}
+
+function fileIn(dataDir: string): string {
+  return join(dataDir, 'demo.txt');
 }
 
 function lines(url: string, password: string, secret: string): string {
   return `# Gatehouse made these for trying out. Paste a line at a time; they need curl and node.
+# At each start it writes into them where it listens.
 
 # The user "${USERNAME}" logs in. The answer holds both tokens; keep them.
 LOGIN=$(curl -s ${url}/login -H 'Content-Type: application/json' -d '{"username":"${USERNAME}","password":"${password}"}'); echo "$LOGIN"

@@ -1,91 +1,104 @@
 /** Starts the service: environment, ground, replicas; and stops it in the reverse order. */
-import { once } from 'node:events';
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
 import { readConfig, type Config } from './config.js';
-import { enterEmbedded } from './database/embedded.js';
+import { enterEmbedded, isServed } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
-import { createDemo } from './demo.js';
+import { StartError } from './database/start-error.js';
+import { addressDemo, createDemo } from './demo.js';
 import { createPasswordHasher } from './domain/passwords/hasher.js';
 import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './environment.js';
 import { createLogger } from './http/log.js';
-import { createReplica, SIGNALS, stopAll, type Ground, type Signal, type Stop } from './replica.js';
+import { tryPort } from './http/port.js';
+import { createReplica, stopAll, type Ground, type Stop } from './replica.js';
+import { hearSignals } from './signals.js';
 import { startWorkers } from './workers.js';
 
-const ECHO_MS = 1000;
-
 async function main(): Promise<void> {
-  const told = nextSignal();
+  const { told } = hearSignals();
   loadDotEnv(process.env);
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel, config.workers);
   for (const warning of config.warnings) logger.warn(warning);
+  await refuseTakenPort(config);
   const service = config.workers === 1 ? createReplica(logger) : startWorkers(config.workers, logger, told);
-  let signal: Signal = 'SIGINT';
+  const interruption = new AbortController();
+  void told.then(() => interruption.abort());
   const stops: Stop[] = [];
   try {
-    const ground = await prepare(config, logger, stops);
-    const demo = config.databaseUrl === null ? await makeDemo(ground) : null;
-    for (const address of await service.serve(ground)) logger.info(`listening on ${address}`);
-    if (demo !== null) show(demo, logger);
-    signal = await told;
-    logger.info({ signal }, 'leaving');
+    const ground = await prepare(config, logger, stops, interruption.signal);
+    const isFirst = config.databaseUrl === null && (await makeDemo(ground));
+    interruption.signal.throwIfAborted();
+    const addresses = await service.serve(ground);
+    for (const address of addresses) logger.info(`listening on ${address}`);
+    if (config.databaseUrl === null) await showDemo(config, addresses, isFirst, logger);
+    logger.info({ signal: await told }, 'leaving');
+  } catch (error) {
+    // What breaks because we were told to go is no failure.
+    if (!interruption.signal.aborted) throw error;
   } finally {
+    const signal = interruption.signal.aborted ? await told : 'SIGINT';
     await stopAll([...stops, () => service.leave(signal)], logger);
   }
 }
 
+/** Before anything is made: whoever starts by mistake, or twice, finds nothing changed. */
+async function refuseTakenPort(config: Config): Promise<void> {
+  try {
+    await tryPort(config);
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (!isTaken || config.databaseUrl !== null || !(await isServed(config.dataDir))) throw error;
+    throw new StartError(
+      `Port ${config.port} is taken, and another Gatehouse already serves from ${resolve(config.dataDir)}: most likely it is the one that listens there. Stop it, or set both PORT and DATA_DIR to start a second one.`,
+      { cause: error },
+    );
+  }
+}
+
 /** Makes what exists once, whoever serves from it, and notes in `stops` what is to be left. */
-async function prepare(config: Config, logger: Logger, stops: Stop[]): Promise<Ground> {
-  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, stops));
+async function prepare(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal): Promise<Ground> {
+  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, stops, signal));
+  signal.throwIfAborted();
   const applied = await migrate(databaseUrl);
   if (applied.length > 0) logger.info({ migrations: applied }, 'migrated');
   return { config, databaseUrl, secrets: await readSecrets(config) };
 }
 
-async function startEmbedded(config: Config, stops: Stop[]): Promise<string> {
-  const embedded = await enterEmbedded(config.dataDir, 'service');
+async function startEmbedded(config: Config, stops: Stop[], signal: AbortSignal): Promise<string> {
+  const embedded = await enterEmbedded(config.dataDir, 'service', signal);
   stops.push(() => embedded.leave());
   return embedded.url;
 }
 
-type Demo = Awaited<ReturnType<typeof createDemo>>;
-
-async function makeDemo({ config, databaseUrl }: Ground): Promise<Demo> {
+async function makeDemo({ config, databaseUrl }: Ground): Promise<boolean> {
   const database = openDatabase(databaseUrl, { connections: 1 });
   const hasher = createPasswordHasher();
   try {
-    return await createDemo(database, hasher, config);
+    return await createDemo(database, hasher, config.dataDir);
   } finally {
     await hasher.close();
     await database.close();
   }
 }
 
-function show(demo: NonNullable<Demo>, logger: Logger): void {
+/** @param isFirst the demo was made by this start */
+async function showDemo(
+  { dataDir }: Config,
+  addresses: string[],
+  isFirst: boolean,
+  logger: Logger,
+): Promise<void> {
+  const url = addresses.find((address) => address.startsWith('http://127.0.0.1:')) ?? addresses[0];
+  if (url === undefined) return;
+  const demo = await addressDemo(dataDir, url);
+  if (demo === null || !isFirst) return;
   logger.info(`made a user and a client to try out: see ${demo.file}`);
-  if (process.stdout.isTTY) process.stdout.write(`\n${demo.text}\n`);
-}
-
-async function nextSignal(): Promise<Signal> {
-  const stop = new AbortController();
-  const { signal } = stop;
-  const heard = await Promise.race(
-    SIGNALS.map(async (name) => (await once(process, name, { signal }), name)),
-  );
-  ignoreEcho();
-  stop.abort();
-  return heard;
-}
-
-/** A terminal and npm both tell of one Ctrl-C: what follows at once is the same again. A later one ends us where we stand. */
-function ignoreEcho(): void {
-  const ignore = () => undefined;
-  for (const name of SIGNALS) process.on(name, ignore);
-  setTimeout(() => {
-    for (const name of SIGNALS) process.off(name, ignore);
-  }, ECHO_MS).unref();
+  if (!process.stdout.isTTY) return;
+  // One that is closed at this moment must not end us before PostgreSQL is told to stop.
+  process.stdout.on('error', () => undefined).write(`\n${demo.text}\n`);
 }
 
 explainCrashes();

@@ -10,6 +10,7 @@ import { createGatehouse } from './domain/gatehouse.js';
 import { startHousekeeping } from './domain/housekeeping.js';
 import { createPasswordHasher, defaultConcurrency } from './domain/passwords/hasher.js';
 import { createTokenCodec } from './http/jwt.js';
+import { isFromKeyboard, type Signal } from './signals.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
 const LEAVING_MS = 1000;
@@ -22,9 +23,6 @@ const HASHING_WAIT_MS = 1000;
 
 /** How long a database that has been migrated a moment ago, but now answers too late, is asked again. */
 const START_PATIENCE_MS = 15_000;
-
-export const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-export type Signal = (typeof SIGNALS)[number];
 
 /** What exists once, however many processes serve from it. Plain data, which survives the way from one to another. */
 export interface Ground {
@@ -51,7 +49,7 @@ export function createReplica(logger: Logger): Service {
     serve: (ground) => start(ground, logger, () => isLeaving, stops),
     leave: async (signal) => {
       isLeaving = true;
-      if (signal === 'SIGTERM') await sleep(LEAVING_MS);
+      if (!isFromKeyboard(signal)) await sleep(LEAVING_MS);
       await stopAll(stops, logger);
     },
   };

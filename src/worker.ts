@@ -3,7 +3,8 @@ import { on } from 'node:events';
 
 import { explainCrashes, explainFailure } from './environment.js';
 import { createLogger } from './http/log.js';
-import { createReplica, SIGNALS, type Ground, type Signal } from './replica.js';
+import { createReplica, type Ground } from './replica.js';
+import { SIGNALS, type Signal } from './signals.js';
 import type { Report } from './workers.js';
 
 async function work(): Promise<void> {

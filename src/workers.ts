@@ -6,7 +6,8 @@ import type { Logger } from 'pino';
 
 import { StartError } from './database/start-error.js';
 import { Explained } from './environment.js';
-import type { Ground, Service, Signal } from './replica.js';
+import type { Ground, Service } from './replica.js';
+import type { Signal } from './signals.js';
 
 /** What a worker tells us: that it listens to us, and what came of it then. */
 export type Report = { isListening: true } | { addresses: string[] } | { failure: string };

@@ -6,12 +6,12 @@ import { describe, expect, it } from 'vitest';
 
 /** Whom each room of src/ may import, besides itself: down only, main -> app -> http -> domain -> database. */
 const MAY_IMPORT: Record<string, string[]> = {
-  main: ['workers', 'replica', 'http', 'domain', 'database', 'config', 'environment', 'demo'],
+  main: ['workers', 'replica', 'http', 'domain', 'database', 'config', 'environment', 'demo', 'signals'],
   // The processes that serve when there are several: seen from the first, and each from within.
-  workers: ['replica', 'environment', 'database'],
-  worker: ['workers', 'replica', 'http', 'environment'],
-  replica: ['app', 'http', 'domain', 'database', 'config'],
-  cli: ['domain', 'database', 'config', 'environment', 'demo'],
+  workers: ['replica', 'environment', 'database', 'signals'],
+  worker: ['workers', 'replica', 'http', 'environment', 'signals'],
+  replica: ['app', 'http', 'domain', 'database', 'config', 'signals'],
+  cli: ['domain', 'database', 'config', 'environment', 'demo', 'signals'],
   app: ['http', 'domain', 'config'],
   http: ['domain', 'database'],
   domain: ['database', 'background'],
@@ -27,6 +27,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'secret-files': ['variables'],
   variables: ['origins', 'domain', 'database'],
   origins: [],
+  signals: [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */

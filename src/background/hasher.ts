@@ -27,7 +27,8 @@ const manner = process.argv[2] as Manner;
 
 process.once('disconnect', () => process.exit());
 // A terminal sends these signals to the service and to this process. The service may still need hashes before it ends.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGBREAK'] as const)
+  process.on(signal, () => undefined);
 giveWay();
 
 // By `require`, since it is a CommonJS module: `import` also parses it for its names, which costs each process 2 MB.

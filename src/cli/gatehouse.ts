@@ -1,7 +1,6 @@
 /** Starts the command line: the only place of it that knows this process, its environment and its streams. */
+import { hearSignals } from '../signals.js';
 import { run } from './program.js';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function main(): Promise<number> {
   const { stdin, stdout, stderr } = process;
@@ -17,22 +16,22 @@ async function environment(): Promise<NodeJS.ProcessEnv> {
 
 /** A second signal does not wait for what the first one waits for. */
 function beforeSignals(leave: () => Promise<unknown>): () => void {
-  const forget = () => {
-    for (const name of SIGNALS) process.off(name, end);
-  };
-  function end(signal: NodeJS.Signals): void {
+  const { told, forget } = hearSignals();
+  void told.then(async (signal) => {
+    await leave().catch(() => undefined);
     forget();
-    const die = () => process.kill(process.pid, signal);
-    leave().then(die, die);
-  }
-  for (const name of SIGNALS) process.on(name, end);
+    process.kill(process.pid, signal);
+  });
   return forget;
 }
 
-// Whoever reads us may stop early, as `head` does: that is no failure of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+// Whoever reads us may stop early, as `head` does, or close the terminal: that is no failure of ours, and must not end
+// us before an embedded PostgreSQL that we have started is told to stop.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code !== 'EPIPE' && code !== 'EIO') throw new Error(`the output cannot be written (${code ?? ''})`);
+  });
+}
 
 process.on('uncaughtException', fail);
 main().then((status) => (process.exitCode = status), fail);

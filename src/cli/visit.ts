@@ -59,24 +59,30 @@ async function visitEmbedded<T>(
         'or set DATA_DIR or DATABASE_URL to where yours is',
     );
   }
-  const entering = enterEmbedded(dataDir, 'visitor');
   const interruption = new AbortController();
+  const { signal } = interruption;
+  const entering = enterEmbedded(dataDir, 'visitor', signal);
   // PostgreSQL does not end with us: it is told to.
   const forget = beforeSignals(async () => {
     interruption.abort();
     await (await entering).leave();
   });
-  const embedded = await entering;
   try {
-    if (isNew) tell(`made a new database in ${place}`);
-    if (!mayBeOutdated) await migrate(embedded.url);
-    return await work(embedded.url);
+    const embedded = await entering;
+    try {
+      signal.throwIfAborted();
+      if (isNew) tell(`made a new database in ${place}`);
+      if (!mayBeOutdated) await migrate(embedded.url);
+      signal.throwIfAborted();
+      return await work(embedded.url);
+    } finally {
+      if (!signal.aborted) await embedded.leave();
+    }
   } catch (error) {
     // The signal has taken the database away and is about to end the process: of what broke there is nothing to say.
-    if (interruption.signal.aborted) return await new Promise<never>(() => undefined);
+    if (signal.aborted) return await new Promise<never>(() => undefined);
     throw error;
   } finally {
-    await embedded.leave();
     forget();
   }
 }

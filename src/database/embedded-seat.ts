@@ -27,7 +27,7 @@ export interface Seat {
 /** Shared by everybody inside, so that only the last one out gets it alone. */
 const PRESENCE = 7_041_776_201;
 /** Held alone, by the service. */
-const SERVICE = 7_041_776_202;
+export const SERVICE = 7_041_776_202;
 
 const ENTER_DEADLINE_MS = 60_000;
 const MOST_FAILED_STARTS = 5;
@@ -136,11 +136,15 @@ async function refusePassword(place: DataDirectory, isOurStart: boolean): Promis
   );
 }
 
-function createSeatClient(place: DataDirectory, role: Role, address: Address): pg.Client {
+export function createSeatClient(
+  { password }: Pick<DataDirectory, 'password'>,
+  role: Role,
+  address: Address,
+): pg.Client {
   const client = new Client({
     ...endpointOf(address),
     user: 'gatehouse',
-    password: place.password,
+    password,
     database: 'gatehouse',
     application_name: `gatehouse ${role} (process ${process.pid})`,
     connectionTimeoutMillis: 5_000,

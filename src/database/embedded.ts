@@ -1,8 +1,11 @@
 // The embedded PostgreSQL under DATA_DIR: whoever needs it starts it, and the last one out stops it.
+import { readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
-import { leaveSeat, takeSeat, type Role, type Seat } from './embedded-seat.js';
+import { createSeatClient, leaveSeat, SERVICE, takeSeat, type Role, type Seat } from './embedded-seat.js';
 import { authorityOf } from './postgres-address.js';
+import { findPostmaster } from './postgres-server.js';
 
 export interface EmbeddedDatabase {
   /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
@@ -29,6 +32,29 @@ export async function enterEmbedded(
   const leave = role === 'service' ? keepSeat(place, seat) : () => leaveSeat(place, seat);
   let left: Promise<void> | undefined;
   return { url, leave: () => (left ??= leave()) };
+}
+
+/** Whether a service is inside the database under `dataDir`. Makes nothing, and takes for no what it cannot learn. */
+export async function isServed(dataDir: string): Promise<boolean> {
+  let client;
+  try {
+    const path = await realpath(dataDir);
+    const running = await findPostmaster({ directory: join(path, 'postgres') });
+    if (running?.isReady !== true) return false;
+    const password = (await readFile(join(path, 'postgres.password'), 'utf8')).trim();
+    client = createSeatClient({ password }, 'visitor', running.address);
+    await client.connect();
+    const { rows } = await client.query(
+      `SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+         AND (classid::bigint << 32 | objid::bigint) = $1`,
+      [SERVICE],
+    );
+    return rows.length > 0;
+  } catch {
+    return false;
+  } finally {
+    await client?.end().catch(() => undefined);
+  }
 }
 
 /** Takes the seat again whenever its connection ends, until the returned function leaves it. */

@@ -36,7 +36,7 @@ const PAGES = [
     '/account',
     '/account/',
     '/account/page/main.js',
-    '/account/browser/gatehouse.js',
+    '/account/page/account.css',
     '/account/page/none.js',
   ],
   ...['/docs', '/docs/', '/docs/static/index.html', '/docs/static/swagger-ui-bundle.js', '/docs/json'],

@@ -43,13 +43,13 @@ async function untilClosed({ url }: Service): Promise<void> {
   }
 }
 
-it(
-  'turns /ready to 503 at SIGTERM, goes on answering for a while, and finishes what is in flight',
+it.each(['SIGTERM', 'SIGHUP'] as const)(
+  'turns /ready to 503 at %s, goes on answering for a while, and finishes what is in flight',
   AGAIN,
-  async () => {
+  async (signal) => {
     const service = await workshop.start(environmentFor(house.database.url));
     const pair = await logIn(service);
-    const exited = service.stop('SIGTERM');
+    const exited = service.stop(signal);
     await expect.poll(async () => (await ask(service, 'GET', '/ready')).status, { interval: 10 }).toBe(503);
 
     const ready = await ask(service, 'GET', '/ready');
@@ -68,20 +68,24 @@ it(
   },
 );
 
-it('goes at once at SIGINT, but not before it has answered', AGAIN, async () => {
-  const service = await workshop.start(environmentFor(house.database.url));
-  const pair = await logIn(service);
-  const { lock, inFlight } = await holdRefresh(service, pair);
-  const exited = service.stop('SIGINT');
-  await untilClosed(service);
-  await lock.release();
+it.each(['SIGINT', 'SIGQUIT'] as const)(
+  'goes at once at %s, but not before it has answered',
+  AGAIN,
+  async (signal) => {
+    const service = await workshop.start(environmentFor(house.database.url));
+    const pair = await logIn(service);
+    const { lock, inFlight } = await holdRefresh(service, pair);
+    const exited = service.stop(signal);
+    await untilClosed(service);
+    await lock.release();
 
-  expect((await inFlight).status).toBe(200);
-  expect(await exited).toEqual({ code: 0, signal: null });
-  expect(service.output.stderr).toBe('');
-});
+    expect((await inFlight).status).toBe(200);
+    expect(await exited).toEqual({ code: 0, signal: null });
+    expect(service.output.stderr).toBe('');
+  },
+);
 
-it.each(['SIGINT', 'SIGTERM'] as const)('takes %s twice at once for one', AGAIN, async (signal) => {
+it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('takes %s twice at once for one', AGAIN, async (signal) => {
   const service = await workshop.start(environmentFor(house.database.url));
   const pair = await logIn(service);
   const { lock, inFlight } = await holdRefresh(service, pair);
@@ -95,6 +99,26 @@ it.each(['SIGINT', 'SIGTERM'] as const)('takes %s twice at once for one', AGAIN,
 
   expect((await inFlight).status).toBe(200);
   expect(await exited).toEqual({ code: 0, signal: null });
+});
+
+it('goes on with a login in flight when the terminal closes, which tells every process', AGAIN, async () => {
+  const service = await workshop.start(environmentFor(house.database.url), { ownGroup: true });
+  await logIn(service);
+  const { username, password } = await house.user();
+  const lock = await house.database.admin.connect();
+  await lock.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+  const inFlight = ask(service, 'POST', '/login', { body: { username, password } });
+  await expect
+    .poll(async () => {
+      const { rows } = await house.database.admin.query('SELECT FROM pg_locks WHERE NOT granted');
+      return rows.length;
+    })
+    .toBeGreaterThan(0);
+  process.kill(-Number(service.process.pid), 'SIGHUP');
+  await lock.query('ROLLBACK');
+  lock.release();
+  expect((await inFlight).status).toBe(200);
+  expect(await service.exited).toEqual({ code: 0, signal: null });
 });
 
 it('leaves no connection behind in the database', async () => {

@@ -64,25 +64,31 @@ async function holdRefreshes(connections: Connection[]) {
 }
 
 it.each([
-  ['the first process', (service: Service) => pidOf(service)],
-  ['all processes at once', (service: Service) => -pidOf(service)],
-])('turn /ready to 503 at SIGTERM to %s, and finish what is in flight', AGAIN, async (_whom, target) => {
-  const service = await workshop.start(environment, { ownGroup: true });
-  const both = await openBoth(service);
-  const watches = await openBoth(service);
-  const held = await holdRefreshes(both);
-  process.kill(target(service), 'SIGTERM');
-  for (const { ask } of watches)
-    await expect.poll(async () => (await ask('GET', '/ready')).status, { interval: 10 }).toBe(503);
-  await sleep(300);
-  expect(service.process.exitCode).toBeNull();
+  ['SIGTERM', 'the first process', (service: Service) => pidOf(service)],
+  ['SIGTERM', 'all processes at once', (service: Service) => -pidOf(service)],
+  ['SIGHUP', 'the first process', (service: Service) => pidOf(service)],
+  ['SIGHUP', 'all processes at once', (service: Service) => -pidOf(service)],
+] as const)(
+  'turn /ready to 503 at %s to %s, and finish what is in flight',
+  AGAIN,
+  async (signal, _whom, target) => {
+    const service = await workshop.start(environment, { ownGroup: true });
+    const both = await openBoth(service);
+    const watches = await openBoth(service);
+    const held = await holdRefreshes(both);
+    process.kill(target(service), signal);
+    for (const { ask } of watches)
+      await expect.poll(async () => (await ask('GET', '/ready')).status, { interval: 10 }).toBe(503);
+    await sleep(300);
+    expect(service.process.exitCode).toBeNull();
 
-  expect(await held.release()).toEqual([200, 200]);
-  expect(await service.exited).toEqual({ code: 0, signal: null });
-  await expect.poll(() => isAlive(service), PATIENT).toBe(false);
-  expect(service.output.stderr).toBe('');
-  expect(linesOf(service).filter(({ level }) => level === 'error')).toEqual([]);
-});
+    expect(await held.release()).toEqual([200, 200]);
+    expect(await service.exited).toEqual({ code: 0, signal: null });
+    await expect.poll(() => isAlive(service), PATIENT).toBe(false);
+    expect(service.output.stderr).toBe('');
+    expect(linesOf(service).filter(({ level }) => level === 'error')).toEqual([]);
+  },
+);
 
 it(
   'go at once at a Ctrl-C, which reaches all processes, but not before they have answered',
@@ -125,6 +131,8 @@ it('take no notice of a signal of their own: the first process decides', async (
   for (const { pid } of both) {
     process.kill(pid, 'SIGTERM');
     process.kill(pid, 'SIGINT');
+    process.kill(pid, 'SIGHUP');
+    process.kill(pid, 'SIGQUIT');
   }
   await sleep(300);
   for (const { ask } of both) expect((await insist(() => ask('GET', '/ready'))).status).toBe(200);
