@@ -49,7 +49,7 @@ afterAll(() => house.close());
 
 const POST = 'POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n';
-const BUNDLE = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n';
+const BUNDLE = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: gatehouse.test\r\n\r\n';
 
 interface Kind {
   /** What is sent at once. */
