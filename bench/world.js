@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { readConfig } from '../dist/config.js';
+import { readConfig } from '../dist/config/config.js';
 import { enterEmbedded } from '../dist/database/embedded.js';
 import { migrate } from '../dist/database/migrate.js';
 import { openDatabase } from '../dist/database/prisma.js';

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { chromium } from 'playwright-core';
 import { buildApp } from '../dist/app.js';
-import { readConfig } from '../dist/config.js';
+import { readConfig } from '../dist/config/config.js';
 import { enterEmbedded } from '../dist/database/embedded.js';
 import { migrate } from '../dist/database/migrate.js';
 import { openDatabase } from '../dist/database/prisma.js';

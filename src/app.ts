@@ -5,7 +5,7 @@ import Fastify, { LogController, type FastifyInstance } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { readAccountPage } from './http/account-page.js';
 import { readProxies } from './http/address.js';

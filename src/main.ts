@@ -2,19 +2,19 @@
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
-import { readConfig, type Config } from './config.js';
+import { readConfig, type Config } from './config/config.js';
 import { enterEmbedded, isServed } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
 import { StartError } from './database/start-error.js';
-import { addressDemo, createDemo } from './demo.js';
+import { addressDemo, createDemo } from './process/demo.js';
 import { createPasswordHasher } from './domain/passwords/hasher.js';
-import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './environment.js';
+import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './process/environment.js';
 import { createLogger } from './http/log.js';
 import { tryPort } from './http/port.js';
-import { createReplica, stopAll, type Ground, type Stop } from './replica.js';
-import { hearSignals } from './signals.js';
-import { startWorkers } from './workers.js';
+import { createReplica, stopAll, type Ground, type Stop } from './process/replica.js';
+import { hearSignals } from './process/signals.js';
+import { startWorkers } from './process/workers.js';
 
 async function main(): Promise<void> {
   const { told } = hearSignals();

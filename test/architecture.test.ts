@@ -4,30 +4,18 @@ import { join, posix } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
-/** Whom each room of src/ may import, besides itself: down only, main -> app -> http -> domain -> database. */
+/** Whom each room of src/ may import, besides itself: down only, main -> process -> app -> http -> domain -> database. */
 const MAY_IMPORT: Record<string, string[]> = {
-  main: ['workers', 'replica', 'http', 'domain', 'database', 'config', 'environment', 'demo', 'signals'],
-  // The processes that serve when there are several: seen from the first, and each from within.
-  workers: ['replica', 'environment', 'database', 'signals'],
-  worker: ['workers', 'replica', 'http', 'environment', 'signals'],
-  replica: ['app', 'http', 'domain', 'database', 'config', 'signals'],
-  cli: ['domain', 'database', 'config', 'environment', 'demo', 'signals'],
+  main: ['process', 'http', 'domain', 'database', 'config'],
+  process: ['app', 'http', 'domain', 'database', 'config'],
+  cli: ['process', 'domain', 'database', 'config'],
   app: ['http', 'domain', 'config'],
   http: ['domain', 'database'],
+  config: ['domain', 'database'],
   domain: ['database', 'background'],
   // Programs of their own, which the domain starts: it imports their types alone.
   background: [],
   database: [],
-  // What the two programs share, service and command line.
-  environment: ['config', 'dotenv', 'domain', 'database'],
-  dotenv: ['config', 'names'],
-  demo: ['domain', 'database'],
-  config: ['names', 'secret-files', 'variables', 'domain'],
-  names: ['variables', 'database'],
-  'secret-files': ['variables'],
-  variables: ['origins', 'domain', 'database'],
-  origins: [],
-  signals: [],
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { ConfigError, readConfig } from '../src/config.js';
-import { DURATIONS, VARIABLES } from '../src/variables.js';
+import { ConfigError, readConfig } from '../src/config/config.js';
+import { DURATIONS, VARIABLES } from '../src/config/variables.js';
 
 const DAY = 86_400;
 const SECRET = 'kX9-a-secret-of-more-than-32-bytes-for-tests';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { openDatabase } from '../src/database/prisma.js';
-import { addressDemo, createDemo } from '../src/demo.js';
+import { addressDemo, createDemo } from '../src/process/demo.js';
 import { AMPLE_MS, openHouse } from './support/house.js';
 
 let folder: string;

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError } from '../src/config.js';
-import { parseDotEnv } from '../src/dotenv.js';
+import { ConfigError } from '../src/config/config.js';
+import { parseDotEnv } from '../src/config/dotenv.js';
 
 function parse(text: string): Record<string, string> {
   return parseDotEnv(Buffer.from(text));

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { expect, it } from 'vitest';
 
-import { readConfig } from '../src/config.js';
-import { VARIABLES } from '../src/variables.js';
+import { readConfig } from '../src/config/config.js';
+import { VARIABLES } from '../src/config/variables.js';
 
 const example = readFileSync(new URL('../.env.example', import.meta.url), 'utf8');
 const SETTING = /^#([A-Z_]+)=(.*)$/;

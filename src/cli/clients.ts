@@ -10,7 +10,7 @@ import {
   type Permission,
 } from '../domain/clients.js';
 import { examples, Refusal, toLine, toTable } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 export function defineClients(clients: Command, shell: Shell): void {
   defineAdd(clients, shell);

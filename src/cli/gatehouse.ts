@@ -1,5 +1,5 @@
 /** Starts the command line: the only place of it that knows this process, its environment and its streams. */
-import { hearSignals } from '../signals.js';
+import { hearSignals } from '../process/signals.js';
 import { run } from './program.js';
 
 async function main(): Promise<number> {
@@ -9,7 +9,7 @@ async function main(): Promise<number> {
 
 /** Read by the commands that need it: help does not. */
 async function environment(): Promise<NodeJS.ProcessEnv> {
-  const { loadDotEnv } = await import('../environment.js');
+  const { loadDotEnv } = await import('../process/environment.js');
   loadDotEnv(process.env);
   return process.env;
 }
@@ -40,7 +40,7 @@ main().then((status) => (process.exitCode = status), fail);
 function fail(error: unknown): void {
   // What breaks from now on is for Node to print.
   process.off('uncaughtException', fail);
-  void import('../environment.js').then(({ explainFailure }) => {
+  void import('../process/environment.js').then(({ explainFailure }) => {
     process.stderr.write(`${explainFailure(error)}\n`, () => process.exit(1));
   });
 }

@@ -2,12 +2,12 @@
 import type { Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
-import { readSecrets } from '../environment.js';
+import { readSecrets } from '../process/environment.js';
 import { WrongSecret } from '../domain/errors.js';
 import { findSealingSecret, reencryptKeys, retireKey, rotateKeys } from '../domain/keys/lifecycle.js';
 import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys, type ListedKey } from '../domain/keys/keys.js';
 import { examples, Refusal, toId, toTable } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 export function defineKeys(keys: Command, shell: Shell): void {
   defineList(keys, shell);

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 
 import { migrate } from '../database/migrate.js';
 import { examples } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 export function defineMigrate(command: Command, { withUrl, print }: Shell): void {
   command.addHelpText('after', examples('gatehouse migrate')).action(async () => {

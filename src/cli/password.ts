@@ -2,7 +2,7 @@
 import { createPasswordHasher } from '../domain/passwords/hasher.js';
 import { generatePassword, refusePassword } from '../domain/passwords/policy.js';
 import { Refusal } from './output.js';
-import type { Surroundings } from './program.js';
+import type { Surroundings } from './shell.js';
 
 export interface ChosenPassword {
   /** As it is stored. */

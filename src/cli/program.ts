@@ -2,33 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
-import type { Config } from '../config.js';
-import type { Database } from '../database/prisma.js';
 import { Refusal, toJson } from './output.js';
-import type { VisitOptions } from './visit.js';
-
-/** What a command reads and writes; a process has all of it. */
-export interface Surroundings {
-  environment: () => Promise<Record<string, string | undefined>>;
-  stdin: AsyncIterable<Uint8Array | string> & { isTTY?: boolean };
-  stdout: { write: (text: string) => unknown };
-  stderr: { write: (text: string) => unknown };
-  /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
-  beforeSignals: (leave: () => Promise<unknown>) => () => void;
-}
-
-/** What the commands share. */
-export interface Shell {
-  stdin: Surroundings['stdin'];
-  /** @throws {ConfigError} */
-  config: () => Promise<Readonly<Config>>;
-  /** Lends the service's database. */
-  withDatabase: <T>(work: (database: Database) => Promise<T>, options?: VisitOptions) => Promise<T>;
-  /** Lends its address, migrated or not. */
-  withUrl: <T>(work: (url: string) => Promise<T>) => Promise<T>;
-  /** The result of a command: with `--json` the value, otherwise the text. */
-  print: (value: unknown, text: string) => void;
-}
+import type { Shell, Surroundings } from './shell.js';
 
 interface Noun {
   description: string;
@@ -87,7 +62,7 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
       surroundings.stderr.write(`gatehouse: ${error.message}\n`);
       return error.isWrongUsage ? WRONG_USAGE : FAILED;
     }
-    const { explainFailure } = await import('../environment.js');
+    const { explainFailure } = await import('../process/environment.js');
     surroundings.stderr.write(`${explainFailure(error)}\n`);
     return FAILED;
   }
@@ -134,7 +109,7 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
   });
   const config = async () => {
-    const { readConfig } = await import('../config.js');
+    const { readConfig } = await import('../config/config.js');
     return readConfig(await environment());
   };
   const tell = (line: string) => stderr.write(`gatehouse: ${line}\n`);

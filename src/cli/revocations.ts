@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 
 import { listRevocations, prune } from '../domain/sessions/revocations.js';
 import { examples, toTable } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 const MAX_LIMIT = 10_000;
 

@@ -6,7 +6,7 @@ import { listSessions } from '../domain/sessions/sessions.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser } from '../domain/users/users.js';
 import { examples, Refusal, toId, toLine, toTable } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 export function defineSessions(sessions: Command, shell: Shell): void {
   defineList(sessions, shell);

@@ -13,7 +13,7 @@ import {
   type ListedUser,
 } from '../domain/users/users.js';
 import { examples, Refusal, toLine, toTable } from './output.js';
-import type { Shell } from './program.js';
+import type { Shell } from './shell.js';
 
 /** Scopes travel in every access token, which must stay well below what proxies take for a header. */
 const MAX_SCOPE_CHARACTERS = 1024;

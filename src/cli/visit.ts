@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { enterEmbedded } from '../database/embedded.js';
 import { listPending, migrate } from '../database/migrate.js';
 import { Refusal } from './output.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Columns, RowOf } from '../../src/database/columns.js';
 import { openDatabase, type Ask, type Database } from '../../src/database/prisma.js';
-import { createDemo } from '../../src/demo.js';
+import { createDemo } from '../../src/process/demo.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { Config } from '../../src/config.js';
+import type { Config } from '../../src/config/config.js';
 import { ask, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH } from '../support/browser.js';
 import {

@@ -4,7 +4,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import pino, { type Logger } from 'pino';
 
 import { buildApp } from '../../src/app.js';
-import { readConfig, type Config } from '../../src/config.js';
+import { readConfig, type Config } from '../../src/config/config.js';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { addClient, type Permission } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';

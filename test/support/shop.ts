@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-core';
 
 import type { Change, Gatehouse } from '@gatehouse/browser';
-import type { Config } from '../../src/config.js';
+import type { Config } from '../../src/config/config.js';
 import { openBrowser } from './chromium.js';
 import { openHouse, type House, type Replica, type TestUser } from './house.js';
 import { pageOf } from './shop-page.js';

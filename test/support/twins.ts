@@ -1,7 +1,7 @@
 // Two replicas on one database, people who are logged in, and what both replicas say of their tokens.
 import type { LightMyRequestResponse } from 'fastify';
 
-import type { Config } from '../../src/config.js';
+import type { Config } from '../../src/config/config.js';
 import { retireKey } from '../../src/domain/keys/lifecycle.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import {

@@ -1,5 +1,5 @@
 /** The purse of a page whose tokens are in cookies: it sees none of them, and knows only what answers and other tabs said. */
-import type { Change, TokenStorage } from './gatehouse.js';
+import type { Change, TokenStorage } from './api.js';
 import type { Emit, Purse } from './purse.js';
 
 /** So many ids of sessions that ended are kept, each with a space behind it. */

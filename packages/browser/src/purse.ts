@@ -1,6 +1,6 @@
 /** What a tab holds of its session, and what may be done with it, however the tokens travel. */
 import type { Body } from './errors.js';
-import type { Change, Session } from './gatehouse.js';
+import type { Change, Session } from './api.js';
 
 /** Where we stand at one moment. */
 export interface Held {

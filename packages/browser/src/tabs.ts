@@ -1,5 +1,5 @@
 /** What the tabs of one origin owe each other: to take turns, and to say what happened. */
-import type { Change } from './gatehouse.js';
+import type { Change } from './api.js';
 
 export interface Tabs {
   /** Runs a task while no other tab runs one. */

@@ -1,5 +1,5 @@
 /** The tokens of a page that carries them itself: where they lie, and which of two is the newer one. */
-import type { Session, TokenStorage } from './gatehouse.js';
+import type { Session, TokenStorage } from './api.js';
 import type { Emit, Held, Purse } from './purse.js';
 
 /** What is written in a token. Nothing is decided by it but which of two tokens is newer: only the service can verify one. */

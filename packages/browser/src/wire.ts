@@ -1,5 +1,5 @@
 /** Where requests go, and where a token may go. */
-import type { GatehouseOptions } from './gatehouse.js';
+import type { GatehouseOptions } from './api.js';
 
 export interface Wire {
   /** Gatehouse's address, without a slash at its end. */

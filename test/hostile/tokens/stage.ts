@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createPrivateKey, sign as signBytes, type KeyObject } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
-import type { Config } from '../../../src/config.js';
+import type { Config } from '../../../src/config/config.js';
 import { retireKey, rotateKeys } from '../../../src/domain/keys/lifecycle.js';
 import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys/keys.js';
 import type { ClaimsOf } from '../../../src/domain/tokens/reader.js';

@@ -1,5 +1,5 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
-import type { JwtAlgorithm } from './domain/keys/keys.js';
+import type { JwtAlgorithm } from '../domain/keys/keys.js';
 import { explainName, findOwnName, findUnread, findUnseenEnds } from './names.js';
 import { completeUrl, sourceOf, takeSecretFiles } from './secret-files.js';
 import {

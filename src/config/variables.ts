@@ -2,11 +2,11 @@
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
-import { findDoubt, UNSEEN } from './database/database-url.js';
-import { JWT_ALGORITHMS } from './domain/keys/keys.js';
-import { isLoopback, isRange } from './domain/networks.js';
-import { isKeyMaterial, isMonotonous } from './domain/keys/secrets.js';
-import { MAX_GRACE_SECONDS } from './domain/tokens/grace.js';
+import { findDoubt, UNSEEN } from '../database/database-url.js';
+import { JWT_ALGORITHMS } from '../domain/keys/keys.js';
+import { isLoopback, isRange } from '../domain/networks.js';
+import { isKeyMaterial, isMonotonous } from '../domain/keys/secrets.js';
+import { MAX_GRACE_SECONDS } from '../domain/tokens/grace.js';
 import { refuseOrigin } from './origins.js';
 
 export const UNSEEN_END = 'begins or ends with white space or an invisible character: take it away';
@@ -103,7 +103,7 @@ export const environmentSchema = z.object({
   DATA_DIR: z
     .string()
     .refine((text) => !text.includes('://'), 'must be a directory, and holds a URL: was DATABASE_URL meant?')
-    .default('./data'),
+    .default('../data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),
   WORKERS: wholeNumber(1, 64).default(1),

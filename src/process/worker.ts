@@ -2,7 +2,7 @@
 import { on } from 'node:events';
 
 import { explainCrashes, explainFailure } from './environment.js';
-import { createLogger } from './http/log.js';
+import { createLogger } from '../http/log.js';
 import { createReplica, type Ground } from './replica.js';
 import { SIGNALS, type Signal } from './signals.js';
 import type { Report } from './workers.js';

@@ -2,11 +2,11 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Database } from './database/prisma.js';
-import { addClient } from './domain/clients.js';
-import { generatePassword } from './domain/passwords/policy.js';
-import type { PasswordHasher } from './domain/passwords/hasher.js';
-import { addUser } from './domain/users/users.js';
+import type { Database } from '../database/prisma.js';
+import { addClient } from '../domain/clients.js';
+import { generatePassword } from '../domain/passwords/policy.js';
+import type { PasswordHasher } from '../domain/passwords/hasher.js';
+import { addUser } from '../domain/users/users.js';
 
 const USERNAME = 'demo';
 const CLIENT_ID = 'demo-service';

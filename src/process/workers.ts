@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 
-import { StartError } from './database/start-error.js';
+import { StartError } from '../database/start-error.js';
 import { Explained } from './environment.js';
 import type { Ground, Service } from './replica.js';
 import type { Signal } from './signals.js';

@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 
-import { buildApp } from './app.js';
-import type { Config } from './config.js';
-import { DatabaseUnavailable, openDatabase } from './database/prisma.js';
-import { createGatehouse } from './domain/gatehouse.js';
-import { startHousekeeping } from './domain/housekeeping.js';
-import { createPasswordHasher, defaultConcurrency } from './domain/passwords/hasher.js';
-import { createTokenCodec } from './http/jwt.js';
+import { buildApp } from '../app.js';
+import type { Config } from '../config/config.js';
+import { DatabaseUnavailable, openDatabase } from '../database/prisma.js';
+import { createGatehouse } from '../domain/gatehouse.js';
+import { startHousekeeping } from '../domain/housekeeping.js';
+import { createPasswordHasher, defaultConcurrency } from '../domain/passwords/hasher.js';
+import { createTokenCodec } from '../http/jwt.js';
 import { isFromKeyboard, type Signal } from './signals.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */

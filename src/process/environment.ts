@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { ConfigError, type Config } from './config.js';
-import { DatabaseUnavailable } from './database/prisma.js';
-import { keepSecret } from './database/secret-file.js';
-import { StartError } from './database/start-error.js';
-import { WrongSecret } from './domain/errors.js';
-import { describeFailure, writeFailure } from './domain/failures.js';
-import { parseDotEnv } from './dotenv.js';
+import { ConfigError, type Config } from '../config/config.js';
+import { DatabaseUnavailable } from '../database/prisma.js';
+import { keepSecret } from '../database/secret-file.js';
+import { StartError } from '../database/start-error.js';
+import { WrongSecret } from '../domain/errors.js';
+import { describeFailure, writeFailure } from '../domain/failures.js';
+import { parseDotEnv } from '../config/dotenv.js';
 
 /** What another process of ours failed of, explained by itself. */
 export class Explained extends Error {

@@ -1,5 +1,5 @@
 /** Names and values of the environment that are not what they look like: misspelt, or with characters in them that nobody sees. */
-import { UNSEEN } from './database/database-url.js';
+import { UNSEEN } from '../database/database-url.js';
 import { hasUnseenEnd, UNSEEN_END, VARIABLES, type Environment } from './variables.js';
 
 /** What these begin and end with is judged by what they are: lists drop white space, and secrets may have a space there. */

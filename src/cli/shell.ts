@@ -1,0 +1,27 @@
+/** What the commands get from the program: the database, the configuration, and a place for results. */
+import type { Config } from '../config/config.js';
+import type { Database } from '../database/prisma.js';
+import type { VisitOptions } from './visit.js';
+
+/** What a command reads and writes; a process has all of it. */
+export interface Surroundings {
+  environment: () => Promise<Record<string, string | undefined>>;
+  stdin: AsyncIterable<Uint8Array | string> & { isTTY?: boolean };
+  stdout: { write: (text: string) => unknown };
+  stderr: { write: (text: string) => unknown };
+  /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
+  beforeSignals: (leave: () => Promise<unknown>) => () => void;
+}
+
+/** What the commands share. */
+export interface Shell {
+  stdin: Surroundings['stdin'];
+  /** @throws {ConfigError} */
+  config: () => Promise<Readonly<Config>>;
+  /** Lends the service's database. */
+  withDatabase: <T>(work: (database: Database) => Promise<T>, options?: VisitOptions) => Promise<T>;
+  /** Lends its address, migrated or not. */
+  withUrl: <T>(work: (url: string) => Promise<T>) => Promise<T>;
+  /** The result of a command: with `--json` the value, otherwise the text. */
+  print: (value: unknown, text: string) => void;
+}
