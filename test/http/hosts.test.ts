@@ -32,13 +32,7 @@ const CONTAINER: Partial<Config> = { host: '0.0.0.0', issuer: 'http://localhost:
 const BEHIND_NGINX: Partial<Config> = { host: '127.0.0.1', issuer: 'https://login.example.com' };
 
 const PAGES = [
-  ...[
-    '/account',
-    '/account/',
-    '/account/page/main.js',
-    '/account/page/account.css',
-    '/account/page/none.js',
-  ],
+  ...['/account', '/account/', '/account/page/main.js', '/account/page/account.css', '/account/page/none.js'],
   ...['/docs', '/docs/', '/docs/static/index.html', '/docs/static/swagger-ui-bundle.js', '/docs/json'],
 ];
 
