@@ -103,7 +103,7 @@ export const environmentSchema = z.object({
   DATA_DIR: z
     .string()
     .refine((text) => !text.includes('://'), 'must be a directory, and holds a URL: was DATABASE_URL meant?')
-    .default('../data'),
+    .default('./data'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(1, 65_535).default(3000),
   WORKERS: wholeNumber(1, 64).default(1),

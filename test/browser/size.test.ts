@@ -16,6 +16,6 @@ it('the module for browsers is one file of at most 4 kB, gzipped', () => {
 });
 
 it('its types come with what they say about themselves', () => {
-  const types = readFileSync(new URL('gatehouse.d.ts', BUILT), 'utf8');
+  const types = readFileSync(new URL('api.d.ts', BUILT), 'utf8');
   expect(types).toContain('Ends this session everywhere');
 });
