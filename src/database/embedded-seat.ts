@@ -14,6 +14,7 @@ import {
   type Address,
 } from './postgres-address.js';
 import { findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
+import type { Cluster } from './postgres-cluster.js';
 import { StartError } from './start-error.js';
 
 export type Role = 'service' | 'visitor';
@@ -92,15 +93,22 @@ async function start(
   const address = only ?? (await chooseAddress(cluster));
   await secureAddress(cluster, address);
   const outcome = await startPostmaster(cluster, address, signal);
-  if (outcome.is !== 'ready') await releaseAddress(cluster, address);
+  // Another start may have been faster: then the server that is ready is that one's, and our address is nobody's.
+  const isOurs = outcome.is === 'ready' && (await isAt(cluster, address));
+  if (!isOurs) await releaseAddress(cluster, address);
   if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
     throw new StartError(
       `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
     );
   }
-  // Whoever was faster, or the last process of a server that died, needs a moment.
-  if (outcome.is !== 'ready') await sleep(50 * (failedStarts + 1));
-  return outcome.is;
+  // The faster start, or the last process of a server that died, needs a moment.
+  if (!isOurs) await sleep(50 * (failedStarts + 1));
+  return outcome.is === 'ready' && !isOurs ? 'locked' : outcome.is;
+}
+
+async function isAt(cluster: Cluster, address: Address): Promise<boolean> {
+  const running = await findPostmaster(cluster);
+  return running === undefined || isSameAddress(running.address, address);
 }
 
 /** Connects and takes the locks; undefined when the server is just going or coming. */
