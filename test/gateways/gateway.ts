@@ -29,6 +29,8 @@ export interface Driver {
   /** What to run, and the variable that makes its absence a failure. */
   program: string;
   required: string;
+  /** Whether it can strip headers by how their names begin, or only those that its file names. */
+  stripsByBeginning: boolean;
   /** Starts it in an empty directory and waits until it listens. */
   start: (ports: Ports, directory: string) => Promise<Gateway>;
 }
@@ -37,6 +39,7 @@ export const nginx: Driver = {
   name: 'nginx',
   program: 'nginx',
   required: 'GATEHOUSE_REQUIRE_NGINX',
+  stripsByBeginning: false,
   start: async (ports, directory) => {
     let text = await readFile(join(EXAMPLES, 'nginx/nginx.conf'), 'utf8');
     text = replaceOnce(text, '127.0.0.1:3000', `127.0.0.1:${ports.gatehouse}`);
@@ -53,6 +56,7 @@ export const caddy: Driver = {
   name: 'Caddy',
   program: 'caddy',
   required: 'GATEHOUSE_REQUIRE_CADDY',
+  stripsByBeginning: true,
   start: (ports, directory) =>
     run('caddy', ['run', '--config', join(EXAMPLES, 'caddy/Caddyfile')], ports, directory, {
       GATEWAY_PORT: String(ports.gateway),
@@ -66,6 +70,7 @@ export const createHaproxy = (edit = (text: string): string => text): Driver => 
   name: 'HAProxy',
   program: 'haproxy',
   required: 'GATEHOUSE_REQUIRE_HAPROXY',
+  stripsByBeginning: true,
   start: async (ports, directory) => {
     let text = edit(await readFile(join(EXAMPLES, 'haproxy/haproxy.cfg'), 'utf8'));
     text = replaceOnce(text, '127.0.0.1:3000', `127.0.0.1:${ports.gatehouse}`);

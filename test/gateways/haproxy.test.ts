@@ -1,48 +1,25 @@
-// HAProxy, with the configuration of examples/haproxy, before a real Gatehouse and an application.
+// HAProxy, with the configuration of examples/haproxy, and what it alone has to mind.
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { checkCookies } from './cookies.js';
+import { checkGateway } from './checks.js';
 import { createHaproxy, describeWith, haproxy, replaceOnce } from './gateway.js';
-import { checkHeaders, checkUnlistedHeaders } from './headers.js';
-import { checkHosts } from './hosts.js';
 import { checkHttp2 } from './http2.js';
-import { checkIdentity } from './identity.js';
-import { checkOutages } from './outages.js';
-import { checkPaths } from './paths.js';
 import { KNOWN, openRecorder, type Recorder } from './recorder.js';
-import { checkRefusals, problemOf } from './refusals.js';
-import { checkRenewal } from './renewal.js';
-import { openStage, type Stage } from './stage.js';
-import { checkUpgrades } from './upgrades.js';
+import { problemOf } from './refusals.js';
 
 describeWith(haproxy, () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await openStage(haproxy);
-  });
-  afterAll(() => stage.close());
+  checkGateway(haproxy);
 
-  describe('identity', () => checkIdentity(() => stage));
-  describe('refusals', () => checkRefusals(() => stage));
-  describe('renewal', () => checkRenewal(() => stage));
-  describe('cookies', () => checkCookies(() => stage));
-  describe('hosts', () => checkHosts(() => stage));
-  describe('outages', () => checkOutages(() => stage));
-
-  describe('what reaches both', () => {
+  describe('what reaches both of HAProxy alone', () => {
     let recorder: Recorder;
     beforeAll(async () => {
       recorder = await openRecorder(haproxy);
     });
     afterAll(() => recorder.close());
 
-    describe('paths', () => checkPaths(() => recorder));
-    describe('headers', () => checkHeaders(() => recorder));
-    describe('headers that nobody listed', () => checkUnlistedHeaders(() => recorder));
-    describe('upgrades', () => checkUpgrades(() => recorder));
     describe('HTTP/2', () => checkHttp2(() => recorder));
 
     it('asks for the length of a body', async () => {
