@@ -131,7 +131,8 @@ export const everyoneKept = {
     {
       file: 'domain/sessions/endings.js',
       find: `      WHERE \${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid\n`,
-      replace: `      WHERE \${exceptCurrent}::boolean AND sessions.user_id = caller.id AND sessions.epoch = caller.ended\n`,
+      replace: `      WHERE \${exceptCurrent}::boolean AND sessions.user_id = caller.id
+        AND sessions.epoch = (SELECT epoch FROM sessions AS asking WHERE asking.id = \${sid}::uuid)\n`,
     },
   ],
   hunt: { profile: FAMILIES },
