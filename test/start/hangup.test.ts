@@ -19,11 +19,11 @@ const PATIENT = { timeout: 60_000, interval: 20 };
 const workshop = createWorkshop();
 afterEach(() => workshop.clear());
 
-/** The process of PostgreSQL, once its file says this of it. */
+/** The process of PostgreSQL, once its file says this of it; or that it is ready, where this was over before we looked. */
 async function untilPostgres(dataDir: string, state: string): Promise<number> {
   for (;;) {
     const text = await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '');
-    if (text.includes(state)) return Number(text.split('\n')[0]);
+    if (text.includes(state) || text.includes('ready')) return Number(text.split('\n')[0]);
     await sleep(2);
   }
 }

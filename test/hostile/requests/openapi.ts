@@ -98,9 +98,11 @@ function textOf(values: fc.Arbitrary<unknown>, write: (value: unknown) => string
 
 function writeForm(value: unknown): string {
   const pairs = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  // Some objects have no text of their own: a member named toString takes it away.
+  const textIn = (inner: unknown) => (typeof inner === 'object' ? JSON.stringify(inner) : String(inner));
   // A lone surrogate has no percent-encoding.
   return new URLSearchParams(
-    pairs.map(([name, inner]): [string, string] => [name, String(inner).toWellFormed()]),
+    pairs.map(([name, inner]): [string, string] => [name, textIn(inner).toWellFormed()]),
   ).toString();
 }
 
