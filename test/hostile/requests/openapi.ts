@@ -98,8 +98,9 @@ function textOf(values: fc.Arbitrary<unknown>, write: (value: unknown) => string
 
 function writeForm(value: unknown): string {
   const pairs = typeof value === 'object' && value !== null ? Object.entries(value) : [];
-  // Some objects have no text of their own: a member named toString takes it away.
-  const textIn = (inner: unknown) => (typeof inner === 'object' ? JSON.stringify(inner) : String(inner));
+  // As JSON: an object may have no text of its own, since a member named toString takes it away.
+  const textIn = (inner: unknown) =>
+    typeof inner === 'string' ? inner : JSON.stringify([inner]).slice(1, -1);
   // A lone surrogate has no percent-encoding.
   return new URLSearchParams(
     pairs.map(([name, inner]): [string, string] => [name, textIn(inner).toWellFormed()]),
