@@ -1,13 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Files for processes of their own: two put something in the place of a module of ours, one weighs the process. */
-const ALONE = [
-  'test/database/migrate.test.ts',
-  'test/domain/passwords-aborted.test.ts',
-  'test/hostile/sockets-slow.test.ts',
-];
-
-/** Of all tests. Not inherited, for the set-up below is to be done once. */
+/** Of all lanes. The set-up is the run's and not a lane's, so that one PostgreSQL serves all lanes. */
 const COMMON = {
   pool: 'forks',
   // Nothing is shown by it: on a machine that does other things too, what takes 20 s can take minutes.
@@ -17,22 +10,23 @@ const COMMON = {
   expect: { poll: { timeout: 15_000 } },
 } as const;
 
+/** Lanes in this process. Loading the same modules for each file took as long as the tests, and none of ours keeps state. */
+const IN_PROCESS = ['unit', 'domain', 'http', 'cli', 'hostile', 'browser'];
+
+function lane(name: string, folder: string, isolate: boolean) {
+  const include = [`${folder}/**/*.test.ts`];
+  return { test: { ...COMMON, name, include, isolate, exclude: configDefaults.exclude } };
+}
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/cluster.ts'],
     maxWorkers: 2,
     projects: [
-      {
-        test: {
-          ...COMMON,
-          name: 'shared',
-          include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...ALONE],
-          // Loading the same modules for each file took as long as the tests, and none of ours keeps state.
-          isolate: false,
-        },
-      },
-      { test: { ...COMMON, name: 'alone', include: ALONE } },
+      ...IN_PROCESS.map((name) => lane(name, `test/${name}`, false)),
+      // Whatever starts processes, replaces a module or weighs its own process has a process of its own.
+      lane('system', 'test/system', true),
+      lane('lab', 'packages/lab/test', false),
     ],
   },
 });

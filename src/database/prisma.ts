@@ -78,7 +78,7 @@ export function openDatabase(
   });
   const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
 
-  /** Statements go to the driver itself, which takes a quarter of the CPU time that they take through Prisma (bench/README.md). */
+  /** Statements go to the driver itself, which takes a quarter of the CPU time that they take through Prisma (packages/lab/bench/README.md). */
   function ask<const C extends Columns>(columns: C, name?: string): Ask<RowOf<C>> {
     return async (template, ...values) => {
       let statement = known.get(template);

@@ -58,7 +58,7 @@ export function createReplica(logger: Logger): Service {
 /**
  * V8 notices that many objects of a request outlive a collection, since every request waits for the database, and places
  * their like among the old ones from then on. There they keep whole requests that are long over until the next full
- * collection: a quarter of all CPU time went into that (bench/README.md).
+ * collection: a quarter of all CPU time went into that (packages/lab/bench/README.md).
  */
 function tuneHeap(): void {
   setFlagsFromString('--no-allocation-site-pretenuring');

@@ -1,387 +1,155 @@
-// Renewal: a page that only ever calls `fetch` stays signed in for as long as its session lives, and not a request more is sent.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+// Tokens are renewed while a page works, without its knowing: near their end, in the grace, after it, and after a long sleep.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserContext, Page } from 'playwright-core';
 
+import { describeInBrowser } from '../support/chromium.js';
+import { claimsOf, type TestUser } from '../support/house.js';
 import {
-  claimsOf,
-  login,
-  openHouse,
-  refresh,
-  type House,
-  type Replica,
-  type TestUser,
-} from '../support/house.js';
-import {
-  answer,
-  createLocks,
-  createStorage,
-  hold,
-  listen,
-  loseAnswer,
-  offline,
-  openTab,
-  unavailable,
-  type Fate,
-} from '../support/tabs.js';
+  ACCESS,
+  changesOf,
+  cookieOf,
+  look,
+  openShop,
+  REFRESH,
+  refreshesOf,
+  shows,
+  storedIn,
+  TRANSPORTS,
+  type PageGlobals,
+  type Shop,
+} from '../support/shop.js';
 
-const NOON = 1_900_000_000;
-const DAY_MS = 86_400_000;
+declare const gatehouse: PageGlobals['gatehouse'];
 
-/** Of a token of 600 s: near its end, in its grace, beyond it. */
-const [WINDOW, GRACE, BEYOND] = [481, 601, 700];
+/** Of the defaults: an access token lives for 600 s, is near its end for the last 120 s, and has 60 s of grace. */
+const NEAR_END_SECONDS = 500;
+const IN_GRACE_SECONDS = 620;
+const GONE_SECONDS = 700;
 
-/** The clock that the page measures by; it stands still but for {@link passHere}. */
-let clockMs = 0;
+describeInBrowser('a page that works on', () => {
+  let shop: Shop;
+  let user: TestUser;
+  let context: BrowserContext;
+  let page: Page;
+  let orders: string;
 
-let house: House;
-let replica: Replica;
-let url: string;
-let user: TestUser;
-
-beforeAll(async () => {
-  vi.stubGlobal('navigator', { locks: createLocks() });
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
-});
-beforeEach(async () => {
-  clockMs = performance.now();
-  vi.spyOn(performance, 'now').mockImplementation(() => clockMs);
-  await at(0);
-  user = await house.user();
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-afterAll(() => house.close());
-
-function at(seconds: number): Promise<void> {
-  return house.database.clock.freeze(NOON + seconds);
-}
-
-async function openSignedIn() {
-  const storage = createStorage();
-  const tab = openTab({ url, storage });
-  const { sid } = await tab.login(user);
-  tab.network.sent.length = 0;
-  tab.changes.length = 0;
-  const item = (kind: 'access' | 'refresh') => storage.getItem(`gatehouse:bearer:${url}:${kind}`) ?? '';
-  const paths = () => tab.network.sent.map(({ path }) => path);
-  return { ...tab, sid, storage, item, paths, ask: () => tab.fetch(`${url}/sessions`) };
-}
-
-/** Has time pass for the page as well, whose own clock is monotonic. */
-function passHere(seconds: number): void {
-  clockMs += seconds * 1_000;
-}
-
-const refused: Fate = answer(401, { error: 'invalid_token' });
-
-describe('a successor in Refreshed-API-Token', () => {
-  it('is taken up from any answer and used from then on', async () => {
-    const page = await openSignedIn();
-    const first = page.item('access');
-    await at(WINDOW);
-    expect((await page.ask()).status).toBe(200);
-    const second = page.item('access');
-    expect(claimsOf(second).jti).toBe(claimsOf(first).jti.replace(/\.0$/, '.1'));
-    expect((await page.ask()).status).toBe(200);
-    expect(page.network.sent.map(({ token }) => token)).toEqual([first, second]);
-    expect(page.story()).toEqual(['renewed/reissue']);
+  beforeAll(async () => {
+    shop = await openShop();
+    await shop.serve();
   });
-
-  it('is taken up from a 401 of the grace, and the request is repeated with it', async () => {
-    const page = await openSignedIn();
-    await at(GRACE);
-    expect((await page.ask()).status).toBe(200);
-    expect(page.paths()).toEqual(['/sessions', '/sessions']);
-    expect(page.story()).toEqual(['renewed/reissue']);
+  beforeEach(async () => {
+    await shop.house.database.clock.set(0);
+    user = await shop.house.user();
+    orders = `orders of ${user.username}`;
+    context = await shop.visitor();
   });
+  afterAll(() => shop.close());
 
-  it('of a late answer does not replace a newer token', async () => {
-    const page = await openSignedIn();
-    const late = hold();
-    await at(WINDOW);
-    page.network.next('/sessions', late.fate);
-    const asking = page.ask();
-    await late.arrived;
-    await at(2_000);
-    expect((await page.ask()).status).toBe(200);
-    const newest = page.item('access');
-    late.letGo();
-    expect((await asking).headers.has('refreshed-api-token')).toBe(true);
-    expect(page.item('access')).toBe(newest);
-    expect(page.story()).toEqual(['renewed/refresh']);
-  });
-
-  it('of another session is not taken up, nor what is no token', async () => {
-    const page = await openSignedIn();
-    const mine = page.item('access');
-    await at(300);
-    const foreign = (await login(replica, await house.user())).access_token;
-    for (const text of [foreign, 'x', 'a.b.c', `a.${btoa('null')}.c`, `a.${btoa('{"sid":null}')}.c`]) {
-      page.network.next('/sessions', answer(200, {}, { 'refreshed-api-token': text }));
-      await page.ask();
-    }
-    expect(page.item('access')).toBe(mine);
-    expect(page.story()).toEqual([]);
-  });
-
-  it('that arrives after the logout brings nothing back', async () => {
-    const page = await openSignedIn();
-    const late = hold();
-    await at(WINDOW);
-    page.network.next('/sessions', late.fate);
-    const asking = page.ask();
-    await late.arrived;
-    await page.logout();
-    late.letGo();
-    await asking;
-    expect(page.storage.items.size).toBe(0);
-    expect(page.story()).toEqual(['signed-out/logout']);
-  });
-});
-
-describe('a 401', () => {
-  it('is answered by one refresh and one repetition, body and all', async () => {
-    const page = await openSignedIn();
-    await login(replica, user);
-    await at(BEYOND);
-    const response = await page.fetch(`${url}/logout-all`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ except_current: true }),
+  describe.each(TRANSPORTS)('by %s', (transport) => {
+    beforeEach(async () => {
+      page = await shop.tab(context, transport);
+      await shop.signIn(page, user);
+      shop.site.exchanges.length = 0;
+      return () => context.close();
     });
-    expect(await response.json()).toEqual({ sessions_ended: 1 });
-    expect(page.paths()).toEqual(['/logout-all', '/refresh', '/logout-all']);
-    expect(page.story()).toEqual(['renewed/refresh']);
-  });
 
-  it('never makes a loop: two requests and one refresh are all that a stubborn server sees', async () => {
-    const page = await openSignedIn();
-    page.network.next('/sessions', refused, refused, refused);
-    expect((await page.ask()).status).toBe(401);
-    expect(page.paths()).toEqual(['/sessions', '/refresh', '/sessions']);
-    expect(await page.session()).toMatchObject({ sid: page.sid });
-  });
+    async function accessToken(): Promise<string> {
+      const held = transport === 'cookie' ? await cookieOf(context, ACCESS) : await storedIn(page, 'access');
+      if (held === null) throw new Error('there is no access token');
+      return held;
+    }
 
-  it('about a token that is not the newest any more is answered by a repetition alone', async () => {
-    const page = await openSignedIn();
-    const late = hold();
-    page.network.next('/sessions', (go) => late.fate(go).then(() => refused(go)));
-    const asking = page.ask();
-    await late.arrived;
-    await at(WINDOW);
-    await page.ask();
-    late.letGo();
-    expect((await asking).status).toBe(200);
-    expect(page.paths()).toEqual(['/sessions', '/sessions', '/sessions']);
-  });
+    async function generation(): Promise<number> {
+      const sessions = await shop.sessions(user);
+      expect(sessions).toEqual([expect.objectContaining({ isAlive: true })]);
+      return sessions[0]?.generation ?? NaN;
+    }
 
-  it('about a password is the page’s own affair', async () => {
-    const page = await openSignedIn();
-    page.network.next('/password', answer(401, { error: 'invalid_credentials' }));
-    const response = await page.fetch(`${url}/password`, { method: 'POST', body: 'guess' });
-    expect(await response.json()).toEqual({ error: 'invalid_credentials' });
-    expect(page.paths()).toEqual(['/password']);
-  });
+    it('takes up the successor of a token near its end, and refreshes nothing', async () => {
+      const before = claimsOf(await accessToken());
+      await shop.house.database.clock.advance(NEAR_END_SECONDS);
+      expect(await look(page)).toBe(orders);
+      const after = claimsOf(await accessToken());
+      expect(after.exp).toBeGreaterThan(before.exp);
+      expect(after.jti).toBe(before.jti.replace(/\.0$/, '.1'));
+      expect(refreshesOf(shop.site)).toEqual([]);
+      await shop.house.database.clock.advance(NEAR_END_SECONDS - 120);
+      expect(await look(page)).toBe(orders);
+      expect(refreshesOf(shop.site)).toEqual([]);
+    });
 
-  it('is not repeated in the name of somebody else', async () => {
-    const page = await openSignedIn();
-    const late = hold();
-    page.network.next('/orders', (go) => late.fate(go).then(() => refused(go)));
-    const asking = page.fetch(`${url}/orders`, { method: 'POST', body: 'of the first user' });
-    await late.arrived;
-    await page.login(await house.user());
-    late.letGo();
-    expect((await asking).status).toBe(401);
-    expect(page.paths()).toEqual(['/orders', '/login']);
-  });
+    it('goes on in the grace of an expired token', async () => {
+      await shop.house.database.clock.advance(IN_GRACE_SECONDS);
+      expect(await look(page)).toBe(orders);
+      expect(await generation()).toBe(transport === 'cookie' ? 1 : 0);
+      expect(await changesOf(page)).not.toContain('signed-out/ended');
+    });
 
-  it('reaches the page when the session is over, which is then signed out', async () => {
-    const page = await openSignedIn();
-    await house.database.admin.query(`DELETE FROM sessions WHERE id = $1`, [page.sid]);
-    expect((await page.ask()).status).toBe(401);
-    expect(page.story()).toEqual(['signed-out/ended']);
-    expect((await page.ask()).status).toBe(401);
-    expect(page.paths()).toEqual(['/sessions', '/refresh', '/sessions']);
-  });
+    it('refreshes once after the grace, and repeats what was asked with its body', async () => {
+      await shop.house.database.clock.advance(GONE_SECONDS);
+      const answer = await page.evaluate(async () => {
+        const response = await gatehouse.fetch('/api/orders', { method: 'POST', body: ': tea' });
+        return `${response.status} ${await response.text()}`;
+      });
+      expect(answer).toBe(`200 ${orders}: tea`);
+      expect(refreshesOf(shop.site)).toEqual([200]);
+      expect(await generation()).toBe(1);
+      expect(await changesOf(page)).toEqual(['signed-in/login', 'renewed/refresh']);
+    });
 
-  it('of many requests at once is answered by one refresh', async () => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    const responses = await Promise.all(Array.from({ length: 10 }, page.ask));
-    expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(200));
-    expect(page.network.count('/refresh')).toBe(1);
-  });
-});
+    it('refreshes once for many requests at a time', async () => {
+      await shop.house.database.clock.advance(GONE_SECONDS);
+      const statuses = await page.evaluate(async () => {
+        const requests = Array.from({ length: 20 }, () => gatehouse.fetch('/api/orders'));
+        return (await Promise.all(requests)).map(({ status }) => status);
+      });
+      expect(statuses).toEqual(Array.from({ length: 20 }, () => 200));
+      expect(refreshesOf(shop.site)).toEqual([200]);
+      expect(await generation()).toBe(1);
+    });
 
-describe('a refresh that cannot be made', () => {
-  it.each([
-    ['503', unavailable, 503],
-    ['429', answer(429, { error: 'too_many_requests' }, { 'retry-after': '7' }), 429],
-  ])(
-    'gives the page its %s, signs nobody out, and is not tried again too soon',
-    async (_name, fate, status) => {
-      const page = await openSignedIn();
-      await at(BEYOND);
-      page.network.next('/refresh', fate);
-      const responses = await Promise.all([page.ask(), page.ask()]);
-      for (const response of responses) {
-        expect(response.status).toBe(status);
-        expect(response.headers.get('retry-after')).toBe('7');
-        expect(await response.json()).toHaveProperty('error');
+    it('works through a day', async () => {
+      for (let hours = 0; hours < 24; hours += 3) {
+        // A visit near the end of a token, one in its grace, and a long pause.
+        for (const seconds of [480, 400, 3 * 3_600 - 880]) {
+          await shop.house.database.clock.advance(seconds);
+          expect(await look(page)).toBe(orders);
+        }
       }
-      passHere(6);
-      expect((await page.ask()).status).toBe(status);
-      expect(page.network.count('/refresh')).toBe(1);
-      passHere(2);
-      expect((await page.ask()).status).toBe(200);
-      expect(page.network.count('/refresh')).toBe(2);
-      expect(page.story()).toEqual(['renewed/refresh']);
-    },
-  );
-
-  it.each([
-    ['a proxy’s 401', answer(401, {})],
-    ['a page of a captive portal', answer(200, {})],
-  ])('as with %s signs nobody out', async (_name, fate) => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    page.network.next('/refresh', fate);
-    await page.ask();
-    passHere(2);
-    expect((await page.ask()).status).toBe(200);
-    expect(page.story()).toEqual(['renewed/refresh']);
-  });
-
-  it('rejects as the platform does while there is no network', async () => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    page.network.next('/refresh', offline, offline);
-    await expect(page.ask()).rejects.toThrow(new TypeError('offline'));
-    expect((await page.ask()).status).toBe(200);
-    expect(page.story()).toEqual(['renewed/refresh']);
-  });
-
-  it('leaves a page that is offline as it was', async () => {
-    const page = await openSignedIn();
-    page.network.next('/sessions', offline);
-    await expect(page.ask()).rejects.toThrow(new TypeError('offline'));
-    expect((await page.ask()).status).toBe(200);
-    expect(page.network.count('/refresh')).toBe(0);
-  });
-});
-
-describe('a refresh', () => {
-  it('whose answer is lost is sent again, and gets it again', async () => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    page.network.next('/refresh', loseAnswer);
-    expect((await page.ask()).status).toBe(200);
-    expect(page.network.count('/refresh')).toBe(2);
-    expect(claimsOf(page.item('refresh')).jti).toBe(`${page.sid}.1`);
-    expect(page.story()).toEqual(['renewed/refresh']);
-  });
-
-  it('that was superseded takes what another tab has stored', async () => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    const old = page.item('refresh');
-    let newest = '';
-    let access = '';
-    for (let text = old, turn = 0; turn < 2; turn += 1) {
-      ({ refresh_token: text, access_token: access } = (await refresh(replica, text)).json());
-      newest = text;
-    }
-    page.network.next('/refresh', async (go) => {
-      const response = await go();
-      // Late, as another process’s storage may be.
-      setTimeout(() => {
-        page.storage.setItem(`gatehouse:bearer:${url}:refresh`, newest);
-        page.storage.setItem(`gatehouse:bearer:${url}:access`, access);
-      }, 100);
-      return response;
+      expect(new Set(refreshesOf(shop.site))).toEqual(new Set([200]));
+      expect(await generation()).toBe(refreshesOf(shop.site).length);
     });
-    expect((await page.ask()).status).toBe(200);
-    expect(page.network.count('/refresh')).toBe(1);
-    expect(page.network.sent.at(-1)?.token).toBe(access);
-    await page.ask();
-    expect(page.story()).toEqual(['renewed/other-tab']);
+
+    it('is signed out when the session ends for good, and forgets it', async () => {
+      await shop.house.database.clock.advance(91 * 86_400);
+      expect(await look(page)).toBe('nobody');
+      expect(await changesOf(page)).toEqual(['signed-in/login', 'signed-out/ended']);
+      expect(await page.evaluate('gatehouse.session()')).toBeNull();
+      expect([await cookieOf(context, ACCESS), await cookieOf(context, REFRESH)]).toEqual([null, null]);
+      // By cookie, the id of the session that ended is kept, for pages that wait for the back button.
+      expect(await page.evaluate('Object.values(localStorage)')).toEqual(
+        transport === 'cookie' ? [expect.stringMatching(/^[0-9a-f-]{36} $/)] : [],
+      );
+    });
+
+    it('goes on when it is opened again', async () => {
+      await page.close();
+      await shop.house.database.clock.advance(GONE_SECONDS);
+      page = await shop.tab(context, transport);
+      expect(await page.evaluate('gatehouse.session()')).toMatchObject({ username: user.username });
+      expect(await look(page)).toBe(orders);
+    });
   });
 
-  it('that was superseded by somebody unseen is never sent again: it would end the session as stolen', async () => {
-    const page = await openSignedIn();
-    await at(BEYOND);
-    let theirs = page.item('refresh');
-    for (let turn = 0; turn < 2; turn += 1) {
-      theirs = (await refresh(replica, theirs)).json<{ refresh_token: string }>().refresh_token;
-    }
-    await expect(page.session()).rejects.toMatchObject({ code: 'refresh_superseded', status: 401 });
-    await at(BEYOND + 100);
-    passHere(100);
-    await expect(page.session()).rejects.toMatchObject({ code: 'refresh_superseded' });
-    expect(page.network.count('/refresh')).toBe(1);
-    expect(page.story()).toEqual([]);
-    expect((await refresh(replica, theirs)).statusCode).toBe(200);
-    await page.login(user);
-    expect(await page.session()).not.toBeNull();
-  });
-
-  it('that comes back as stolen signs the page out', async () => {
-    const page = await openSignedIn();
-    await refresh(replica, page.item('refresh'));
-    await at(BEYOND);
-    expect((await page.ask()).status).toBe(401);
-    expect(page.story()).toEqual(['signed-out/ended']);
-    expect(page.storage.items.size).toBe(0);
-  });
-});
-
-describe('time', () => {
-  it('is counted from the answer: what must be too old by now is renewed before it is sent', async () => {
-    const page = await openSignedIn();
-    passHere(599);
-    await page.ask();
-    expect(page.paths()).toEqual(['/sessions']);
-    passHere(2);
-    await page.ask();
-    expect(page.paths()).toEqual(['/sessions', '/refresh', '/sessions']);
-  });
-
-  it('goes on with a successor, as much later as its parent ends earlier', async () => {
-    const page = await openSignedIn();
-    await at(WINDOW);
-    passHere(WINDOW);
-    await page.ask();
-    const longer = claimsOf(page.item('access')).exp - NOON;
-    passHere(longer - WINDOW - 1);
-    await page.ask();
-    expect(page.network.count('/refresh')).toBe(0);
-    passHere(2);
-    await page.ask();
-    expect(page.network.count('/refresh')).toBe(1);
-  });
-
-  it('need not be right on the device: years in either direction change nothing', async () => {
-    for (const years of [-30, 30]) {
-      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + years * 365 * DAY_MS });
-      await at(0);
-      const page = await openSignedIn();
-      await at(WINDOW);
-      await page.ask();
-      await at(2_000);
-      expect((await page.ask()).status).toBe(200);
-      expect(await page.session()).toMatchObject({ sid: page.sid });
-      expect(page.paths()).toEqual(['/sessions', '/sessions', '/refresh', '/sessions', '/session']);
-      vi.useRealTimers();
-    }
-  });
-
-  it('that cannot be known, as after a reload, is found out by asking', async () => {
-    const { storage } = await openSignedIn();
-    await at(BEYOND);
-    const page = openTab({ url, storage });
-    expect(await page.session()).not.toBeNull();
-    expect(page.network.sent.map(({ path }) => path)).toEqual(['/session', '/refresh', '/session']);
+  it('wakes up when its access cookie is long gone', async () => {
+    await shop.serve({ accessTtlSeconds: 6, reissueGraceSeconds: 1 });
+    page = await shop.tab(context, 'cookie');
+    await shop.signIn(page, user);
+    shop.site.exchanges.length = 0;
+    await expect.poll(() => cookieOf(context, ACCESS), { timeout: 30_000 }).toBeNull();
+    expect(await look(page)).toBe(orders);
+    await shows(page, orders);
+    expect(refreshesOf(shop.site)).toEqual([200]);
+    await context.close();
   });
 });

@@ -1,273 +1,177 @@
-// Many tabs, one session: they take turns, tell each other, and lose nothing where the browser has neither locks nor channels.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+// Ten tabs of one browser: they refresh at once and nobody is logged out; one logs out and all are.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserContext, Page } from 'playwright-core';
 
-import { claimsOf, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
-import { createLocks, createStorage, hold, listen, openTab, until, type Tab } from '../support/tabs.js';
+import { describeInBrowser } from '../support/chromium.js';
+import type { TestUser } from '../support/house.js';
+import {
+  ACCESS,
+  asked,
+  changesOf,
+  cookieOf,
+  look,
+  openShop,
+  REFRESH,
+  refreshesOf,
+  shows,
+  TRANSPORTS,
+  type PageGlobals,
+  type Shop,
+} from '../support/shop.js';
 
-const NOON = 1_900_000_000;
-const BEYOND = 700;
+declare const gatehouse: PageGlobals['gatehouse'];
 
-let house: House;
-let replica: Replica;
-let url: string;
-let user: TestUser;
-let storage: ReturnType<typeof createStorage>;
+const TABS = 10;
+/** As many connections as Chromium opens to one host: more cannot be on their way at once. */
+const AT_ONCE = 6;
+/** How many times all refresh at once, and what may be tried for that. */
+const ROUNDS = 2;
+const TRIES = 5;
+/** After the grace of an access token, and after the time in which a spent refresh token is answered again. */
+const GONE_SECONDS = 700;
 
-beforeAll(async () => {
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
-});
-beforeEach(async () => {
-  vi.stubGlobal('navigator', { locks: createLocks() });
-  await house.database.clock.freeze(NOON);
-  user = await house.user();
-  storage = createStorage();
-});
-afterEach(() => vi.unstubAllGlobals());
-afterAll(() => house.close());
+describeInBrowser('the tabs of a browser', () => {
+  let shop: Shop;
+  let user: TestUser;
+  let orders: string;
 
-function openTabs(count: number): Tab[] {
-  return Array.from({ length: count }, () => openTab({ url, storage }));
-}
-
-function pair(): [Tab, Tab] {
-  return [openTab({ url, storage }), openTab({ url, storage })];
-}
-
-function refreshesOf(tabs: Tab[]): number {
-  return tabs.reduce((sum, { network }) => sum + network.count('/refresh'), 0);
-}
-
-async function statusesOf(tabs: Tab[]): Promise<number[]> {
-  const responses = await Promise.all(tabs.map(({ fetch }) => fetch(`${url}/sessions`)));
-  return responses.map(({ status }) => status);
-}
-
-/** Each piece of what browsers may lack. */
-const BROWSERS: [string, () => void][] = [
-  ['locks and channels', () => undefined],
-  ['channels but no locks', () => vi.stubGlobal('navigator', undefined)],
-  ['locks but no channels', () => vi.stubGlobal('BroadcastChannel', undefined)],
-  [
-    'locks that are forbidden',
-    () => {
-      const request = () => Promise.reject(new DOMException('sandboxed', 'SecurityError'));
-      vi.stubGlobal('navigator', { locks: { request } });
-    },
-  ],
-  [
-    'neither',
-    () => {
-      vi.stubGlobal('navigator', undefined);
-      vi.stubGlobal('BroadcastChannel', undefined);
-    },
-  ],
-];
-
-describe.each(BROWSERS)('ten tabs of a browser with %s', (_name, lack) => {
-  it('that all refresh at once stay signed in', async () => {
-    lack();
-    const tabs = openTabs(10);
-    const { sid } = (await tabs[0]?.login(user)) ?? {};
-    for (const seconds of [BEYOND, 2 * BEYOND, 3 * BEYOND]) {
-      await house.database.clock.freeze(NOON + seconds);
-      expect(await statusesOf(tabs)).toEqual(Array(10).fill(200));
-    }
-    const sessions = await Promise.all(tabs.map((tab) => tab.session()));
-    expect(new Set(sessions.map((session) => session?.sid))).toEqual(new Set([sid]));
-    expect(tabs.flatMap(({ changes }) => changes).some(({ type }) => type === 'signed-out')).toBe(false);
+  beforeAll(async () => {
+    shop = await openShop();
+    await shop.serve();
   });
-});
-
-describe('where there are locks', () => {
-  it('ten tabs need one refresh between them', async () => {
-    const tabs = openTabs(10);
-    await tabs[0]?.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    expect(await statusesOf(tabs)).toEqual(Array(10).fill(200));
-    expect(refreshesOf(tabs)).toBe(1);
-    await until(() => tabs.every(({ changes }) => changes.at(-1)?.type === 'renewed'));
-    const whys = tabs.map(({ changes }) => changes.at(-1)?.why).sort();
-    expect(whys).toEqual([...Array<string>(9).fill('other-tab'), 'refresh']);
+  beforeEach(async () => {
+    await shop.house.database.clock.set(0);
+    user = await shop.house.user();
+    orders = `orders of ${user.username}`;
+    shop.site.exchanges.length = 0;
   });
+  afterAll(() => shop.close());
 
-  it('a login waits for a refresh that is on its way, and is not undone by it', async () => {
-    const [one, two] = pair();
-    await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    const late = hold();
-    one.network.next('/refresh', late.fate);
-    const asking = one.fetch(`${url}/sessions`);
-    await late.arrived;
-    const other = await house.user();
-    const entering = two.login(other);
-    late.letGo();
-    await asking;
-    expect(await entering).toMatchObject({ sub: other.id });
-    expect(await one.session()).toMatchObject({ sub: other.id });
-  });
-});
+  /** Signed in at the first, and shown in all. */
+  async function openTabs(
+    context: BrowserContext,
+    transport: 'cookie' | 'bearer',
+    count: number,
+  ): Promise<Page[]> {
+    const first = await shop.tab(context, transport);
+    await shop.signIn(first, user);
+    const others = await Promise.all(
+      Array.from({ length: count - 1 }, async () => {
+        const page = await shop.tab(context, transport);
+        await shows(page, orders);
+        return page;
+      }),
+    );
+    return [first, ...others];
+  }
 
-describe('without locks', () => {
-  beforeEach(() => {
-    vi.stubGlobal('navigator', undefined);
-  });
+  /** All ask at the same moment: none waits for the tool that drives them. */
+  async function lookAtOnce(pages: Page[]): Promise<string[]> {
+    await Promise.all(
+      pages.map((page) =>
+        page.evaluate(`(() => {
+          const go = new BroadcastChannel('test');
+          const released = new Promise((resolve) => go.addEventListener('message', resolve, { once: true }));
+          globalThis.looking = released.then(show).finally(() => go.close());
+        })()`),
+      ),
+    );
+    const [first] = pages;
+    // Its own channel does not hear it.
+    await first?.evaluate("new BroadcastChannel('test').postMessage('go')");
+    return Promise.all(
+      pages.map((page) =>
+        page.evaluate<string>("looking.then(() => document.querySelector('main').textContent)"),
+      ),
+    );
+  }
 
-  it('the late answer to a refresh does not undo another login', async () => {
-    const [one, two] = pair();
-    await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    const late = hold();
-    one.network.next('/refresh', late.fate);
-    const asking = one.fetch(`${url}/sessions/${crypto.randomUUID()}`, { method: 'DELETE' });
-    await late.arrived;
-    const other = await house.user();
-    const { sid } = await two.login(other);
-    const held = new Map(storage.items);
-    late.letGo();
-    // Nor is what the first user asked for done in the name of the second.
-    expect((await asking).status).toBe(401);
-    expect(storage.items).toEqual(held);
-    expect(await one.session()).toMatchObject({ sid });
-  });
+  async function expectOneSession(): Promise<number> {
+    const sessions = await shop.sessions(user);
+    expect(sessions).toEqual([expect.objectContaining({ isAlive: true })]);
+    return sessions[0]?.generation ?? NaN;
+  }
 
-  it('nor does it bring a session back that was logged out', async () => {
-    const [one, two] = pair();
-    await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    const late = hold();
-    one.network.next('/refresh', late.fate);
-    const asking = one.fetch(`${url}/sessions`);
-    await late.arrived;
-    await two.logout();
-    late.letGo();
-    await asking;
-    expect(storage.items.size).toBe(0);
-    expect(await one.session()).toBeNull();
-  });
+  describe.each(TRANSPORTS)('that work by %s', (transport) => {
+    it.each(['locks', 'no locks'] as const)('all refresh at once, with %s', async (locks) => {
+      const context = await shop.visitor(locks);
+      const pages = await openTabs(context, transport, TABS);
+      expect(await pages[1]?.evaluate('navigator.locks !== undefined')).toBe(locks === 'locks');
+      let rounds = 0;
+      for (let before = await expectOneSession(), tried = 0; rounds < ROUNDS && tried < TRIES; tried += 1) {
+        await shop.house.database.clock.advance(GONE_SECONDS);
+        shop.site.exchanges.length = 0;
+        // Where nothing keeps them apart, they meet, unless the machine does.
+        const gathering = locks === 'no locks' ? shop.site.gather('/refresh', AT_ONCE) : null;
+        expect(await lookAtOnce(pages)).toEqual(pages.map(() => orders));
+        const refreshes = refreshesOf(shop.site);
+        expect(new Set(refreshes)).toEqual(new Set([200]));
+        // One refreshes for all, or nearly: a tab may get its turn before it hears of the other.
+        if (gathering === null) expect(refreshes.length).toBeLessThan(TABS);
+        const rotations = (await expectOneSession()) - before;
+        expect(rotations).toBeGreaterThanOrEqual(1);
+        // Sent twice, a token has one successor.
+        expect(rotations).toBeLessThanOrEqual(
+          gathering === null ? refreshes.length : TABS - gathering.met + 1,
+        );
+        before += rotations;
+        if (gathering === null || gathering.met === AT_ONCE) rounds += 1;
+      }
+      expect(rounds).toBeGreaterThan(0);
+      // Whatever overtook what: the token that was kept is one that goes on.
+      for (const page of pages) {
+        await shop.house.database.clock.advance(GONE_SECONDS);
+        expect(await look(page)).toBe(orders);
+        expect((await changesOf(page)).filter((change) => change.startsWith('signed-out'))).toEqual([]);
+      }
+      await expectOneSession();
+      await context.close();
+    });
 
-  it('it does not put back a refresh token that is spent', async () => {
-    const [one, two] = pair();
-    const { sid } = await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    const late = hold();
-    one.network.next('/refresh', late.fate);
-    const asking = one.fetch(`${url}/sessions`);
-    await late.arrived;
-    await two.fetch(`${url}/sessions`);
-    await house.database.clock.freeze(NOON + 2 * BEYOND);
-    await two.fetch(`${url}/sessions`);
-    late.letGo();
-    expect((await asking).status).toBe(200);
-    const refreshToken = storage.getItem(`gatehouse:bearer:${url}:refresh`) ?? '';
-    expect(claimsOf(refreshToken).jti).toBe(`${sid}.2`);
-  });
-});
+    it.each(['channel', 'no channel'] as const)('see a logout in one of them, with %s', async (channel) => {
+      const context = await shop.visitor('locks', channel);
+      const [first, ...others] = (await openTabs(context, transport, 3)) as [Page, ...Page[]];
+      await first.getByRole('button', { name: 'Sign out' }).click();
+      // The service has said so.
+      await shows(first, 'nobody');
+      // Cookies tell nothing to scripts: without a channel, a tab learns it by its next request.
+      const areDeaf = transport === 'cookie' && channel === 'no channel';
+      await Promise.all(
+        others.map(async (page) => {
+          if (areDeaf) expect(await look(page)).toBe('nobody');
+          else await shows(page, 'nobody');
+        }),
+      );
+      for (const page of others) expect((await changesOf(page)).at(-1)).toBe('signed-out/other-tab');
+      expect(await shop.sessions(user)).toEqual([expect.objectContaining({ isAlive: false })]);
+      expect([await cookieOf(context, ACCESS), await cookieOf(context, REFRESH)]).toEqual([null, null]);
+      await context.close();
+    });
 
-describe('the other tabs', () => {
-  it('hear of a login, a renewal and a logout', async () => {
-    const [one, two] = pair();
-    const { sid } = await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    await one.session();
-    await one.logout();
-    await until(() => two.changes.length === 3);
-    expect(two.changes).toEqual([
-      { type: 'signed-in', why: 'other-tab', sessionId: sid },
-      { type: 'renewed', why: 'other-tab', sessionId: sid },
-      { type: 'signed-out', why: 'other-tab', sessionId: sid },
-    ]);
-    expect(await two.session()).toBeNull();
-    expect(one.story()).toEqual(['signed-in/login', 'renewed/refresh', 'signed-out/logout']);
-  });
+    it('go over to the user who signs in at one of them', async () => {
+      const context = await shop.visitor();
+      const [first, second] = await openTabs(context, transport, 2);
+      const other = await shop.house.user();
+      await first?.evaluate(() => gatehouse.logout());
+      if (first === undefined || second === undefined) throw new Error('there are two');
+      await shows(second, 'nobody');
+      await shop.signIn(first, other);
+      await shows(second, `orders of ${other.username}`);
+      expect(await changesOf(second)).toEqual(['signed-out/other-tab', 'signed-in/other-tab']);
+      await context.close();
+    });
 
-  it('hear of it from the storage where there is no channel', async () => {
-    vi.stubGlobal('BroadcastChannel', undefined);
-    const one = openTab({ url, storage });
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    const two = openTab({ url, storage });
-    // After each write, as browsers do it.
-    const { setItem, removeItem } = storage;
-    storage.setItem = (...item) => {
-      setItem(...item);
-      events.dispatchEvent(new Event('storage'));
-    };
-    storage.removeItem = (name) => {
-      removeItem(name);
-      events.dispatchEvent(new Event('storage'));
-    };
-    await one.login(user);
-    await house.database.clock.freeze(NOON + BEYOND);
-    await one.session();
-    await one.logout();
-    await until(() => two.changes.length === 3);
-    expect(two.story()).toEqual(['signed-in/other-tab', 'renewed/other-tab', 'signed-out/other-tab']);
-  });
-
-  it('look into the storage when something of ours was written there, and otherwise not', () => {
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    const tab = openTab({ url, storage });
-    const getItem = vi.spyOn(storage, 'getItem');
-    const write = (key: string | null) => {
-      getItem.mockClear();
-      events.dispatchEvent(Object.assign(new Event('storage'), { key }));
-      return getItem.mock.calls.length > 0;
-    };
-    expect(['draft', 'gatehouse', ''].map(write)).toEqual([false, false, false]);
-    const ours = [`gatehouse:bearer:${url}:refresh`, `app:gatehouse:bearer:${url}:access`, null];
-    expect(ours.map(write)).toEqual([true, true, true]);
-    tab.close();
-  });
-
-  it('ask nothing with cookies when the application writes to its storage', async () => {
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    const tab = openTab({ url, transport: 'cookie' });
-    for (const key of ['draft', 'gatehouse', '', 'draft'])
-      events.dispatchEvent(Object.assign(new Event('storage'), { key }));
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(tab.network.sent).toEqual([]);
-  });
-
-  it('do not use what a late storage still shows of a session that was logged out', async () => {
-    const items = new Map<string, string>();
-    const late = { ...createStorage(), getItem: (name: string) => items.get(name) ?? storage.getItem(name) };
-    const [one, two] = [openTab({ url, storage }), openTab({ url, storage: late })];
-    await one.login(user);
-    await until(() => two.changes.length === 1);
-    for (const [name, value] of storage.items) items.set(name, value);
-    await one.logout();
-    await until(() => two.changes.length === 2);
-    expect(two.story()).toEqual(['signed-in/other-tab', 'signed-out/other-tab']);
-    expect(await two.session()).toBeNull();
-    expect(two.network.count('/session')).toBe(0);
-  });
-
-  it('are let alone by a tab that was closed', async () => {
-    const [one, two] = pair();
-    two.close();
-    await one.login(user);
-    expect(await two.session()).not.toBeNull();
-    await two.logout();
-    expect(two.story()).toEqual(['signed-in/other-tab', 'signed-out/logout']);
-  });
-});
-
-describe('a storage that is full', () => {
-  it('leaves the tab signed in by itself, and nothing behind', async () => {
-    const full = createStorage();
-    const tab = openTab({ url, storage: full });
-    await tab.login(user);
-    full.setItem = () => {
-      throw new DOMException('full', 'QuotaExceededError');
-    };
-    await house.database.clock.freeze(NOON + BEYOND);
-    expect((await tab.fetch(`${url}/sessions`)).status).toBe(200);
-    expect(full.items.size).toBe(0);
-    await house.database.clock.freeze(NOON + 2 * BEYOND);
-    expect(await tab.session()).not.toBeNull();
+    it('learn by their next request that the session was ended elsewhere', async () => {
+      const [here, there] = [await shop.visitor(), await shop.visitor()];
+      const pages = await openTabs(here, transport, 2);
+      const [elsewhere] = await openTabs(there, transport, 1);
+      shop.site.exchanges.length = 0;
+      expect(await elsewhere?.evaluate(() => gatehouse.logoutAll({ exceptCurrent: true }))).toBe(1);
+      expect(await look(pages[0] as Page)).toBe('nobody');
+      await shows(pages[1] as Page, 'nobody');
+      expect(await look(elsewhere as Page)).toBe(orders);
+      expect(asked(shop.site, 'POST', '/refresh').map(({ status }) => status)).toEqual([401]);
+      await Promise.all([here.close(), there.close()]);
+    });
   });
 });

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { createRandom } from '../../bench/random.js';
+import { createRandom } from '../../packages/lab/shared/random.js';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { AuthError } from '../../src/domain/errors.js';

@@ -14,7 +14,7 @@ import {
   type TokenPair,
 } from '../support/house.js';
 import { insist } from '../support/insist.js';
-import { findFreePort } from '../../chaos/ports.js';
+import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
 import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
 import { FORM_TYPE, JSON_TYPE } from './requests/targets.js';

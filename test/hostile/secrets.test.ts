@@ -25,7 +25,7 @@ import {
   type TokenPair,
 } from '../support/house.js';
 import { createSecretWatch, PIECE_CHARACTERS, type SecretWatch } from '../support/secret-watch.js';
-import { findFreePort } from '../../chaos/ports.js';
+import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { createWorkshop, environmentFor } from '../support/service.js';
 
 const FORM = 'application/x-www-form-urlencoded';

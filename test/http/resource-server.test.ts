@@ -15,7 +15,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { findFreePort } from '../../chaos/ports.js';
+import { findFreePort } from '../../packages/lab/shared/ports.js';
 
 // Marked as deprecated so that nobody overlooks it: these tests speak http.
 // eslint-disable-next-line @typescript-eslint/no-deprecated

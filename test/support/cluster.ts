@@ -21,7 +21,9 @@ declare module 'vitest' {
 
 export const TEMPLATE = 'gatehouse_template';
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Nothing for the lane that asks no database: it runs where no server may. */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined;
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   const cluster = await createCluster(join(directory, 'postgres'));
   const stop = async () => {

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { findFreePort } from '../../chaos/ports.js';
+import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { SECRET } from './house.js';
 import { isRunning } from './processes.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const SHIFTED_CLOCK = new URL('../../chaos/shifted-clock.js', import.meta.url).href;
+const SHIFTED_CLOCK = new URL('../../packages/lab/shared/shifted-clock.js', import.meta.url).href;
 
 /** How many processes serve where a test does not say it: the same tests hold for one and for several. */
 const { GATEHOUSE_TEST_WORKERS: WORKERS = '1' } = process.env;

@@ -1,0 +1,116 @@
+// The chaos checker against random runs of the contract: it says nothing of right ones, and finds every answer turned round.
+import fastCheck from 'fast-check';
+import { expect, it } from 'vitest';
+
+import { createRandom } from '../shared/random.js';
+import { check } from '../chaos/checker.js';
+import { JUDGED } from '../chaos/floors.js';
+import type { History, Operation } from '../chaos/history.js';
+import { runReference } from './reference-run.js';
+
+const SEED = 20_261_122;
+
+function no(operation: Operation, error: string, status = 401): Operation {
+  const { id, kind, replica, client, start, end, user, password, honest, token, sid, exceptCurrent } =
+    operation;
+  const asked = { user, password, honest, token, sid, exceptCurrent };
+  const known = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
+  return { id, kind, replica, client, start, end, outcome: 'refused', status, error, ...known };
+}
+
+function yes(operation: Operation): Operation {
+  return { ...operation, outcome: 'ok', status: null, error: null };
+}
+
+interface Surroundings {
+  /** A retired key makes strangers of its tokens. */
+  hasRetired: boolean;
+  /** Sessions of both users. */
+  strangers: Map<string, string>;
+}
+
+/** Every other answer that could have been given to the same request, as far as it needs no new token. */
+function othersOf(operation: Operation, { hasRetired, strangers }: Surroundings): Operation[] {
+  const { kind, outcome, error, active, reissued } = operation;
+  // Then this too is a right answer.
+  if (kind === 'logout' && hasRetired) return [];
+  const others: Operation[] = [];
+  if (typeof reissued === 'number') others.push({ ...operation, reissued: null });
+  if (kind === 'introspect') others.push({ ...operation, active: active !== true, reissued: null });
+  if (outcome === 'ok' && ['session', 'list', 'logout-all', 'end-session', 'logout'].includes(kind))
+    others.push(no(operation, 'invalid_token'));
+  if (outcome === 'ok' && kind === 'login') others.push(no(operation, 'invalid_credentials'));
+  if (outcome === 'refused' && ['session', 'logout-all'].includes(kind) && operation.status === 401)
+    others.push(yes(operation));
+  if (kind === 'list' && outcome === 'ok') others.push(...otherLists(operation, strangers));
+  if (kind === 'end-session' && operation.status === 404) others.push(yes(operation));
+  if ((kind === 'introspect' && active === true) || (kind === 'session' && outcome === 'ok'))
+    others.push({ ...operation, others: ['exp'] });
+  if (kind === 'refresh')
+    for (const other of ['invalid_token', 'refresh_superseded', 'refresh_reused'])
+      if (other !== error) others.push(no(operation, other));
+  return others;
+}
+
+/** Lists that lack one session, hold another user's, or call another one current. */
+function otherLists(operation: Operation, users: Map<string, string>): Operation[] {
+  const { sids = [], current = [] } = operation;
+  const [own = ''] = current;
+  const anothers = [...users].find(([, user]) => user !== users.get(own))?.[0];
+  return [
+    ...sids.map((sid) => ({
+      ...operation,
+      sids: sids.filter((other) => other !== sid),
+      current: current.filter((other) => other !== sid),
+    })),
+    ...sids.filter((sid) => sid !== own).map((sid) => ({ ...operation, current: [sid] })),
+    { ...operation, current: [] },
+    ...(anothers === undefined ? [] : [{ ...operation, sids: [...sids, anothers] }]),
+  ];
+}
+
+function withAnswer(history: History, answer: Operation): History {
+  return {
+    ...history,
+    operations: history.operations.map((operation) => (operation.id === answer.id ? answer : operation)),
+  };
+}
+
+it('says nothing of right answers, however they overlap and whatever is lost', () => {
+  fastCheck.assert(
+    fastCheck.property(fastCheck.integer(), fastCheck.integer({ min: 5, max: 400 }), (seed, steps) => {
+      const history = runReference({ random: createRandom(seed), steps, isSequential: false });
+      expect(check(history).violations).toEqual([]);
+    }),
+    { seed: SEED, numRuns: 400 },
+  );
+});
+
+it('has work for every rule in such runs', () => {
+  const history = runReference({ random: createRandom(SEED), steps: 20_000, isSequential: false });
+  const { applied, judged } = check(history).counts;
+  expect(Math.min(...Object.values(applied))).toBeGreaterThan(10);
+  expect(Object.keys(judged)).toEqual(expect.arrayContaining(JUDGED));
+});
+
+it('says nothing of right answers one after the other, and finds each that is turned round', () => {
+  let turned = 0;
+  fastCheck.assert(
+    fastCheck.property(fastCheck.integer(), fastCheck.nat(), (seed, place) => {
+      const history = runReference({ random: createRandom(seed), steps: 120, isSequential: true });
+      expect(check(history).violations).toEqual([]);
+      const hasRetired = history.operations.some(({ kind }) => kind === 'retire-key');
+      const logins = history.operations.filter(({ kind, outcome }) => kind === 'login' && outcome === 'ok');
+      const strangers = new Map(logins.map(({ sid = '', user = '' }) => [sid, user]));
+      const others = history.operations.flatMap((operation) =>
+        othersOf(operation, { hasRetired, strangers }),
+      );
+      const other = others[place % Math.max(1, others.length)];
+      if (other === undefined) return;
+      turned += 1;
+      expect(check(withAnswer(history, other)).violations, JSON.stringify(other)).not.toEqual([]);
+    }),
+    { seed: SEED, numRuns: 600 },
+  );
+  expect(turned).toBeGreaterThan(500);
+});

@@ -1,0 +1,216 @@
+// Short histories, told line by line: who asked what when, and what was answered; tokens are minted as the service does.
+import { check } from '../chaos/checker.js';
+import { createRecorder, type History, type Operation, type Rules, type Token } from '../chaos/history.js';
+import {
+  mintAccess,
+  mintRefresh,
+  type AccessClaims,
+  type RefreshClaims,
+  type Session,
+  type TokenRules,
+} from '../../../src/domain/tokens/claims.js';
+import { reissue } from '../../../src/domain/tokens/successor.js';
+
+export const RULES: Rules = {
+  accessTtl: 30,
+  refreshTtl: 25,
+  sessionTtl: 60,
+  grace: 5,
+  reissueMax: 3,
+  replayWindow: 10,
+  issuer: 'http://gatehouse.test',
+  audience: 'gatehouse',
+};
+
+/** A whole second, so that second 0 of a token is millisecond 0 of a story. */
+export const EPOCH_MS = 1_800_000_000_000;
+
+export const TOLERANCE_MS = 2;
+
+/** A moment is a request of ten milliseconds that begins then. */
+export type When = number | readonly [start: number, end: number];
+
+type Members = Partial<Omit<Operation, 'id' | 'kind' | 'start' | 'end'>>;
+
+export interface Pair {
+  sid: string;
+  user: string;
+  scope: string;
+  access: Token;
+  refresh: Token;
+}
+
+function tokenRulesOf({ issuer, audience, accessTtl, grace, reissueMax }: Rules): TokenRules {
+  return { issuer, audience, accessTtlSeconds: accessTtl, reissueGraceSeconds: grace, reissueMax };
+}
+
+function uuid(number: number): string {
+  return `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`;
+}
+
+export type Story = ReturnType<typeof tellStory>;
+
+/** @param own rules that differ from those of most stories */
+export function tellStory(own: Partial<Rules> = {}) {
+  const rules = { ...RULES, ...own };
+  const tokenRules = tokenRulesOf(rules);
+  const userIds = new Map<string, string>();
+  const recorder = createRecorder({ seed: 1, rules });
+  const tokens: Token[] = [];
+  const operations: Operation[] = [];
+  let sessions = 0;
+
+  function tokenOf(
+    claims: object,
+    typ: 'at+jwt' | 'rt+jwt',
+    { alg = 'EdDSA', signature = 'signature' } = {},
+  ): Token {
+    const segment = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = recorder.token(`${segment({ alg, typ })}.${segment(claims)}.${signature}`);
+    tokens[token.id] = token;
+    return token;
+  }
+
+  function ask(kind: string, when: When, members: Members = {}): Operation {
+    const [start, end] = typeof when === 'number' ? [when, when + 10] : when;
+    const operation: Operation = {
+      id: operations.length,
+      kind,
+      replica: 'one',
+      client: 1,
+      outcome: 'ok',
+      status: null,
+      error: null,
+      ...members,
+      start,
+      end,
+    };
+    operations.push(operation);
+    return operation;
+  }
+
+  function history(): History {
+    return {
+      seed: 1,
+      rules,
+      epochMs: EPOCH_MS,
+      toleranceMs: TOLERANCE_MS,
+      tokens,
+      operations: operations.toSorted((a, b) => a.end - b.end),
+    };
+  }
+
+  function idOf(user: string): string {
+    const id = userIds.get(user) ?? uuid(999_000 + userIds.size);
+    userIds.set(user, id);
+    return id;
+  }
+
+  /** A row of the table of sessions at a time of the story. */
+  function rowOf(
+    pair: { sid: string; user: string; scope: string },
+    openedMs: number,
+    nowMs: number,
+  ): Session {
+    const secondsAt = (ms: number) => (EPOCH_MS + ms) / 1000;
+    const expiresAt = Math.floor(secondsAt(openedMs)) + rules.sessionTtl;
+    return {
+      id: pair.sid,
+      userId: idOf(pair.user),
+      username: pair.user,
+      scope: pair.scope,
+      generation: 0,
+      openedAt: Math.floor(secondsAt(openedMs)),
+      rotatedAt: secondsAt(nowMs),
+      refreshExpiresAt: Math.min(Math.floor(secondsAt(nowMs)) + rules.refreshTtl, expiresAt),
+      expiresAt,
+      now: secondsAt(nowMs),
+    };
+  }
+
+  function midOf(when: When): number {
+    return typeof when === 'number' ? when + 5 : (when[0] + when[1]) / 2;
+  }
+
+  return {
+    ask,
+    history,
+    tokenOf,
+    check: () => check(history()),
+    /** Each violation as its letter and the id of the wrong answer. */
+    violations: () => check(history()).violations.map(({ rule, operations: [id] }) => `${rule}${id ?? ''}`),
+
+    /** A login that is answered, decided in the middle of its bracket. */
+    logIn: (when: When, members: Members = {}): Pair & { operation: Operation } => {
+      sessions += 1;
+      const { user = 'ann', scope = '' } = members;
+      const row = rowOf({ sid: uuid(sessions), user, scope }, midOf(when), midOf(when));
+      const access = tokenOf(mintAccess(row, tokenRules), 'at+jwt');
+      const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
+      const pair = { sid: row.id, user, scope, access, refresh };
+      const operation = ask('login', when, {
+        password: 0,
+        honest: true,
+        ...members,
+        user,
+        sub: row.userId,
+        sid: row.id,
+        access: access.id,
+        refresh: refresh.id,
+      });
+      return { ...pair, operation };
+    },
+
+    /** A refresh that is answered, with a rotation in the middle of its bracket unless told otherwise. */
+    refresh: (pair: Pair, when: When, rotatedMs = midOf(when)): Pair & { operation: Operation } => {
+      const parent = pair.refresh.claims as RefreshClaims;
+      const row = {
+        ...rowOf(pair, parent.auth_time * 1000 - EPOCH_MS, rotatedMs),
+        generation: pair.refresh.generation + 1,
+      };
+      const access = tokenOf(
+        mintAccess({ ...row, now: (EPOCH_MS + midOf(when)) / 1000 }, tokenRules),
+        'at+jwt',
+      );
+      const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
+      const operation = ask('refresh', when, {
+        token: pair.refresh.id,
+        access: access.id,
+        refresh: refresh.id,
+      });
+      return { ...pair, access, refresh, operation };
+    },
+
+    /** A request that a refresh token does not survive, or an access token. */
+    refuse: (kind: string, token: Token, when: When, error = 'invalid_token', members: Members = {}) =>
+      ask(kind, when, { token: token.id, outcome: 'refused', status: 401, error, ...members }),
+
+    introspect: (token: Token, when: When, active: boolean, reissued: Token | null = null) =>
+      ask('introspect', when, { token: token.id, active, reissued: reissued?.id ?? null }),
+
+    /** What the token is reissued as at that time of the story. */
+    successorOf: (token: Token, ms: number): Token => {
+      const claims = reissue(token.claims as AccessClaims, (EPOCH_MS + ms) / 1000, tokenRules);
+      if (claims === null) throw new Error('it has no successor then');
+      return tokenOf(claims, 'at+jwt');
+    },
+
+    /** A list for the holder of a session, which is called current where it is listed unless told otherwise. */
+    list: ({ sid, access }: Pair, when: When, sids: string[], current = sids.filter((one) => one === sid)) =>
+      ask('list', when, { token: access.id, sids, current, reissued: null }),
+
+    changePassword: (
+      { user, access }: Pair,
+      when: When,
+      proved: number,
+      password: number,
+      members: Members = {},
+    ) => ask('password', when, { token: access.id, user, proved, password, ...members }),
+
+    /** There was no database. */
+    away: (when: When) =>
+      ask('fault', when, { name: 'no-database', target: 'postgres', replica: 'operator', isAway: true }),
+
+    kill: (when: When, target = 'postgres') => ask('fault', when, { name: 'kill', target, isKill: true }),
+  };
+}

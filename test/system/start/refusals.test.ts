@@ -1,0 +1,183 @@
+// A service that cannot start says in one line what is wrong and what to do, and ends with status 1.
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { refuseVersion } from '../../../src/database/first-connection.js';
+import { gatehouse } from '../../support/command.js';
+import { createEmptyDatabase, type EmptyDatabase } from '../../support/empty-database.js';
+import { findFreePort } from '../../../packages/lab/shared/ports.js';
+import { createWorkshop, environmentFor } from '../../support/service.js';
+
+const workshop = createWorkshop();
+let database: EmptyDatabase;
+
+beforeAll(async () => {
+  database = await createEmptyDatabase();
+});
+afterAll(async () => {
+  await workshop.clear();
+  await database.drop();
+});
+
+/** How a start ends: its status, and what it says on standard error. */
+async function refusalOf(
+  environment: Record<string, string>,
+): Promise<{ code: number | null; lines: string[] }> {
+  const service = await workshop.spawn(environment);
+  const { code } = await service.exited;
+  return { code, lines: service.output.stderr.trimEnd().split('\n') };
+}
+
+/** The database’s URL with something else in it. */
+function urlWith(change: (url: URL) => void): string {
+  const url = new URL(database.url);
+  change(url);
+  return url.href;
+}
+
+describe('the database', () => {
+  it.each([
+    [
+      'cannot be reached',
+      async () => {
+        const port = await findFreePort();
+        return urlWith((url) => (url.port = String(port)));
+      },
+      /^gatehouse: The database \S+ at 127\.0\.0\.1:\d+ cannot be reached\. Check host and port in DATABASE_URL/,
+    ],
+    [
+      'has an unknown host',
+      () => urlWith((url) => (url.hostname = 'database.invalid')),
+      /^gatehouse: The database \S+ at database\.invalid:\d+ cannot be found.* Check DATABASE_URL/,
+    ],
+    [
+      'refuses the password',
+      () => urlWith((url) => (url.password = 'quite-wrong')),
+      /^gatehouse: .* refuses the user or password\. Check DATABASE_URL or DATABASE_PASSWORD_FILE\.$/,
+    ],
+    [
+      'asks for a password that its URL does not have',
+      () => urlWith((url) => (url.password = '')),
+      /^gatehouse: .* refuses the user or password\./,
+    ],
+    [
+      'speaks no TLS',
+      () => urlWith((url) => (url.search = '?sslmode=no-verify')),
+      /^gatehouse: The database \S+ at \S+ speaks no TLS\. Switch it on there, or set sslmode in DATABASE_URL to disable\.$/,
+    ],
+    [
+      'refuses a setting in its URL',
+      () => urlWith((url) => (url.search = '?options=-c%20no_such_setting%3D1')),
+      /^gatehouse: The database \S+ at \S+ cannot be used \(42704\)\. Check DATABASE_URL\.$/,
+    ],
+    [
+      'does not exist',
+      () => urlWith((url) => (url.pathname = '/no_such_database')),
+      /^gatehouse: The database no_such_database .* does not exist\. Create it/,
+    ],
+  ])('%s', async (_what, makeUrl, line) => {
+    const url = await makeUrl();
+    const { code, lines } = await refusalOf(environmentFor(url));
+    expect(code).toBe(1);
+    expect(lines).toEqual([expect.stringMatching(line)]);
+    const { password } = new URL(url);
+    if (password !== '') expect(lines.join()).not.toContain(password);
+  });
+
+  it('has a URL that reads doubtfully: of it nothing is said, by the service or the command line', async () => {
+    const environment = environmentFor('postgresql://gatehouse:4711/Geheim-Wort@db.invalid/auth');
+    const line =
+      /^ {2}DATABASE_URL holds an @ that does not stand between user and host: .* DATABASE_PASSWORD_FILE/;
+    const { code, lines } = await refusalOf(environment);
+    expect({ code, lines }).toEqual({ code: 1, lines: [expect.any(String), expect.stringMatching(line)] });
+    const { status, stderr } = await gatehouse(['migrate'], { environment });
+    expect(status).toBe(1);
+    expect(stderr).toBe(`${lines.join('\n')}\n`);
+    for (const piece of ['4711', 'Gehe', 'Wort', 'invalid']) expect(stderr).not.toContain(piece);
+  });
+
+  it('is named by no part of a URL in which the user may be missing', async () => {
+    const port = await findFreePort();
+    const { code, lines } = await refusalOf(environmentFor(`postgresql://127.0.0.1:${port}/Geheim-Wort`));
+    expect({ code, lines }).toEqual({
+      code: 1,
+      lines: [
+        'gatehouse: The database in DATABASE_URL cannot be reached. Check host and port in DATABASE_URL, and that PostgreSQL runs there.',
+      ],
+    });
+  });
+
+  it('is read-only', async () => {
+    const readOnly = await createEmptyDatabase();
+    await readOnly.query(`ALTER DATABASE ${readOnly.name} SET default_transaction_read_only = on`);
+    const { code, lines } = await refusalOf(environmentFor(readOnly.url));
+    await readOnly.drop();
+    expect(code).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^gatehouse: The database \S+ at \S+ is read-only\. Point DATABASE_URL at the primary/,
+      ),
+    ]);
+  });
+
+  it('is a standby', async () => {
+    const standby = await createEmptyDatabase();
+    await standby.query(`ALTER DATABASE ${standby.name} SET search_path = public, pg_catalog`);
+    await standby.query(`CREATE FUNCTION pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'`);
+    const { code, lines } = await refusalOf(environmentFor(standby.url));
+    await standby.drop();
+    expect(code).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^gatehouse: .* is a standby\. Point DATABASE_URL at the primary\.$/),
+    ]);
+  });
+
+  it('is too old', () => {
+    expect(() => refuseVersion(140_011)).toThrow(
+      'PostgreSQL 14.11 is too old. Gatehouse needs PostgreSQL 15 or newer.',
+    );
+    expect(() => refuseVersion(150_000)).not.toThrow();
+  });
+});
+
+it('has another secret than the one that the keys were made with', async () => {
+  const first = await workshop.start(environmentFor(database.url));
+  const before = await database.query('SELECT * FROM signing_keys');
+  const another = 'another-secret-of-more-than-32-bytes-in-length';
+  const { code, lines } = await refusalOf({ ...environmentFor(database.url), AUTH_SECRET: another });
+  expect(code).toBe(1);
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^gatehouse: AUTH_SECRET does not open the signing keys .*: set .* AUTH_SECRET_PREVIOUS/,
+    ),
+  ]);
+  expect(lines.join()).not.toContain(another);
+  expect(await database.query('SELECT * FROM signing_keys')).toEqual(before);
+  expect(first.process.exitCode).toBeNull();
+});
+
+it('finds its port taken', async () => {
+  const squatter = createServer().listen(0, '127.0.0.1');
+  await once(squatter, 'listening');
+  const { port } = squatter.address() as AddressInfo;
+  const { code, lines } = await refusalOf({ ...environmentFor(database.url), PORT: String(port) });
+  squatter.close();
+  expect(code).toBe(1);
+  expect(lines).toEqual([`gatehouse: port ${port} is taken: stop what listens there, or set PORT`]);
+});
+
+it('names every mistake in its configuration at once, and shows no value', async () => {
+  const { code, lines } = await refusalOf({
+    DATABASE_URL: database.url,
+    AUTH_SECRET: 'too-short',
+    ACCESS_TOKEN_TTL: '5s',
+    CORS_ORIGINS: '*',
+  });
+  expect(code).toBe(1);
+  expect(lines[0]).toMatch(/^gatehouse: the configuration is wrong, see \.env\.example:$/);
+  expect(lines.slice(1).map((line) => line.trim().split(' ')[0])).toEqual(
+    expect.arrayContaining(['AUTH_SECRET', 'ACCESS_TOKEN_TTL', 'CORS_ORIGINS']),
+  );
+  expect(lines.join('\n')).not.toContain('too-short');
+});

@@ -1,0 +1,123 @@
+// argon2 in processes of its own: who they are, and what becomes of work when they are held up or end.
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { createArgon2, type Argon2 } from '../../../src/domain/passwords/argon2.js';
+import { isRunning } from '../../support/processes.js';
+
+const CHEAP = { memoryCost: 8, timeCost: 1, parallelism: 1 };
+
+/** Busy cores let nobody pass for starved. */
+const PATIENT = { startMs: 60_000, hashMs: 60_000 };
+
+let argon2: Argon2;
+let before: Set<number>;
+
+beforeEach(async () => {
+  before = new Set((await listChildren()).map(({ pid }) => pid));
+  argon2 = createArgon2(10, PATIENT);
+});
+afterEach(() => argon2.close());
+
+interface Child {
+  pid: number;
+  /** Scheduling class, as ps writes it. */
+  scheduling: string;
+}
+
+async function listChildren(): Promise<Child[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,cls=']);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, parent, scheduling]) => Number(parent) === process.pid && scheduling !== 'ps')
+    .map(([pid = '', , scheduling = '']) => ({ pid: Number(pid), scheduling }));
+}
+
+/** Those that hash for this test; `ps` itself is gone when they are asked. */
+async function hashers(): Promise<Child[]> {
+  const found = (await listChildren()).filter(({ pid }) => !before.has(pid));
+  const alive = found.filter(({ pid }) => isRunning(pid));
+  return alive.sort((a, b) => a.pid - b.pid);
+}
+
+it('hashes and verifies', async () => {
+  const phc = await argon2.hash('a password', CHEAP);
+  expect(await argon2.verify(phc, 'a password')).toBe(true);
+  expect(await argon2.verify(phc, 'another password')).toBe(false);
+  expect(await hashers()).toHaveLength(1);
+});
+
+it('tells what argon2 throws, and goes on', async () => {
+  await expect(argon2.verify('no hash', 'a password')).rejects.toThrow();
+  expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
+  expect(await hashers()).toHaveLength(1);
+});
+
+it.runIf(process.platform === 'linux')('runs when nobody else wants the core', async () => {
+  await argon2.hash('a password', CHEAP);
+  expect((await hashers()).map(({ scheduling }) => scheduling)).toEqual(['IDL']);
+});
+
+it('works at once with as many as it is asked at once', async () => {
+  await Promise.all([1, 2, 3].map(() => argon2.hash('a password', CHEAP)));
+  expect(await hashers()).toHaveLength(3);
+});
+
+it('asks for a share of its own when it gets nothing', async () => {
+  await argon2.close();
+  argon2 = createArgon2(10, { ...PATIENT, hashMs: 200 });
+  await argon2.hash('a password', CHEAP);
+  const [starved] = await hashers();
+  process.kill(starved?.pid ?? 0, 'SIGSTOP');
+  const held = argon2.hash('a password', CHEAP);
+  await sleep(400);
+  expect(await argon2.hash('another password', CHEAP)).toContain('$argon2id$');
+  expect((await hashers()).map(({ scheduling }) => scheduling)).toEqual(['IDL', 'TS']);
+  process.kill(starved?.pid ?? 0, 'SIGCONT');
+  expect(await held).toContain('$argon2id$');
+});
+
+it('fails what a process was doing that ends, and goes on with another', async () => {
+  await argon2.hash('a password', CHEAP);
+  const [only] = await hashers();
+  process.kill(only?.pid ?? 0, 'SIGSTOP');
+  const lost = argon2.hash('a password', CHEAP);
+  process.kill(only?.pid ?? 0, 'SIGKILL');
+  await expect(lost).rejects.toMatchObject({ code: 'temporarily_unavailable' });
+  expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
+});
+
+it('asks no process that has ended while it was free', async () => {
+  await argon2.hash('a password', CHEAP);
+  const [only] = await hashers();
+  process.kill(only?.pid ?? 0, 'SIGKILL');
+  await expect.poll(hashers).toEqual([]);
+  expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
+});
+
+it('leaves no process behind when it is closed', async () => {
+  await Promise.all([1, 2].map(() => argon2.hash('a password', CHEAP)));
+  const open = await hashers();
+  await argon2.close();
+  expect(open.map(({ pid }) => isRunning(pid))).toEqual([false, false]);
+});
+
+it.runIf(process.platform === 'linux')('hands the process no environment of ours and no flags', async () => {
+  process.env['GATEHOUSE_TEST_SECRET'] = 'a secret of the service';
+  await argon2.hash('a password', CHEAP).finally(() => delete process.env['GATEHOUSE_TEST_SECRET']);
+  const [only] = await hashers();
+  const read = async (name: string) =>
+    (await readFile(`/proc/${only?.pid ?? 0}/${name}`, 'utf8')).split('\0').filter((entry) => entry !== '');
+  const environment = (await read('environ')).map((entry) => entry.replace(/=.*/, ''));
+  expect(environment.filter((name) => !/^NODE_CHANNEL_/.test(name))).toEqual(['PATH']);
+  const [program, file, ...rest] = await read('cmdline');
+  expect(program).toBe(process.execPath);
+  expect(file).toBe(resolve('dist/background/hasher.js'));
+  expect(rest).toEqual(['idle']);
+});
