@@ -28,5 +28,5 @@ app.post('/orders', { config: { scope: 'orders:write' }, schema: { body } }, (re
   return reply.code(201).send({ item: request.body.item });
 });
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close());
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void app.close());
 await app.listen({ port: Number(PORT) });

@@ -33,5 +33,5 @@ app.get('/addresses.js', (_request, reply) =>
     .send(`export default ${JSON.stringify({ gatehouse: GATEHOUSE_URL, orders: ORDERS_URL })};\n`),
 );
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close());
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void app.close());
 await app.listen({ port: Number(PORT) });

@@ -5,7 +5,7 @@ import { putLoad } from './load.js';
 /**
  * @param contestants {[name]: {server: {port, pids}, job: () => job}}; `job` may prepare requests for each round
  * @param options.rounds besides one that is not counted, in which code gets compiled and memories fill
- * @returns {[name]: {requestsPerSecond, p50, p99, cpuUs, residentMb, errors}}: times in ms, CPU per request
+ * @returns {Promise<Record<string, {requestsPerSecond: number, p50: number, p99: number, cpuUs: number, residentMb: number, errors: number}>>} times in ms, CPU per request
  */
 export async function compare(contestants, { rounds, durationMs, connections }) {
   const names = Object.keys(contestants);

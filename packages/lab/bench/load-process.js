@@ -13,8 +13,8 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
 /** How long after the last request answers are waited for. */
 const PATIENCE_MS = 10_000;
 
-process.on('message', async (job) => {
-  process.send(await run(job));
+process.on('message', (job) => {
+  void run(job).then((figures) => process.send(figures));
 });
 
 /** See load.js for what a job holds and what comes back. */

@@ -102,7 +102,10 @@ export async function runFaults({
 
   // One that fails stops the others too, but only after they have undone what they did.
   const runs = PAUSES_MS.map((pause) =>
-    run(pause).catch((error) => Promise.reject((stopping.abort(), error))),
+    run(pause).catch((error) => {
+      stopping.abort();
+      throw error;
+    }),
   );
   for (const end of await Promise.allSettled(runs)) if (end.status === 'rejected') throw end.reason;
   await Promise.all(cluster.replicas.map((replica) => replica.start()));

@@ -78,7 +78,7 @@ export function strikeAtMessage({ proxy, isIt, isPassedOn, strike, withinMs }) {
       proxy.onMessage(null);
       // What comes down is to reach the replica before it is struck; what goes up goes up without it.
       if (isPassedOn && passing.direction === 'down') {
-        setImmediate(strikeOnce);
+        setImmediate(() => void strikeOnce());
         return undefined;
       }
       await strikeOnce();
