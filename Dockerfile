@@ -18,8 +18,8 @@ FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages packages
-# The service and the two packages that it imports: not what pages and resource servers install.
-RUN npm ci --omit=dev --ignore-scripts --include-workspace-root --workspace=@gatehouse/protocol --workspace=@gatehouse/account-page
+# The service and the packages that it imports: not what pages and resource servers install.
+RUN npm ci --omit=dev --ignore-scripts --include-workspace-root --workspace=@gatehouse/protocol --workspace=@gatehouse/account-page --workspace=@gatehouse/local-postgres
 # What npm installs for development's sake, more than half of all bytes.
 COPY docker/remove-optional-peers.js docker/
 RUN node docker/remove-optional-peers.js
@@ -35,6 +35,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/packages/protocol packages/protocol
 COPY --from=build /app/packages/account-page packages/account-page
+COPY --from=build /app/packages/local-postgres packages/local-postgres
 COPY prisma prisma
 COPY bin bin
 COPY docker/health.js docker/

@@ -126,7 +126,8 @@ if (process.argv.includes('--all')) {
 if (isStale(generated, [schema])) run('prisma/build/index.js', 'generate');
 if (!process.argv.includes('--generate')) {
   await make('protocol', sourcesOf('protocol'), () => compile('protocol'));
-  await make('service', ['src', ...sourcesOf('protocol')], () =>
+  await make('local-postgres', sourcesOf('local-postgres'), () => compile('local-postgres'));
+  await make('service', ['src', ...sourcesOf('protocol', 'local-postgres')], () =>
     run('typescript/bin/tsc', '--project', 'tsconfig.json'),
   );
   await make('resource-server', sourcesOf('protocol', 'resource-server'), buildResourceServer);

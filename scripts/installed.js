@@ -3,8 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** Of what is installed for development, what the build needs: compilers, and the types that they read. */
-const FOR_THE_BUILD = ['typescript', 'prisma', 'rolldown', '@types/node', '@types/pg', '@types/ms'];
+/** What the build needs and the service can do without: compilers, and the types that they read. */
+const FOR_THE_BUILD = [
+  'typescript',
+  'prisma',
+  'rolldown',
+  '@types/node',
+  '@types/pg',
+  '@types/ms',
+  '@gatehouse/local-postgres',
+];
 
 /** @param {string} root of the package */
 export function explainMissing(root) {
@@ -23,7 +31,7 @@ export function explainMissingCompiler(root) {
   const missing = FOR_THE_BUILD.find((name) => !isInstalled(root, name));
   return missing === undefined
     ? undefined
-    : `Gatehouse is not built, and ${missing}, which builds it, is not installed: run \`npm ci --include=dev\`, then the same again`;
+    : `Gatehouse is not built, and ${missing}, which the build needs, is not installed: run \`npm ci --include=dev\`, then the same again`;
 }
 
 /**

@@ -4,11 +4,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findBinaries } from '../dist/database/postgres-binaries.js';
-import { choosePort } from '../dist/database/postgres-address.js';
-import { ensureCluster } from '../dist/database/postgres-cluster.js';
-import { findLauncher } from '../dist/database/postgres-launcher.js';
-import { startPostmaster, stopPostmaster } from '../dist/database/postgres-server.js';
+import {
+  choosePort,
+  describeCluster,
+  ensureCluster,
+  startPostmaster,
+  stopPostmaster,
+} from '@gatehouse/local-postgres';
 import { diffMigrations } from './schema-engine.js';
 
 const migrations = join(dirname(fileURLToPath(import.meta.url)), '../prisma/migrations');
@@ -43,10 +45,7 @@ async function write(name, sql) {
 /** Hands a PostgreSQL that lives as long as `use` takes to it, as a superuser's URL. */
 async function withTemporaryServer(use) {
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-migration-'));
-  const binaries = await findBinaries();
-  const path = join(directory, 'postgres');
-  const launcher = await findLauncher(binaries, path);
-  const cluster = { directory: path, binaries, launcher, settings: { fsync: 'off' } };
+  const cluster = await describeCluster(join(directory, 'postgres'), { fsync: 'off' });
   try {
     await ensureCluster(cluster, "CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'temporary';\n");
     const port = await choosePort(cluster);

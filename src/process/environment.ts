@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { ConfigError, type Config } from '../config/config.js';
 import { DatabaseUnavailable } from '../database/prisma.js';
-import { keepSecret } from '../database/secret-file.js';
+import { keepSecret } from '../database/embedded.js';
 import { StartError } from '../database/start-error.js';
 import { WrongSecret } from '../domain/errors.js';
 import { describeFailure, writeFailure } from '../domain/failures.js';

@@ -3,14 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  choosePort,
+  describeCluster,
+  ensureCluster,
+  startPostmaster,
+  stopPostmaster,
+  type Cluster,
+} from '@gatehouse/local-postgres';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/database/migrate.js';
-import { choosePort } from '../../src/database/postgres-address.js';
-import { findBinaries } from '../../src/database/postgres-binaries.js';
-import { ensureCluster, type Cluster } from '../../src/database/postgres-cluster.js';
-import { findLauncher } from '../../src/database/postgres-launcher.js';
-import { startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -25,7 +28,9 @@ export const TEMPLATE = 'gatehouse_template';
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined;
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
-  const cluster = await createCluster(join(directory, 'postgres'));
+  // What a power cut would do to this cluster does not matter.
+  const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
+  const cluster = await describeCluster(join(directory, 'postgres'), settings);
   const stop = async () => {
     await stopPostmaster(cluster);
     await rm(directory, { recursive: true, force: true });
@@ -39,14 +44,6 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     await stop();
     throw error;
   }
-}
-
-async function createCluster(directory: string): Promise<Cluster> {
-  const binaries = await findBinaries();
-  const launcher = await findLauncher(binaries, directory);
-  // What a power cut would do to this cluster does not matter.
-  const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
-  return { directory, binaries, launcher, settings };
 }
 
 async function startCluster(cluster: Cluster): Promise<string> {

@@ -7,11 +7,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-import { choosePort } from '../../src/database/postgres-address.js';
-import { findBinaries } from '../../src/database/postgres-binaries.js';
-import { ensureCluster, type Cluster } from '../../src/database/postgres-cluster.js';
-import { findLauncher } from '../../src/database/postgres-launcher.js';
-import { findPostmaster, startPostmaster, stopPostmaster } from '../../src/database/postgres-server.js';
+import {
+  choosePort,
+  describeCluster,
+  ensureCluster,
+  findPostmaster,
+  startPostmaster,
+  stopPostmaster,
+  type Cluster,
+} from '@gatehouse/local-postgres';
 
 export interface OwnCluster {
   /** An empty database, owned by a role that is no superuser. */
@@ -37,14 +41,7 @@ export async function createOwnCluster({
   settings = {},
 }: { place?: string; settings?: Record<string, string> } = {}): Promise<OwnCluster> {
   const directory = await mkdtemp(join(place, 'gatehouse-cluster-'));
-  const path = join(directory, 'postgres');
-  const binaries = await findBinaries();
-  const cluster: Cluster = {
-    directory: path,
-    binaries,
-    launcher: await findLauncher(binaries, path),
-    settings,
-  };
+  const cluster = await describeCluster(join(directory, 'postgres'), settings);
   const password = randomBytes(16).toString('hex');
   await ensureCluster(
     cluster,

@@ -37,6 +37,8 @@ export interface SpawnOptions {
   ownGroup?: boolean;
   /** Where standard output goes instead of to us. */
   logFile?: string;
+  /** Another build than the one that is tested. */
+  main?: string;
 }
 
 /** Processes and directories of one test file; clear them in `afterEach` or `afterAll`. */
@@ -61,13 +63,13 @@ export function createWorkshop(): Workshop {
 
   async function spawnService(
     environment: Record<string, string>,
-    { clockShiftMs = 0, ownGroup = false, logFile }: SpawnOptions = {},
+    { clockShiftMs = 0, ownGroup = false, logFile, main = MAIN }: SpawnOptions = {},
   ): Promise<Service> {
     const port = Number(environment['PORT'] ?? (await findFreePort()));
     const log = logFile === undefined ? undefined : await open(logFile, 'a');
     const child = spawn(
       process.execPath,
-      [...(clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK]), MAIN],
+      [...(clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK]), main],
       {
         cwd: await directory(),
         env: {

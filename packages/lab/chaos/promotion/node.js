@@ -2,9 +2,15 @@
 // One PostgreSQL of several that follow each other: made, copied, rewound, killed and promoted.
 import { appendFile, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  findLauncher,
+  findPostmaster,
+  runProgram,
+  startPostmaster,
+  stopPostmaster,
+} from '@gatehouse/local-postgres';
 import pg from 'pg';
 
-import { importFrom } from '../postgres.js';
 import { signalFamily } from '../processes.js';
 
 const POLL_MS = 10;
@@ -17,7 +23,6 @@ const ADMIN_DEADLINE_MS = 60_000;
 
 /**
  * @param {object} options
- * @param {string} options.dist the service's build, which knows how to run a PostgreSQL as root
  * @param {import('./binaries.js').Programs} options.programs
  * @param {string} options.name by which a primary knows its standbys
  * @param {string} options.directory of the cluster
@@ -26,18 +31,7 @@ const ADMIN_DEADLINE_MS = 60_000;
  * @param {string} options.passwordFile the same for PostgreSQL's own programs
  * @param {Record<string, string>} options.settings of all that follow each other
  */
-export async function createNode({
-  dist,
-  programs,
-  name,
-  directory,
-  port,
-  password,
-  passwordFile,
-  settings,
-}) {
-  const { findLauncher, runProgram } = await importFrom(dist, 'database/postgres-launcher.js');
-  const server = await importFrom(dist, 'database/postgres-server.js');
+export async function createNode({ programs, name, directory, port, password, passwordFile, settings }) {
   const launcher = await findLauncher(programs, directory);
   const cluster = { directory, binaries: programs, launcher, settings: { cluster_name: name } };
   const connection = `host=127.0.0.1 port=${port} user=admin dbname=postgres passfile=${passwordFile}`;
@@ -49,8 +43,7 @@ export async function createNode({
   }
 
   async function findPid() {
-    /** @type {{ pid: number } | undefined} */
-    const postmaster = await server.findPostmaster(cluster);
+    const postmaster = await findPostmaster(cluster);
     return postmaster === undefined || postmaster.pid === 0 ? null : postmaster.pid;
   }
 
@@ -136,7 +129,7 @@ export async function createNode({
     start: async () => {
       const startedAt = performance.now();
       for (;;) {
-        const outcome = await server.startPostmaster(cluster, { port });
+        const outcome = await startPostmaster(cluster, { port });
         if (outcome.is === 'ready') return;
         // The last of its processes that was killed may hold the lock, or the port, for a moment longer.
         if (performance.now() - startedAt > STARTS_WITHIN_MS)
@@ -160,6 +153,6 @@ export async function createNode({
       const log = await readFile(`${directory}.log`, 'latin1');
       return log.split('connection authorized: user=owner').length - 1;
     },
-    stop: () => server.stopPostmaster(cluster),
+    stop: () => stopPostmaster(cluster),
   };
 }

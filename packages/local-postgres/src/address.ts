@@ -5,9 +5,9 @@ import { chown, lstat, mkdir, mkdtemp, readFile, rmdir } from 'node:fs/promises'
 import { createServer, type ListenOptions } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasCode } from './postgres-binaries.js';
-import type { Cluster } from './postgres-cluster.js';
-import { StartError } from './start-error.js';
+import { hasCode } from './binaries.js';
+import type { Cluster } from './cluster.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 /** The directory of the socket; or the port, on Windows, in tests, and of a server that an older Gatehouse started. */
 export type Address = { directory: string } | { port: number };
@@ -32,7 +32,7 @@ export function usesSockets(platform: NodeJS.Platform = process.platform): boole
  * no sockets, a directory of the same kind is made for it among the temporary files. PostgreSQL itself keeps what lies
  * there young, and postmaster.pid says where it is.
  *
- * @throws {StartError} when there is no such place
+ * @throws {LocalPostgresRefusal} when there is no such place
  */
 export async function chooseAddress(
   cluster: Cluster,
@@ -48,7 +48,7 @@ export async function chooseAddress(
     if (await takesSockets(directory, platform)) return { directory };
     await rmdir(directory).catch(() => undefined);
   }
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `There is no place for the socket of the embedded PostgreSQL: the path of ${cluster.directory} is too long or its file system takes no sockets, and so it is with ${tmpdir()}. Set DATA_DIR or TMPDIR to a shorter path on a local disk, or set DATABASE_URL.`,
   );
 }
@@ -97,7 +97,7 @@ export async function secureAddress(cluster: Cluster, address: Address): Promise
     if (!hasCode(error, 'EEXIST')) throw error;
   }
   if (await isPrivate(cluster, directory)) return;
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `${directory}, for the socket of the embedded PostgreSQL, is not its owner's alone. Remove it and start again.`,
   );
 }
@@ -159,7 +159,7 @@ export async function choosePort({ directory }: Cluster): Promise<number> {
     const port = randomInt(20_000, 30_000);
     if (await isFree(port)) return port;
   }
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     'No free port between 20000 and 30000 on 127.0.0.1 for the embedded PostgreSQL. Free one, or set DATABASE_URL.',
   );
 }

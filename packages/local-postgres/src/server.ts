@@ -2,10 +2,10 @@
 import { open, readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leftoversAt, releaseAddress, settingsFor, type Address } from './postgres-address.js';
-import { hasCode } from './postgres-binaries.js';
-import type { Cluster } from './postgres-cluster.js';
-import { startProgram } from './postgres-launcher.js';
+import { leftoversAt, releaseAddress, settingsFor, type Address } from './address.js';
+import { hasCode } from './binaries.js';
+import type { Cluster } from './cluster.js';
+import { startProgram } from './launcher.js';
 
 /** A server as its postmaster.pid describes it. */
 export interface Postmaster {

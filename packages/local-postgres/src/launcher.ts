@@ -2,8 +2,8 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import type { PostgresBinaries } from './postgres-binaries.js';
-import { StartError } from './start-error.js';
+import type { PostgresBinaries } from './binaries.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 export interface Account {
   uid: number;
@@ -43,7 +43,7 @@ export async function findLauncher(binaries: PostgresBinaries, cluster: string):
   for (const launcher of candidates) {
     if (await canRun(launcher, binaries)) return launcher;
   }
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `PostgreSQL does not run as root, and user ${owner.uid} cannot run it from ${binaries.postgres}. Start Gatehouse as an ordinary user, or set DATABASE_URL.`,
   );
 }
@@ -82,7 +82,7 @@ async function findAccount(cluster: string): Promise<Account> {
     const account = await lookUp(name).catch(() => undefined);
     if (account !== undefined && account.uid > 0) return account;
   }
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     'PostgreSQL does not run as root, and there is no user postgres or nobody to run it. Start Gatehouse as an ordinary user, or set DATABASE_URL.',
   );
 }

@@ -1,11 +1,10 @@
 // DATA_DIR: private to its owner, with the embedded cluster and the password to it.
 import { access, chmod, chown, constants, mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { findBinaries, hasCode } from './postgres-binaries.js';
-import { ensureCluster, keepAccessRules, type Cluster } from './postgres-cluster.js';
-import { findLauncher } from './postgres-launcher.js';
+import { hasCode } from './binaries.js';
+import { describeCluster, ensureCluster, keepAccessRules, type Cluster } from './cluster.js';
 import { keepSecret } from './secret-file.js';
-import { StartError } from './start-error.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 export interface DataDirectory {
   path: string;
@@ -14,15 +13,14 @@ export interface DataDirectory {
   password: string;
 }
 
-/** Makes what is missing: the directory (0700), the password (0600), the cluster. Throws StartError. */
+/** Makes what is missing: the directory (0700), the password (0600), the cluster. Throws LocalPostgresRefusal. */
 export async function openDataDirectory(dataDir: string): Promise<DataDirectory> {
   const path = await makePrivate(resolve(dataDir));
   const directory = join(path, 'postgres');
-  const binaries = await findBinaries();
-  const launcher = await findLauncher(binaries, directory);
+  const cluster = await describeCluster(directory);
+  const { launcher } = cluster;
   if (launcher.owner !== undefined && !launcher.reachesAll)
     await chown(path, launcher.owner.uid, launcher.owner.gid);
-  const cluster: Cluster = { directory, binaries, launcher, settings: {} };
   const password = await keepSecret(join(path, 'postgres.password'));
   await ensureCluster(
     cluster,
@@ -39,8 +37,8 @@ async function makePrivate(path: string): Promise<string> {
     await closeToOthers(path);
     return await realpath(path);
   } catch (error) {
-    if (error instanceof StartError) throw error;
-    throw new StartError(
+    if (error instanceof LocalPostgresRefusal) throw error;
+    throw new LocalPostgresRefusal(
       `DATA_DIR ${path} cannot be used (${hasCode(error, 'EACCES', 'EPERM') ? 'permission denied' : String(error)}). Make it writable for this user, set another DATA_DIR, or set DATABASE_URL.`,
       { cause: error },
     );
@@ -53,7 +51,7 @@ async function closeToOthers(path: string): Promise<void> {
   if ((mode & 0o077) === 0) return;
   const names = await readdir(path);
   if (names.length === 0 || names.includes('postgres.password')) return chmod(path, 0o700);
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `DATA_DIR ${path} is open to other users and holds other files. Set DATA_DIR to a directory of its own, or chmod 700 it.`,
   );
 }

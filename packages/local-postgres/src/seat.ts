@@ -1,23 +1,19 @@
 // Who is inside the embedded PostgreSQL: one connection each, with locks that say who must not be disturbed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { DataDirectory } from './data-directory.js';
-import { Client } from './driver.js';
-import { hasCode } from './postgres-binaries.js';
+import { hasCode } from './binaries.js';
 import {
   chooseAddress,
-  endpointOf,
   isSameAddress,
   releaseAddress,
   secureAddress,
   usesSockets,
   type Address,
-} from './postgres-address.js';
-import { findPostmaster, startPostmaster, stopPostmaster } from './postgres-server.js';
-import type { Cluster } from './postgres-cluster.js';
-import { StartError } from './start-error.js';
-
-export type Role = 'service' | 'visitor';
+} from './address.js';
+import { createSeatClient, type Place, type Role } from './seat-client.js';
+import { findPostmaster, startPostmaster, stopPostmaster } from './server.js';
+import type { Cluster } from './cluster.js';
+import { LocalPostgresRefusal } from './refusal.js';
 
 /** A seat is a connection that holds our locks: PostgreSQL takes them back however a process ends. */
 export interface Seat {
@@ -44,9 +40,9 @@ export interface SeatOptions {
 
 /**
  * Starts PostgreSQL if need be, joins those inside and, as a service, makes sure to be the only one.
- * Throws StartError, or the signal's reason; then no PostgreSQL is left running that was started here for nobody.
+ * Throws LocalPostgresRefusal, or the signal's reason; then no PostgreSQL is left running that was started here for nobody.
  */
-export async function takeSeat(place: DataDirectory, role: Role, options: SeatOptions = {}): Promise<Seat> {
+export async function takeSeat(place: Place, role: Role, options: SeatOptions = {}): Promise<Seat> {
   const deadline = Date.now() + ENTER_DEADLINE_MS;
   let failedStarts = 0;
   let isOurStart = false;
@@ -67,7 +63,7 @@ export async function takeSeat(place: DataDirectory, role: Role, options: SeatOp
   }
   if (isOurStart) await abandon(place);
   options.signal?.throwIfAborted();
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `The embedded PostgreSQL in ${place.path} does not answer; perhaps another container holds it. End what holds it, set another DATA_DIR, or set DATABASE_URL. Its log is ${place.cluster.directory}.log.`,
   );
 }
@@ -78,7 +74,7 @@ function isOutdated(role: Role, { address }: Seat): boolean {
 }
 
 /** Stops the server that was started here, unless somebody else is inside by now. */
-async function abandon(place: DataDirectory): Promise<void> {
+async function abandon(place: Place): Promise<void> {
   const running = await findPostmaster(place.cluster);
   const seat = running?.isReady === true ? await join(place, 'visitor', running.address) : undefined;
   if (typeof seat === 'object') await leaveSeat(place, seat);
@@ -86,7 +82,7 @@ async function abandon(place: DataDirectory): Promise<void> {
 }
 
 async function start(
-  { cluster }: DataDirectory,
+  { cluster }: Place,
   { only, signal }: SeatOptions,
   failedStarts: number,
 ): Promise<'ready' | 'locked' | 'exited'> {
@@ -97,7 +93,7 @@ async function start(
   const isOurs = outcome.is === 'ready' && (await isAt(cluster, address));
   if (!isOurs) await releaseAddress(cluster, address);
   if (outcome.is === 'exited' && failedStarts >= MOST_FAILED_STARTS) {
-    throw new StartError(
+    throw new LocalPostgresRefusal(
       `The embedded PostgreSQL does not start: ${outcome.reason}. See ${cluster.directory}.log, set another DATA_DIR, or set DATABASE_URL.`,
     );
   }
@@ -113,7 +109,7 @@ async function isAt(cluster: Cluster, address: Address): Promise<boolean> {
 
 /** Connects and takes the locks; undefined when the server is just going or coming. */
 async function join(
-  place: DataDirectory,
+  place: Place,
   role: Role,
   address: Address,
 ): Promise<Seat | 'wrong password' | undefined> {
@@ -131,45 +127,26 @@ async function join(
     return { client, address };
   } catch (error) {
     await leaveSeat(place, { client, address });
-    if (error instanceof StartError) throw error;
+    if (error instanceof LocalPostgresRefusal) throw error;
     return undefined;
   }
 }
 
-async function refusePassword(place: DataDirectory, isOurStart: boolean): Promise<never> {
+async function refusePassword(place: Place, isOurStart: boolean): Promise<never> {
   // Nobody else got in either. One that we found running may have others inside, from before the file changed.
   if (isOurStart) await stopPostmaster(place.cluster);
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `${place.path}/postgres.password does not open the embedded PostgreSQL. Restore that file, or set another DATA_DIR.`,
   );
 }
 
-export function createSeatClient(
-  { password }: Pick<DataDirectory, 'password'>,
-  role: Role,
-  address: Address,
-): pg.Client {
-  const client = new Client({
-    ...endpointOf(address),
-    user: 'gatehouse',
-    password,
-    database: 'gatehouse',
-    application_name: `gatehouse ${role} (process ${process.pid})`,
-    connectionTimeoutMillis: 5_000,
-    statement_timeout: 5_000,
-  });
-  // Without a listener a server that dies would end the process.
-  client.on('error', () => undefined);
-  return client;
-}
-
-async function claimService(place: DataDirectory, client: pg.Client): Promise<void> {
+async function claimService(place: Place, client: pg.Client): Promise<void> {
   const deadline = Date.now() + SERVICE_PATIENCE_MS;
   do {
     if (await tryLock(client, SERVICE)) return;
     await sleep(50);
   } while (Date.now() < deadline);
-  throw new StartError(
+  throw new LocalPostgresRefusal(
     `Another Gatehouse already serves from ${place.path}. Set DATA_DIR to another directory, or DATABASE_URL to run several replicas on one PostgreSQL.`,
   );
 }
@@ -178,7 +155,7 @@ async function claimService(place: DataDirectory, client: pg.Client): Promise<vo
  * Gives back what we share before asking for it alone: were two leaving at once and asked first, neither would get it.
  * Whoever comes in meanwhile waits for the lock, loses the connection, and starts the server anew.
  */
-export async function leaveSeat({ cluster }: DataDirectory, { client }: Seat): Promise<void> {
+export async function leaveSeat({ cluster }: Place, { client }: Seat): Promise<void> {
   try {
     await client.query('SELECT pg_advisory_unlock_all()');
     if (await tryLock(client, PRESENCE)) await stopPostmaster(cluster);
