@@ -1,26 +1,5 @@
-/** Every way Gatehouse says no, as a closed set of codes that never change (contract section 4). */
-
-export const AUTH_ERROR_CODES = [
-  'invalid_request',
-  'invalid_credentials',
-  'invalid_token',
-  'refresh_reused',
-  'refresh_superseded',
-  'invalid_client',
-  'insufficient_scope',
-  'csrf_rejected',
-  'not_found',
-  'method_not_allowed',
-  'too_large',
-  'unsupported_media_type',
-  'misdirected_request',
-  'headers_too_large',
-  'too_many_requests',
-  'server_error',
-  'temporarily_unavailable',
-] as const;
-
-export type AuthErrorCode = (typeof AUTH_ERROR_CODES)[number];
+/** How a request fails: with one of the codes that the service shares with its callers. */
+import type { ErrorCode } from '@gatehouse/protocol';
 
 export interface AuthErrorOptions {
   /** What really happened, for the log; never shown to the caller. */
@@ -36,12 +15,12 @@ export interface AuthErrorOptions {
 /** A request that fails. Its code is public, its cause is not. */
 export class AuthError extends Error {
   override name = 'AuthError';
-  readonly code: AuthErrorCode;
+  readonly code: ErrorCode;
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly issues: { path: string; message: string }[] | undefined;
 
-  constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
+  constructor(code: ErrorCode, options: AuthErrorOptions = {}) {
     super(code, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.detail = options.detail;

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ErrorCode } from '@gatehouse/protocol';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 
-import type { AuthErrorCode } from '../domain/errors.js';
 import { MEANINGS, sendError, toAuthError, type Meaning } from './errors.js';
 import { logAnswer } from './log.js';
 import type { Turns } from './turns.js';
@@ -17,7 +17,7 @@ const LATE = { status: 408, title: 'Request timeout', detail: 'The request did n
 const UNMET = { status: 417, title: 'Expectation failed', detail: 'Only 100-continue can be expected.' };
 
 /** What Node's parser calls a mistake that is not just malformed. */
-const CODES_OF_PARSER: Record<string, AuthErrorCode> = {
+const CODES_OF_PARSER: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'too_large',
 };
@@ -69,7 +69,7 @@ interface EarlyAnswer {
   body: string;
 }
 
-function compose(common: Record<string, string>, error: AuthErrorCode, meaning: Meaning): EarlyAnswer {
+function compose(common: Record<string, string>, error: ErrorCode, meaning: Meaning): EarlyAnswer {
   const { status, title, detail } = meaning;
   const instance = randomUUID();
   const body = JSON.stringify({ type: 'about:blank', title, status, detail, instance, error });

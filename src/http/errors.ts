@@ -1,9 +1,10 @@
 /** The one place where an error becomes a status, a body and a header (contract section 4). */
+import type { ErrorCode } from '@gatehouse/protocol';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { DatabaseUnavailable } from '../database/prisma.js';
-import { AuthError, Reason, type AuthErrorCode } from '../domain/errors.js';
+import { AuthError, Reason } from '../domain/errors.js';
 import { withdrawCookies } from './cookies.js';
 import { REFRESHED_TOKEN_HEADER } from './reissue.js';
 
@@ -95,7 +96,7 @@ export const MEANINGS = {
     title: 'Temporarily unavailable',
     detail: 'The answer cannot be known right now, and neither whether anything has changed: ask again.',
   },
-} as const satisfies Record<AuthErrorCode, Meaning>;
+} as const satisfies Record<ErrorCode, Meaning>;
 
 /** Names of unknown members are repeated to whoever sent them, but not without bound. */
 const ISSUE_CHARACTERS = 200;
@@ -106,7 +107,7 @@ const MAX_ISSUES = 20;
 /** How long to wait before asking again, where the error itself does not say. */
 const RETRY_AFTER_SECONDS = 1;
 
-const CODES_OF_STATUS: Record<number, AuthErrorCode> = {
+const CODES_OF_STATUS: Record<number, ErrorCode> = {
   404: 'not_found',
   405: 'method_not_allowed',
   413: 'too_large',

@@ -1,7 +1,6 @@
 /** Shapes on the wire, as zod: what is checked is also what the OpenAPI document shows. */
+import { ERROR_CODES } from '@gatehouse/protocol';
 import { z } from 'zod';
-
-import { AUTH_ERROR_CODES } from '../domain/errors.js';
 
 const wellFormed = z.string().refine((text) => text.isWellFormed(), 'contains a lone surrogate');
 
@@ -121,9 +120,9 @@ export const problem = z.object({
   status: z.int(),
   detail: z.string(),
   instance: z.string().describe('Id of the request, as in the log and in `X-Request-Id`.'),
-  error: z.enum(AUTH_ERROR_CODES),
+  error: z.enum(ERROR_CODES),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 
 /** RFC 6749 section 5.2, on `/introspect` and `/revoke`. */
-export const oauthError = z.object({ error: z.enum(AUTH_ERROR_CODES), error_description: z.string() });
+export const oauthError = z.object({ error: z.enum(ERROR_CODES), error_description: z.string() });

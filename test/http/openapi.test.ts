@@ -1,9 +1,9 @@
 // The OpenAPI document: valid 3.1 in structure, complete, and about this app.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { ERROR_CODES } from '@gatehouse/protocol';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { AUTH_ERROR_CODES } from '../../src/domain/errors.js';
 import { openHouse, type House, type Replica } from '../support/house.js';
 
 interface Schema {
@@ -159,7 +159,7 @@ it('writes refusals as the endpoint does, with the closed set of codes', () => {
     for (const [, response] of Object.entries(responses).filter(([status]) => status >= '400')) {
       const schema = response.content?.[type]?.schema;
       expect(Object.keys(response.content ?? {})).toEqual([type]);
-      expect(schema?.properties?.['error']).toMatchObject({ enum: [...AUTH_ERROR_CODES] });
+      expect(schema?.properties?.['error']).toMatchObject({ enum: [...ERROR_CODES] });
     }
   }
 });

@@ -1,5 +1,6 @@
 /** What went wrong, in sentences for people. */
 import { GatehouseError } from '@gatehouse/browser';
+import type { ErrorCode } from '@gatehouse/protocol';
 
 export interface Failure {
   code: string;
@@ -16,7 +17,7 @@ const WORDS: Record<string, string> = {
   cookies_refused: 'Your browser kept no cookie: this page needs https, or localhost.',
   invalid_token: 'You are not signed in any more.',
   too_many_requests: 'Too many attempts.',
-};
+} satisfies Partial<Record<ErrorCode | 'cookies_refused', string>>;
 
 /** What a call threw; a mistake of ours is thrown on. */
 export function explain(error: unknown): Failure {

@@ -1,4 +1,6 @@
 /** A form that says what is wrong, waits when it is told to, and never sends twice at once. */
+import type { ErrorCode } from '@gatehouse/protocol';
+
 import { conceal, find, mountReveals } from './dom.js';
 import { type Failure } from './failures.js';
 
@@ -63,7 +65,7 @@ export function mountForm({ form, error, send, fieldFor }: FormOptions): () => v
     const failure = await send(new FormData(form)).finally(free);
     if (failure === null) return;
     const { words, details, code, retryAfterSeconds } = failure;
-    if (code === 'too_many_requests' && retryAfterSeconds !== null) {
+    if (code === ('too_many_requests' satisfies ErrorCode) && retryAfterSeconds !== null) {
       say(error, [`${words} Wait ${retryAfterSeconds} s, then try again.`]);
       holdFor(retryAfterSeconds);
       return;

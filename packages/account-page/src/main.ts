@@ -1,5 +1,6 @@
 /** The account page: finds out who is signed in, shows the view for it, and notices when that changes. */
 import type { Change } from '@gatehouse/browser';
+import type { ErrorCode } from '@gatehouse/protocol';
 import { createService } from './ask.js';
 import { find, write } from './dom.js';
 import { explain } from './failures.js';
@@ -114,7 +115,7 @@ function secondsToNextLook(): number {
 function wordsFor(why: Change['why']): string {
   if (why === 'logout') return 'You are signed out.';
   if (why === 'other-tab') return 'You were signed out in another tab.';
-  if (service.refusal() === 'refresh_reused')
+  if (service.refusal() === ('refresh_reused' satisfies ErrorCode))
     return 'You were signed out: a token of this session turned up twice, and in case it was stolen the session was ended.';
   const ended = view?.claims().session_exp ?? Infinity;
   if (service.now() >= ended) return 'You were signed out: the session had reached its end.';

@@ -1,4 +1,6 @@
 /** "Password": the current one and a new one, which ends all other sessions. */
+import type { ErrorCode } from '@gatehouse/protocol';
+
 import type { Service } from './ask.js';
 import { find } from './dom.js';
 import { explain, findRefusal } from './failures.js';
@@ -25,7 +27,7 @@ export function mountPassword(
       try {
         const response = await service.ask('password', { method: 'POST', headers, body });
         const refusal = await findRefusal(response);
-        if (refusal?.code === 'invalid_credentials')
+        if (refusal?.code === ('invalid_credentials' satisfies ErrorCode))
           return { ...refusal, words: 'The current password is wrong.' };
         if (refusal !== null) return refusal;
       } catch (error) {
@@ -35,6 +37,7 @@ export function mountPassword(
       onChanged();
       return null;
     },
-    fieldFor: (code) => (code === 'invalid_request' ? 'new_password' : 'current_password'),
+    fieldFor: (code) =>
+      code === ('invalid_request' satisfies ErrorCode) ? 'new_password' : 'current_password',
   });
 }

@@ -1,4 +1,6 @@
 /** The view of somebody who is not signed in. */
+import type { ErrorCode } from '@gatehouse/protocol';
+
 import type { Service } from './ask.js';
 import { find } from './dom.js';
 import { explain } from './failures.js';
@@ -29,7 +31,7 @@ export function mountSignIn(service: Service): SignInView {
       }
     },
     // Which of the two is wrong is not said; mistyped is the one that nobody sees.
-    fieldFor: (code) => (code === 'invalid_request' ? 'username' : 'password'),
+    fieldFor: (code) => (code === ('invalid_request' satisfies ErrorCode) ? 'username' : 'password'),
   });
 
   return {

@@ -1,4 +1,6 @@
 /** The view of somebody who is signed in: made of a template when they come, gone without a trace when they leave. */
+import type { ErrorCode } from '@gatehouse/protocol';
+
 import type { Service } from './ask.js';
 import { copyOf, find, write, writeTime } from './dom.js';
 import { explain, findRefusal, type Failure } from './failures.js';
@@ -36,7 +38,7 @@ export function mountSignedIn(
     const response = await ask('sessions');
     const refusal = await findRefusal(response.clone());
     // Who is not signed in any more is told so elsewhere.
-    refused(refusal?.code === 'invalid_token' ? null : refusal, '#sessions-error');
+    refused(refusal?.code === ('invalid_token' satisfies ErrorCode) ? null : refusal, '#sessions-error');
     if (refusal !== null) return;
     const { sessions: list } = (await response.json()) as { sessions: Session[] };
     sessions.show(list, now());

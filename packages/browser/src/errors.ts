@@ -1,4 +1,5 @@
 /** How a call fails: one class for all that Gatehouse, or the way to it, may say. */
+import type { ErrorCode } from '@gatehouse/protocol';
 
 export interface ErrorDetails {
   cause?: unknown;
@@ -6,15 +7,18 @@ export interface ErrorDetails {
   errors?: { path: string; message: string }[] | undefined;
 }
 
+/** Ours, where the service says nothing. */
+type OwnCode = 'unreachable' | 'unexpected_answer' | 'cookies_refused';
+
 /** What went wrong with a call to Gatehouse. Decide by `code`; `message` is a sentence in English. */
 export class GatehouseError extends Error {
   override name = 'GatehouseError';
   /**
    * A code of the service, which never changes (`invalid_credentials`, `too_many_requests`, `temporarily_unavailable`, …),
    * or one of ours: `unreachable` (no answer: offline, blocked or too slow), `unexpected_answer` (not one of Gatehouse's,
-   * perhaps a proxy's), `cookies_refused` (the browser kept none).
+   * perhaps a proxy's), `cookies_refused` (the browser kept none). Another text is the code of something in between.
    */
-  readonly code: string;
+  readonly code: ErrorCode | OwnCode | (string & {});
   /** The HTTP status; 0 when there was no answer. */
   readonly status: number;
   /** How long to wait before another try, where the answer says it. */
@@ -22,7 +26,7 @@ export class GatehouseError extends Error {
   /** What is wrong with which member of the request, for `invalid_request`. */
   readonly errors: { path: string; message: string }[] | undefined;
 
-  constructor(code: string, message: string, status = 0, details: ErrorDetails = {}) {
+  constructor(code: GatehouseError['code'], message: string, status = 0, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
     this.code = code;
     this.status = status;
@@ -53,6 +57,11 @@ export async function bodyOf(response: Response): Promise<Body> {
   } catch {
     return {};
   }
+}
+
+/** Whether the service says one of these. */
+export function says({ error }: Body, ...codes: ErrorCode[]): boolean {
+  return codes.some((code) => code === error);
 }
 
 export function errorOf(response: Response, body: Body): GatehouseError {

@@ -1,5 +1,5 @@
 /** A request with the token, sent twice at the most. */
-import { bodyOf } from './errors.js';
+import { bodyOf, says } from './errors.js';
 import type { Held, Purse } from './purse.js';
 import type { Renew } from './renewal.js';
 import type { Wire } from './wire.js';
@@ -28,7 +28,7 @@ export function createExchange(
     const response = await send(request, sent);
     if (response.status !== 401) return response;
     // A wrong password is a 401 too, and would be guessed twice.
-    if ((await bodyOf(response)).error === 'invalid_credentials') return response;
+    if (says(await bodyOf(response), 'invalid_credentials')) return response;
     if (sent && purse.read()?.key === sent.key) {
       const refusal = await renew(sent);
       if (refusal) return refusal.clone();

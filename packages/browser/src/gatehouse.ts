@@ -1,7 +1,7 @@
 /** Gatehouse for a web page: log in and out, and a `fetch` that keeps the session alive. */
 import type { Change, Gatehouse, GatehouseOptions, Session, TokenStorage } from './api.js';
 import { createCookiePurse } from './cookies.js';
-import { bodyOf, errorOf, GatehouseError, told } from './errors.js';
+import { bodyOf, errorOf, GatehouseError, says, told } from './errors.js';
 import { createExchange } from './exchange.js';
 import { createRenewal } from './renewal.js';
 import { joinTabs } from './tabs.js';
@@ -78,7 +78,7 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     const response = await wire.post('logout', purse.proof());
     const body = await bodyOf(response);
     // The service's own 401 says that there was nothing to end; what stands before it may have others.
-    const isGone = response.status === 401 && body.error === 'invalid_token';
+    const isGone = response.status === 401 && says(body, 'invalid_token');
     if (response.status !== 204 && !isGone) throw errorOf(response, body);
     // Another answer may have told by now who it was.
     const sid = held.sid ?? purse.read()?.sid;

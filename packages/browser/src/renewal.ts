@@ -1,5 +1,5 @@
 /** A refresh: one at a time, no more than needed, and signed out only if the service says so. */
-import { bodyOf, retryAfterOf } from './errors.js';
+import { bodyOf, retryAfterOf, says } from './errors.js';
 import type { Held, Purse } from './purse.js';
 import type { Tabs } from './tabs.js';
 import type { Wire } from './wire.js';
@@ -37,7 +37,7 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
     };
     // The service repeats a lost answer, but not for long: a token that comes back later counts as stolen.
     let answer = await ask().catch(() => sleep(RETRY_MS).then(ask));
-    const isSuperseded = answer.body.error === 'refresh_superseded';
+    const isSuperseded = says(answer.body, 'refresh_superseded');
     if (isSuperseded) {
       await sleep(SETTLE_MS);
       if (purse.read()?.refresh !== refresh) return undefined;
@@ -49,7 +49,7 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
       purse.keep(body, 'refresh', sentAtMs);
       return undefined;
     }
-    if (response.status === 401 && /^(invalid_token|refresh_reused)$/.test(body.error ?? '')) {
+    if (response.status === 401 && says(body, 'invalid_token', 'refresh_reused')) {
       purse.drop(held.sid, 'ended');
       return undefined;
     }

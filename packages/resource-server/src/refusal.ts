@@ -1,7 +1,16 @@
 /** The ways a resource server says no to its caller, ready to be sent: status, headers and body. */
+import type { ErrorCode } from '@gatehouse/protocol';
+
 import type { Unanswered } from './unanswered.js';
 
-export type RefusalCode = 'invalid_token' | 'insufficient_scope' | 'temporarily_unavailable';
+const STATUS = {
+  invalid_token: 401,
+  insufficient_scope: 403,
+  temporarily_unavailable: 503,
+} as const satisfies Partial<Record<ErrorCode, number>>;
+
+/** Of the service's codes, those that a resource server says itself. */
+export type RefusalCode = keyof typeof STATUS;
 
 /** Problem details (RFC 9457), as Gatehouse itself writes them. */
 export interface Problem {
@@ -11,8 +20,6 @@ export interface Problem {
   detail: string;
   error: RefusalCode;
 }
-
-const STATUS = { invalid_token: 401, insufficient_scope: 403, temporarily_unavailable: 503 } as const;
 
 const TITLES = {
   invalid_token: 'Invalid token',

@@ -88,6 +88,13 @@ const SHARED_RULES: typeof RULES = {
       another: 'session_exp: number;',
     },
   ],
+  'the codes of errors': [
+    {
+      looksLike: /'invalid_credentials',?\s*\|?\s*'invalid_token'/,
+      homes: ['packages/protocol/src/errors.ts'],
+      another: "type Code = 'invalid_credentials' | 'invalid_token';",
+    },
+  ],
   'the renewal window': [
     {
       looksLike: /\b0\.2 *\*|\* *0\.2\b/,
