@@ -1,5 +1,5 @@
 // /account: a page of fixed files, served from memory, that may do nothing but talk to the service which it came from.
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -138,6 +138,22 @@ describe('a file of the page', () => {
     const response = await get('/account/page/main.js', { 'if-none-match': '"other"' });
     expect(response.statusCode).toBe(200);
     expect(response.body).not.toBe('');
+  });
+
+  it('has a tag of its content, not of its length and date, which a build may set alike', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'gatehouse-account-'));
+    const tagOf = (script: string) => {
+      writeFileSync(join(directory, 'main.js'), script);
+      utimesSync(join(directory, 'main.js'), 0, 0);
+      return readAccountPage(replica.gatehouse.rules, directory).files.get('main.js')?.etag;
+    };
+    cpSync(BUILT, directory, { recursive: true });
+    try {
+      expect(tagOf('one()')).not.toBe(tagOf('two()'));
+      expect(tagOf('one()')).toBe(tagOf('one()'));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('has a head', async () => {
