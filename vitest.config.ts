@@ -24,7 +24,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       ...IN_PROCESS.map((name) => lane(name, `test/${name}`, false)),
-      // Whatever starts processes, replaces a module or weighs its own process has a process of its own.
+      // What starts processes, or weighs its own process, has a process of its own.
       lane('system', 'test/system', true),
       lane('lab', 'packages/lab/test', false),
     ],

@@ -35,10 +35,13 @@ interface MigrationRow {
 /**
  * Applies the pending migrations and returns their names, oldest first.
  * Any number of replicas may call it at once: one applies, the others wait and find nothing to do.
- * Throws StartError when the database cannot be reached, is not fit, or belongs to a newer Gatehouse.
+ *
+ * @param known all migrations, oldest first; those of this build unless others are given
+ * @throws {StartError} when the database cannot be reached, is not fit, or belongs to a newer Gatehouse
  */
-export async function migrate(url: string): Promise<string[]> {
-  return await withHistory(url, async (client, rows, migrations) => {
+export async function migrate(url: string, known?: Migration[]): Promise<string[]> {
+  const migrations = known ?? (await readMigrations());
+  return await withHistory(url, migrations, async (client, rows) => {
     if (findPending(rows, migrations).length === 0) return [];
     await lock(client);
     // Read again: the replica that held the lock before has most likely done the work.
@@ -47,20 +50,21 @@ export async function migrate(url: string): Promise<string[]> {
 }
 
 /** The migrations that `migrate` would apply, oldest first. Changes nothing; throws StartError as `migrate` does. */
-export async function listPending(url: string): Promise<string[]> {
-  return await withHistory(url, (_, rows, migrations) =>
+export async function listPending(url: string, known?: Migration[]): Promise<string[]> {
+  const migrations = known ?? (await readMigrations());
+  return await withHistory(url, migrations, (_, rows) =>
     Promise.resolve(findPending(rows, migrations).map(({ name }) => name)),
   );
 }
 
 async function withHistory<T>(
   url: string,
-  use: (client: pg.Client, rows: MigrationRow[], migrations: Migration[]) => Promise<T>,
+  migrations: Migration[],
+  use: (client: pg.Client, rows: MigrationRow[]) => Promise<T>,
 ): Promise<T> {
-  const migrations = await readMigrations();
   const client = await openFirstConnection(url);
   try {
-    return await use(client, await readHistory(client, migrations), migrations);
+    return await use(client, await readHistory(client, migrations));
   } catch (error) {
     throw explainDatabaseError(error, url);
   } finally {

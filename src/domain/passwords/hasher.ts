@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { parseOptions, type ParsedHashOptions } from '@node-rs/argon2';
 
-import { createArgon2 } from './argon2.js';
+import { createArgon2, type Argon2 } from './argon2.js';
 import { countPermits, createPermits, createSlots, type HashingLoad } from './admission.js';
 
 export interface Argon2Parameters {
@@ -34,6 +34,8 @@ export interface HasherOptions {
   /** How long a caller waits for its turn at most. Of logins only so many are let in that a quarter of it should be enough. */
   maxWaitMs?: number;
   parameters?: Argon2Parameters;
+  /** What hashes in the end: processes, unless something else is given. */
+  argon2?: Argon2;
 }
 
 export interface PasswordHasher {
@@ -90,9 +92,9 @@ export function createPasswordHasher({
   maxConcurrent = defaultConcurrency(),
   maxWaitMs = 2000,
   parameters = CURRENT_PARAMETERS,
+  argon2 = createArgon2((parameters.memoryKib * parameters.passes) / ASSUMED_KIB_PER_MS),
 }: HasherOptions = {}): PasswordHasher {
   const slots = createSlots(maxConcurrent, maxWaitMs);
-  const argon2 = createArgon2((parameters.memoryKib * parameters.passes) / ASSUMED_KIB_PER_MS);
   const permits = createPermits(() => countPermits(maxConcurrent, maxWaitMs, argon2.hashMs()));
   const decoy = createDecoy(parameters);
   const options = {

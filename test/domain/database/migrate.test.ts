@@ -1,23 +1,23 @@
 // Migrations at start: applied once, whole or not at all, and written down as Prisma's own tools do.
-import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { applyAsPrisma, diagnoseHistory, diffMigrations } from '../../../scripts/schema-engine.js';
 import { refuseVersion } from '../../../src/database/first-connection.js';
-import { listPending, migrate } from '../../../src/database/migrate.js';
+import * as migrations from '../../../src/database/migrate.js';
 import { readMigrations, type Migration } from '../../../src/database/migration-files.js';
 import { StartError } from '../../../src/database/start-error.js';
 import { createTestDatabase, onServer, type TestDatabase } from '../../support/database.js';
+import { createEmptyDatabase } from '../../support/empty-database.js';
 
 /** Migrations that a later build might bring, after those that this one has. */
-const later = vi.hoisted(() => ({ migrations: [] as { name: string; sql: string }[] }));
-vi.mock(import('../../../src/database/migration-files.js'), async (original) => {
-  const files = await original();
-  return { ...files, readMigrations: async () => [...(await files.readMigrations()), ...later.migrations] };
-});
+let later: Migration[] = [];
 afterEach(() => {
-  later.migrations = [];
+  later = [];
 });
+
+const migrate = async (url: string) => migrations.migrate(url, [...(await readMigrations()), ...later]);
+const listPending = async (url: string) =>
+  migrations.listPending(url, [...(await readMigrations()), ...later]);
 
 function urlWith(change: (url: URL) => void): string {
   const url = new URL(inject('adminUrl'));
@@ -31,8 +31,8 @@ async function listMigrations(): Promise<string[]> {
 
 /** Lets the next start find one more migration. */
 function addLater(sql: string): Migration {
-  const migration = { name: `9999010100000${later.migrations.length}_later`, sql };
-  later.migrations.push(migration);
+  const migration = { name: `9999010100000${later.length}_later`, sql };
+  later.push(migration);
   return migration;
 }
 
@@ -56,13 +56,8 @@ async function run(url: string, sql: string): Promise<pg.QueryResult<Record<stri
 
 /** An empty database for one test. */
 async function withEmptyDatabase(use: (url: string) => Promise<void>): Promise<void> {
-  const name = `empty_${randomBytes(8).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name}`);
-  try {
-    await use(urlWith((url) => (url.pathname = name)));
-  } finally {
-    await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
-  }
+  const { url, drop } = await createEmptyDatabase();
+  await use(url).finally(drop);
 }
 
 describe('migrate', () => {
