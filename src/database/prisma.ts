@@ -1,11 +1,10 @@
 /** The way to PostgreSQL: one pool, one deadline for every statement, one kind of error for "we cannot know". */
-import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { Pool } from './driver.js';
-import { PrismaClient } from './generated/client.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
+import type { Tables } from './tables.js';
 import { STANDBY, verifyConnection } from './verify-connection.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
@@ -33,16 +32,13 @@ export class DatabaseUnavailable extends Error {
  */
 export type Ask<Row> = (template: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
 
-/** Prisma's client for rows that are only shown. Nothing is decided by what it reads, and it cannot write. */
-export type Tables = { [M in 'user' | 'client']: Pick<PrismaClient[M], 'findMany' | 'findUnique'> };
-
 export interface Database {
   /** A statement that decides: SQL, with the columns that it brings. */
   query: <const C extends Columns>(columns: C) => Ask<RowOf<C>>;
   /** The same for a statement that is asked all day: planned once per connection, under its name. */
   prepared: <const C extends Columns>(name: string, columns: C) => Ask<RowOf<C>>;
-  /** Looks rows up to show them. */
-  read: <Result>(lookUp: (tables: Tables) => PromiseLike<Result>) => Promise<Result>;
+  /** Reads lists to show them, with Prisma's client, which the first list loads. */
+  read: <Result>(list: (tables: Tables) => PromiseLike<Result>) => Promise<Result>;
   close: () => Promise<void>;
 }
 
@@ -72,10 +68,7 @@ export function openDatabase(
   });
   // A connection that breaks while idle leaves the pool by itself; the next query learns what the matter is.
   pool.on('error', () => undefined);
-  const prisma = new PrismaClient({
-    adapter: new PrismaPg(pool, { onConnectionError: () => undefined }),
-    errorFormat: 'minimal',
-  });
+  let tables: ReturnType<typeof loadTables> | undefined;
   const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
 
   /** Statements go to the driver itself, which takes a quarter of the CPU time that they take through Prisma (packages/lab/bench/README.md). */
@@ -98,12 +91,23 @@ export function openDatabase(
   return {
     query: (columns) => ask(columns),
     prepared: (name, columns) => ask(columns, name),
-    read: (lookUp) => withinDeadline(deadlineMs, lookUp(prisma)),
+    read: async (list) => {
+      const loaded = await (tables ??= loadTables(pool));
+      return await withinDeadline(deadlineMs, list(loaded));
+    },
     close: async () => {
-      await prisma.$disconnect();
-      await pool.end();
+      try {
+        await (await tables)?.$disconnect();
+      } finally {
+        await pool.end();
+      }
     },
   };
+}
+
+async function loadTables(pool: pg.Pool) {
+  const { openTables } = await import('./tables.js');
+  return openTables(pool);
 }
 
 async function withinDeadline<T>(deadlineMs: number, work: PromiseLike<T>): Promise<T> {

@@ -1,4 +1,5 @@
-// What a command loads: an operator waits for it, and scripts call commands by the hundred. Counted in modules, not in time.
+// What a command and the service load: an operator waits for it, and scripts call commands by the hundred. Counted in modules,
+// not in time.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,9 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { SECRET } from '../../support/house.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { createWorkshop, environmentFor } from '../../support/service.js';
 
 const PROGRAM = resolve('dist/cli/gatehouse.js');
 const RECORDER = resolve('test/support/list-loaded.js');
+const workshop = createWorkshop();
 
 let database: TestDatabase;
 let directory: string;
@@ -19,17 +22,33 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'gatehouse-loaded-'));
 });
 afterAll(async () => {
+  await workshop.clear();
   await database.drop();
   await rm(directory, { recursive: true });
 });
 
-/** The packages, and the files of ours below dist/, that `gatehouse` with these arguments has loaded when it ends. */
-async function load(...args: string[]): Promise<{ all: string; packages: string[]; files: string[] }> {
+interface Loaded {
+  all: string;
+  packages: string[];
+  /** Of ours, below dist/. */
+  files: string[];
+}
+
+/** What `gatehouse` with these arguments has loaded when it ends. */
+async function load(args: string[], { status = 0 } = {}): Promise<Loaded> {
   const record = join(directory, args.join('_'));
-  await promisify(execFile)(process.execPath, ['--import', RECORDER, PROGRAM, ...args], {
+  const ended = await promisify(execFile)(process.execPath, ['--import', RECORDER, PROGRAM, ...args], {
     cwd: directory,
     env: { LOADED_MODULES: record, DATABASE_URL: database.url, AUTH_SECRET: SECRET },
-  });
+  }).then(
+    () => 0,
+    (error: unknown) => (error as { code: unknown }).code,
+  );
+  expect(ended).toBe(status);
+  return await readRecord(record);
+}
+
+async function readRecord(record: string): Promise<Loaded> {
   const all = await readFile(record, 'utf8');
   const find = (pattern: RegExp) =>
     [...new Set([...all.matchAll(pattern)].map(([, name]) => name ?? ''))].sort();
@@ -46,7 +65,7 @@ const HEAVY =
 
 describe('a command loads', () => {
   it.each([['--help'], ['help'], ['--version']])('the parser of its arguments alone for %s', async (arg) => {
-    const { packages, files } = await load(arg);
+    const { packages, files } = await load([arg]);
     expect(packages).toEqual(['commander']);
     expect(files).toEqual(['cli/gatehouse.js', 'cli/output.js', 'cli/program.js', 'process/signals.js']);
   });
@@ -59,7 +78,7 @@ describe('a command loads', () => {
     [['keys', 'list']],
     [['migrate']],
   ])('nothing that hashes, judges passwords or serves for %s', async (args) => {
-    const { all, packages, files } = await load(...args);
+    const { all, packages, files } = await load(args);
     expect(packages).toContain('pg');
     expect(packages.filter((name) => HEAVY.test(name))).toEqual([]);
     expect(all).not.toContain('local-postgres');
@@ -73,20 +92,55 @@ describe('a command loads', () => {
   });
 
   it('no driver of the database for the help of a noun', async () => {
-    const { packages } = await load('users', '--help');
+    const { packages } = await load(['users', '--help']);
     expect(packages).not.toContain('pg');
     expect(packages).not.toContain('zod');
     expect(packages.filter((name) => HEAVY.test(name))).toEqual([]);
   });
 
-  it('no compiler of Prisma’s queries to migrate', async () => {
-    const { all } = await load('migrate');
-    expect(all).toContain('/database/migrate.js');
-    expect(all).not.toContain('query_compiler');
+  it.each([
+    ['migrate'],
+    ['users add alice'],
+    ['users disable alice'],
+    ['users enable alice'],
+    ['users password alice'],
+    ['sessions list alice'],
+    ['sessions end 01900000-0000-7000-8000-000000000000', 1],
+    ['revocations list'],
+    ['revocations prune'],
+    ['clients add service'],
+    ['clients remove service'],
+    ['keys list'],
+  ])('nothing of Prisma for what is SQL: %s', async (line, status = 0) => {
+    const { packages, files } = await load(line.split(' '), { status });
+    expect(files).toContain('database/driver.js');
+    expect(packages.filter((name) => name.startsWith('@prisma/'))).toEqual([]);
   });
 
+  it.each(['users list', 'clients list'])(
+    'Prisma’s compiler of queries for %s, as this test can see',
+    async (line) => {
+      const { all, packages } = await load(line.split(' '));
+      expect(packages).toContain('@prisma/client');
+      expect(all).toContain('query_compiler');
+    },
+  );
+
   it('argon2 where a password is set, as this test can see', async () => {
-    const { packages } = await load('users', 'add', 'alice');
+    const { packages } = await load(['users', 'add', 'bob']);
     expect(packages.filter((name) => HEAVY.test(name))).toContain('@node-rs/argon2');
   });
+});
+
+it('the service loads nothing of Prisma: what it asks is SQL', async () => {
+  const record = join(directory, 'service');
+  const service = await workshop.start({
+    ...environmentFor(database.url),
+    NODE_OPTIONS: `--import=${RECORDER}`,
+    LOADED_MODULES: record,
+  });
+  await service.stop('SIGINT');
+  const { packages } = await readRecord(record);
+  expect(packages).toContain('fastify');
+  expect(packages.filter((name) => name.startsWith('@prisma/'))).toEqual([]);
 });
