@@ -9,9 +9,10 @@ import { openDatabase } from './database/prisma.js';
 import { StartError } from './database/start-error.js';
 import { addressDemo, createDemo } from './process/demo.js';
 import { createPasswordHasher } from './domain/passwords/hasher.js';
-import { explainCrashes, explainFailure, loadDotEnv, readSecrets } from './process/environment.js';
+import { loadDotEnv, readSecrets } from './process/environment.js';
+import { explainCrashes, writeExplanation } from './process/explain.js';
 import { createLogger } from './http/log.js';
-import { tryPort } from './http/port.js';
+import { explainListening, tryPort } from './http/port.js';
 import { createReplica, stopAll, type Ground, type Stop } from './process/replica.js';
 import { hearSignals } from './process/signals.js';
 import { startWorkers } from './process/workers.js';
@@ -50,7 +51,8 @@ async function refuseTakenPort(config: Config): Promise<void> {
     await tryPort(config);
   } catch (error) {
     const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    if (!isTaken || config.databaseUrl !== null || !(await isServed(config.dataDir))) throw error;
+    if (!isTaken || config.databaseUrl !== null || !(await isServed(config.dataDir)))
+      throw explainListening(error, config.port);
     throw new StartError(
       `Port ${config.port} is taken, and another Gatehouse already serves from ${resolve(config.dataDir)}: most likely it is the one that listens there. Stop it, or set both PORT and DATA_DIR to start a second one.`,
       { cause: error },
@@ -103,6 +105,6 @@ async function showDemo(
 
 explainCrashes();
 main().catch((error: unknown) => {
-  process.stderr.write(`${explainFailure(error)}\n`);
+  process.stderr.write(writeExplanation(error));
   process.exitCode = 1;
 });

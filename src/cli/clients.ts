@@ -41,7 +41,10 @@ function defineAdd(clients: Command, { withDatabase, print }: Shell): void {
         await withDatabase(
           async (database) => {
             const client = await addClient(database, id, permissions);
-            if (client === null) throw new Refusal(`there is a client ${id} already`);
+            if (client === null)
+              throw new Refusal(
+                `there is a client ${id} already: choose another id, or remove that client first`,
+              );
             print(
               { id, secret: client.secret, permissions },
               `added the client ${id}, which may ${permissions.join(' and ')}\nsecret, shown this once: ${client.secret}`,
@@ -76,7 +79,8 @@ function defineRemove(clients: Command, { withDatabase, print }: Shell): void {
     .argument('<id>')
     .action(async (id: string) => {
       await withDatabase(async (database) => {
-        if (!(await removeClient(database, id))) throw new Refusal(`there is no client ${toLine(id)}`);
+        if (!(await removeClient(database, id)))
+          throw new Refusal(`there is no client ${toLine(id)}: see \`gatehouse clients list\``);
         print({ id }, `removed the client ${id}`);
       });
     });

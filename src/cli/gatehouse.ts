@@ -1,5 +1,6 @@
 /** Starts the command line: the only place of it that knows this process, its environment and its streams. */
 import { hearSignals } from '../process/signals.js';
+import { Refusal } from './output.js';
 import { run } from './program.js';
 
 async function main(): Promise<number> {
@@ -29,7 +30,11 @@ function beforeSignals(leave: () => Promise<unknown>): () => void {
 // us before an embedded PostgreSQL that we have started is told to stop.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code }: NodeJS.ErrnoException) => {
-    if (code !== 'EPIPE' && code !== 'EIO') throw new Error(`the output cannot be written (${code ?? ''})`);
+    if (code === 'EPIPE' || code === 'EIO') return;
+    throw new Refusal(
+      `the output cannot be written (${code ?? 'unknown error'}), and what the command has changed stays changed: ` +
+        'make room where the output goes, or send it elsewhere',
+    );
   });
 }
 
@@ -40,7 +45,7 @@ main().then((status) => (process.exitCode = status), fail);
 function fail(error: unknown): void {
   // What breaks from now on is for Node to print.
   process.off('uncaughtException', fail);
-  void import('../process/environment.js').then(({ explainFailure }) => {
-    process.stderr.write(`${explainFailure(error)}\n`, () => process.exit(1));
+  void import('../process/explain.js').then(({ writeExplanation }) => {
+    process.stderr.write(writeExplanation(error), () => process.exit(1));
   });
 }

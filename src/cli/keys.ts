@@ -134,7 +134,7 @@ async function explainWaiting(database: Database): Promise<string> {
 
 async function explainUnretired(database: Database, kid: string): Promise<string> {
   const key = (await listKeys(database)).find((candidate) => candidate.kid === kid);
-  if (key === undefined) return `there is no key ${toId(kid)}`;
+  if (key === undefined) return `there is no key ${toId(kid)}: see \`gatehouse keys list\``;
   return `the key ${kid} was retired at ${toTime(key.retiredAt ?? 0)} already`;
 }
 

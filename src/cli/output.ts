@@ -1,7 +1,8 @@
 /** How results look: one line of JSON for programs, tables for people. */
+import { StartError } from '../database/start-error.js';
 
-/** What a command will not or cannot do; its message is all that is shown of it. */
-export class Refusal extends Error {
+/** What a command will not or cannot do. */
+export class Refusal extends StartError {
   override name = 'Refusal';
   /** Whether another call is what helps: exit status 2 instead of 1. */
   readonly isWrongUsage: boolean;

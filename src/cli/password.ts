@@ -64,6 +64,6 @@ function decode(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new Refusal('the password is not UTF-8');
+    throw new Refusal('the password on standard input is not UTF-8: save it in that encoding');
   }
 }

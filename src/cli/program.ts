@@ -58,13 +58,9 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
   } catch (error) {
     // Commander has said what it has to say; asked for help or the version, it also comes this way.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE;
-    if (error instanceof Refusal) {
-      surroundings.stderr.write(`gatehouse: ${error.message}\n`);
-      return error.isWrongUsage ? WRONG_USAGE : FAILED;
-    }
-    const { explainFailure } = await import('../process/environment.js');
-    surroundings.stderr.write(`${explainFailure(error)}\n`);
-    return FAILED;
+    const { writeExplanation } = await import('../process/explain.js');
+    surroundings.stderr.write(writeExplanation(error));
+    return error instanceof Refusal && error.isWrongUsage ? WRONG_USAGE : FAILED;
   }
 }
 

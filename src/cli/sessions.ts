@@ -21,7 +21,8 @@ function defineList(sessions: Command, { withDatabase, print }: Shell): void {
     .action(async (name: string) => {
       await withDatabase(async (database) => {
         const user = await findUser(database, name);
-        if (user === null) throw new Refusal(`there is no user ${toLine(name)}`);
+        if (user === null)
+          throw new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
         const rows = (await listSessions(database, user.id)).map((session) => ({
           id: session.id,
           created_at: session.openedAt.toISOString(),
@@ -45,7 +46,9 @@ function defineEnd(sessions: Command, { withDatabase, print }: Shell): void {
       await withDatabase(async (database) => {
         const ending = { reason: 'session_ended', actor: 'operator' } as const;
         if (!isUuid(id) || !(await endSession(database, { sid: id, sub: null }, ending, null)).isKnown) {
-          throw new Refusal(`there is no session ${toId(id)}`);
+          throw new Refusal(
+            `there is no session ${toId(id)}: see \`gatehouse sessions list NAME\`, or the claim sid of a token`,
+          );
         }
         print({ id }, `the session ${id} has ended`);
       });

@@ -54,7 +54,10 @@ function defineAdd(users: Command, { stdin, withDatabase, print }: Shell): void 
       await withDatabase(
         async (database) => {
           const user = await addUser(database, { username, passwordHash: password.hash, scope });
-          if (user === null) throw new Refusal(`there is a user ${username} already`);
+          if (user === null)
+            throw new Refusal(
+              `there is a user ${username} already: choose another name, or see \`gatehouse users password --help\``,
+            );
           const about = `added ${username} (${user.id})${scope === '' ? '' : ` with the scope ${scope}`}`;
           print({ id: user.id, username, scope, ...password.shown }, about + password.line);
         },
@@ -141,7 +144,7 @@ async function choosePassword(...args: Parameters<typeof import('./password.js')
 }
 
 function noUser(name: string): Refusal {
-  return new Refusal(`there is no user ${toLine(name)}`);
+  return new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
 }
 
 function userOnTheWire({ id, username, scope, createdAt, disabledAt }: ListedUser) {

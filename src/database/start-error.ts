@@ -1,6 +1,6 @@
-// The refusal to start: one line for the operator that says what is wrong and what to do next.
+/** Words for the person at the terminal: why the service does not start, or a command does nothing. */
 
-/** Thrown before the service serves. Its message is shown as it is, so it never holds a password. */
+/** Its message says what is wrong, where, and what to do next. It is shown as it is, so it never holds a password. */
 export class StartError extends Error {
-  override readonly name = 'StartError';
+  override name = 'StartError';
 }

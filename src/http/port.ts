@@ -1,6 +1,8 @@
-/** Whether the service will be able to listen, found out before anything is made for it. */
+/** Whether the service will be able to listen, found out before anything is made for it, and why it is not. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+
+import { StartError } from '../database/start-error.js';
 
 /**
  * Listens for a moment where the service will listen later. Whoever takes the port in between makes it fail then, with
@@ -16,3 +18,23 @@ export async function tryPort({ host, port }: { host: string; port: number }): P
   server.close();
   await once(server, 'close');
 }
+
+/** Why nobody can listen there, as one line that an operator can act on; another error as it is. */
+export function explainListening(error: unknown, port: number): unknown {
+  // A worker gets `bind` from its primary; a HOST that is a name gets `getaddrinfo`.
+  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
+  if (!['listen', 'bind', 'getaddrinfo'].includes(syscall)) return error;
+  const explain = explanations[syscall === 'getaddrinfo' ? 'EADDRNOTAVAIL' : code] ?? unforeseen;
+  return new StartError(explain(port, code), { cause: error });
+}
+
+const unforeseen = (port: number, code: string) =>
+  `the service cannot listen on port ${port} (${code}): set HOST and PORT to an address of this machine and a free port`;
+
+/** By Node's error code. */
+const explanations: Record<string, typeof unforeseen> = {
+  EADDRINUSE: (port) => `port ${port} is taken: stop what listens there, or set PORT`,
+  EACCES: (port) => `this user may not listen on port ${port}: set PORT above 1023`,
+  EADDRNOTAVAIL: (_port, code) =>
+    `HOST is not an address of this machine (${code}): set it to one, such as 127.0.0.1 or 0.0.0.0`,
+};

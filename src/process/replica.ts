@@ -10,6 +10,7 @@ import { createGatehouse } from '../domain/gatehouse.js';
 import { startHousekeeping } from '../domain/housekeeping.js';
 import { createPasswordHasher, defaultConcurrency } from '../domain/passwords/hasher.js';
 import { createTokenCodec } from '../http/jwt.js';
+import { explainListening } from '../http/port.js';
 import { isFromKeyboard, type Signal } from './signals.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
@@ -133,6 +134,8 @@ async function listen(
   logger.level = 'silent';
   try {
     await app.listen({ host, port, listenTextResolver: (address) => String(addresses.push(address)) });
+  } catch (error) {
+    throw explainListening(error, port);
   } finally {
     logger.level = level;
   }

@@ -1,7 +1,7 @@
 /** One of several processes that serve: a replica that takes its orders from the process that started it. */
 import { on } from 'node:events';
 
-import { explainCrashes, explainFailure } from './environment.js';
+import { explainCrashes, explainFailure } from './explain.js';
 import { createLogger } from '../http/log.js';
 import { createReplica, type Ground } from './replica.js';
 import { SIGNALS, type Signal } from './signals.js';

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 
 import { StartError } from '../database/start-error.js';
-import { Explained } from './environment.js';
 import type { Ground, Service } from './replica.js';
 import type { Signal } from './signals.js';
 
@@ -160,8 +159,8 @@ function attend(forked: Forked): Pick<Worker, 'addresses' | 'ended'> & { listens
     });
     void ended.then(({ code, signal, failure }) => {
       const how = signal ?? `exit status ${code ?? 'unknown'}`;
-      const error = new StartError(`A worker ended before it served (${how}).`);
-      reject(failure === undefined ? error : new Explained(failure));
+      const unexplained = `A worker ended before it served (${how}). See the lines above, and set WORKERS to 1 if memory is short.`;
+      reject(new StartError(failure ?? unexplained));
     });
   });
   return { listens, addresses, ended };

@@ -64,7 +64,7 @@ it('refuses an id that is taken, and leaves the first its secret', async () => {
   expect(await inHouse(house, ['clients', 'add', 'taken', '--json'])).toEqual({
     status: 1,
     stdout: '',
-    stderr: 'gatehouse: there is a client taken already\n',
+    stderr: 'gatehouse: there is a client taken already: choose another id, or remove that client first\n',
   });
   expect(await statusesOf(client)).toEqual([
     [200, 403],
@@ -129,6 +129,6 @@ it('removes a client, and the next request on every replica is refused', async (
   expect(await inHouse(house, ['clients', 'remove', 'leaver', '--json'])).toEqual({
     status: 1,
     stdout: '',
-    stderr: 'gatehouse: there is no client leaver\n',
+    stderr: 'gatehouse: there is no client leaver: see `gatehouse clients list`\n',
   });
 });

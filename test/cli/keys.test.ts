@@ -199,7 +199,7 @@ describe('keys retire', () => {
     expect(await inHouse(house, ['keys', 'retire', 'ffffffffffffffff', '--json'])).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'gatehouse: there is no key ffffffffffffffff\n',
+      stderr: 'gatehouse: there is no key ffffffffffffffff: see `gatehouse keys list`\n',
     });
     expect(await isActive(replicas[0], pair.access_token)).toBe(true);
   });

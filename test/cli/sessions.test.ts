@@ -76,7 +76,7 @@ describe('sessions list', () => {
     expect(await inHouse(house, ['sessions', 'list', 'nobody', '--json'])).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'gatehouse: there is no user nobody\n',
+      stderr: 'gatehouse: there is no user nobody: see `gatehouse users list`\n',
     });
   });
 });
@@ -100,7 +100,7 @@ describe('sessions end', () => {
     expect(await inHouse(house, ['sessions', 'end', id, '--json'])).toEqual({
       status: 1,
       stdout: '',
-      stderr: `gatehouse: there is no session ${id}\n`,
+      stderr: `gatehouse: there is no session ${id}: see \`gatehouse sessions list NAME\`, or the claim sid of a token\n`,
     });
   });
 });

@@ -85,7 +85,11 @@ describe('users add', () => {
     ['made of the name', 'christopher.robin 1', 'contains the user name'],
     ['followed by two newlines', `${GOOD_PASSWORD}\n\n`, 'contains a control character'],
     ['endless', 'x'.repeat(200_000), 'is longer than 256 characters'],
-    ['not text', Buffer.concat([Buffer.from(GOOD_PASSWORD), Buffer.from([0xff])]), 'is not UTF-8'],
+    [
+      'not text',
+      Buffer.concat([Buffer.from(GOOD_PASSWORD), Buffer.from([0xff])]),
+      'on standard input is not UTF-8: save it in that encoding',
+    ],
   ])('refuses a password that is %s, and says why', async (_, input, reason) => {
     const args = ['users', 'add', 'christopher.robin', '--password-stdin', '--json'];
     const { status, stdout, stderr } = await inHouse(house, args, { input });
@@ -108,7 +112,9 @@ describe('users add', () => {
     });
     const { status, stdout, stderr } = await inHouse(house, ['users', 'add', 'dora@example.com', '--json']);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toBe('gatehouse: there is a user dora@example.com already\n');
+    expect(stderr).toBe(
+      'gatehouse: there is a user dora@example.com already: choose another name, or see `gatehouse users password --help`\n',
+    );
   });
 
   it('lets one of two additions of a name win', async () => {
@@ -272,7 +278,7 @@ it.each(['disable', 'enable', 'password'])('says of users %s that there is no su
     expect({ status, stdout, stderr }).toEqual({
       status: 1,
       stdout: '',
-      stderr: `gatehouse: there is no user ${name}\n`,
+      stderr: `gatehouse: there is no user ${name}: see \`gatehouse users list\`\n`,
     });
   }
 });

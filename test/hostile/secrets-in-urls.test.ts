@@ -7,7 +7,7 @@ import { ConfigError, readConfig } from '../../src/config/config.js';
 import { explainDatabaseError } from '../../src/database/first-connection.js';
 import { DatabaseUnavailable } from '../../src/database/prisma.js';
 import { describeFailure, writeFailure } from '../../src/domain/failures.js';
-import { explainFailure } from '../../src/process/environment.js';
+import { explainFailure } from '../../src/process/explain.js';
 import { gatehouse } from '../support/command.js';
 import { runs } from '../support/hostile.js';
 import { SECRET } from '../support/house.js';

@@ -6,7 +6,7 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
-import { explainFailure } from '../../src/process/environment.js';
+import { explainFailure } from '../../src/process/explain.js';
 import { describeFailure, writeFailure } from '../../src/domain/failures.js';
 import { forge } from '../support/answers.js';
 import { environmentOf, gatehouse, inHouse, type Outcome } from '../support/command.js';

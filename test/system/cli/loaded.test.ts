@@ -67,7 +67,13 @@ describe('a command loads', () => {
   it.each([['--help'], ['help'], ['--version']])('the parser of its arguments alone for %s', async (arg) => {
     const { packages, files } = await load([arg]);
     expect(packages).toEqual(['commander']);
-    expect(files).toEqual(['cli/gatehouse.js', 'cli/output.js', 'cli/program.js', 'process/signals.js']);
+    expect(files).toEqual([
+      'cli/gatehouse.js',
+      'cli/output.js',
+      'cli/program.js',
+      'database/start-error.js',
+      'process/signals.js',
+    ]);
   });
 
   it.each([

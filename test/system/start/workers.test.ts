@@ -104,7 +104,7 @@ it('are tried again when what takes their place cannot start, and the log says w
   await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(1);
   expect(messagesOf(service, 'a worker ended')[1]).toMatchObject({
     code: 1,
-    failure: expect.stringMatching(/^gatehouse: AUTH_SECRET does not open the signing keys/) as string,
+    failure: expect.stringMatching(/^AUTH_SECRET does not open the signing keys/) as string,
   });
   expect(service.output.stderr).toBe('');
 });
@@ -140,7 +140,7 @@ describe('that cannot start', () => {
   it('end the whole, with one line: the secret is another', async () => {
     await (await workshop.start(environment)).stop('SIGINT');
     expect(await refusalOf({ AUTH_SECRET: 'another-secret-of-more-than-32-bytes-in-length' })).toEqual([
-      expect.stringMatching(/^gatehouse: AUTH_SECRET does not open the signing keys/),
+      expect.stringMatching(/^AUTH_SECRET does not open the signing keys/),
     ]);
   });
 
