@@ -26,14 +26,14 @@ function isToBeBuilt() {
   return has('typescript') || !has('commander') || !existsSync(inPackage('dist/cli/gatehouse.js'));
 }
 
-/** Standard input stays untouched, for `--password-stdin`, and so does standard output, for `--json`. */
+/** Standard input stays untouched, for `--password-stdin`, and so does standard output, for `--json`: steps go to standard error. */
 function build() {
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [inPackage('scripts/build.js')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const { status, stdout, error } = spawnSync(process.execPath, [inPackage('scripts/build.js')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
   });
   if (status === 0) return;
-  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`);
+  process.stderr.write(`${stdout ?? ''}${error ? `${error.message}\n` : ''}`);
   process.exit(1);
 }
 

@@ -1,4 +1,5 @@
-// Builds what is stale: Prisma's client after its schema changed, the service, and each package of packages/.
+// Builds what is stale: Prisma's client after its schema changed, the service, and each package of packages/. Says on standard
+// error which part it builds; where nothing is stale it says nothing.
 // Usage: node scripts/build.js [--all | --generate]
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +16,11 @@ const generated = join(root, 'src/database/generated/client.ts');
 const schema = join(root, 'prisma/schema.prisma');
 const packageOf = (name) => join(root, 'packages', name);
 
+/** @param {string} part that is built from now on */
+function say(part) {
+  process.stderr.write(`build: ${part}\n`);
+}
+
 /** Ends the build with a line that says why, if there is one. */
 function refuse(why) {
   if (why === undefined) return;
@@ -29,7 +35,6 @@ async function load(name) {
 
 /** Runs a package's own command line in this Node; stops the build with its output when it fails. */
 function run(packageFile, ...args) {
-  refuse(explainMissingCompiler(root));
   const env = {
     ...process.env,
     // `generate` reads the schema in WebAssembly, yet the CLI insists on a native engine that it would download.
@@ -101,11 +106,13 @@ async function buildAccountPage() {
     copyFileSync(join(source, name), join(target, name));
 }
 
-/** Does its work only if there is something new for it to make something of. */
+/** Builds a part whose sources have changed since it was built. */
 async function make(what, sources, work) {
   const stamp = join(root, 'dist', `.${what}`);
   const all = [...sources, 'tsconfig.json', 'package-lock.json'].map((source) => join(root, source));
   if (!isStale(stamp, all)) return;
+  refuse(explainMissingCompiler(root));
+  say(what);
   const finish = makeStamp(stamp);
   await work();
   finish();
@@ -123,7 +130,11 @@ if (process.argv.includes('--all')) {
     rmSync(join(root, built), { recursive: true, force: true });
   rmSync(dirname(generated), { recursive: true, force: true });
 }
-if (isStale(generated, [schema])) run('prisma/build/index.js', 'generate');
+if (isStale(generated, [schema])) {
+  refuse(explainMissingCompiler(root));
+  say('prisma client');
+  run('prisma/build/index.js', 'generate');
+}
 if (!process.argv.includes('--generate')) {
   await make('protocol', sourcesOf('protocol'), () => compile('protocol'));
   await make('local-postgres', sourcesOf('local-postgres'), () => compile('local-postgres'));

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
 import { readConfig, type Config } from './config/config.js';
-import { enterEmbedded, isServed } from './database/embedded.js';
+import { enterEmbedded, hasDatabase, isServed } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
 import { StartError } from './database/start-error.js';
@@ -34,6 +34,7 @@ async function main(): Promise<void> {
     interruption.signal.throwIfAborted();
     const addresses = await service.serve(ground);
     for (const address of addresses) logger.info(`listening on ${address}`);
+    if (addresses.length > 0) showPages(config, logger);
     if (config.databaseUrl === null) await showDemo(config, addresses, isFirst, logger);
     logger.info({ signal: await told }, 'leaving');
   } catch (error) {
@@ -62,14 +63,21 @@ async function refuseTakenPort(config: Config): Promise<void> {
 
 /** Makes what exists once, whoever serves from it, and notes in `stops` what is to be left. */
 async function prepare(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal): Promise<Ground> {
-  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, stops, signal));
+  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, stops, signal));
   signal.throwIfAborted();
   const applied = await migrate(databaseUrl);
-  if (applied.length > 0) logger.info({ migrations: applied }, 'migrated');
+  if (applied.length > 0) logger.info({ migrations: applied }, 'applied migrations');
   return { config, databaseUrl, secrets: await readSecrets(config) };
 }
 
-async function startEmbedded(config: Config, stops: Stop[], signal: AbortSignal): Promise<string> {
+async function startEmbedded(
+  config: Config,
+  logger: Logger,
+  stops: Stop[],
+  signal: AbortSignal,
+): Promise<string> {
+  const place = resolve(config.dataDir);
+  logger.info(`${(await hasDatabase(place)) ? 'opening the' : 'making a new'} database in ${place}`);
   const embedded = await enterEmbedded(config.dataDir, 'service', signal);
   stops.push(() => embedded.leave());
   return embedded.url;
@@ -84,6 +92,12 @@ async function makeDemo({ config, databaseUrl }: Ground): Promise<boolean> {
     await hasher.close();
     await database.close();
   }
+}
+
+/** Pages count only for the host of the issuer, so that another address would answer 421. */
+function showPages({ accountPage, docs, issuer }: Config, logger: Logger): void {
+  if (accountPage) logger.info(`open ${issuer}/account to sign in and see sessions`);
+  if (docs) logger.info(`open ${issuer}/docs to try the endpoints`);
 }
 
 /** @param isFirst the demo was made by this start */

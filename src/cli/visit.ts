@@ -1,9 +1,8 @@
 /** A visit to the database that the service uses, whether the service runs or not. */
-import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import type { Config } from '../config/config.js';
-import { enterEmbedded } from '../database/embedded.js';
+import { enterEmbedded, hasDatabase } from '../database/embedded.js';
 import { listPending, migrate } from '../database/migrate.js';
 import { Refusal } from './output.js';
 
@@ -52,7 +51,7 @@ async function visitEmbedded<T>(
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const place = resolve(dataDir);
-  const isNew = await isMissing(join(place, 'postgres'));
+  const isNew = !(await hasDatabase(place));
   if (isNew && !mayCreate) {
     throw new Refusal(
       `there is no database in ${place} yet: start the service or run \`gatehouse migrate\` to make one, ` +
@@ -85,12 +84,4 @@ async function visitEmbedded<T>(
   } finally {
     forget();
   }
-}
-
-/** Only what is surely not there counts; whoever may not look is told so on entering. */
-async function isMissing(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => false,
-    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
-  );
 }

@@ -1,4 +1,6 @@
 /** The embedded PostgreSQL: a package of its own, which is loaded only where there is no DATABASE_URL, and may be missing elsewhere. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { EmbeddedDatabase, Role } from '@gatehouse/local-postgres';
 import { Client } from './driver.js';
 import { StartError } from './start-error.js';
@@ -22,6 +24,14 @@ export async function enterEmbedded(
     if (!(error instanceof localPostgres.LocalPostgresRefusal)) throw error;
     throw new StartError(error.message, { cause: error.cause });
   }
+}
+
+/** Whether `dataDir` holds a database. Only what is surely not there counts as none; who may not look is told on entering. */
+export async function hasDatabase(dataDir: string): Promise<boolean> {
+  return await stat(join(dataDir, 'postgres')).then(
+    () => true,
+    (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
+  );
 }
 
 /** Whether a service is inside the database under `dataDir`. Makes nothing, and takes for no what it cannot learn. */

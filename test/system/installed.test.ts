@@ -1,56 +1,17 @@
 // A build without what it needs says in one line what to do, and starts nothing.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { isAtLeast } from '../../scripts/installed.js';
+import { createClone, readPackage, type Clone } from '../support/clone.js';
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+let clone: Clone;
 
-interface Package {
-  engines: { node: string };
-  dependencies: Record<string, string>;
-}
-
-let root: string;
-let described: Package;
-
-/** A fresh clone, as far as the build looks at it before it compiles. */
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'gatehouse-clone-'));
-  for (const name of [
-    'package.json',
-    'package-lock.json',
-    'tsconfig.json',
-    'scripts',
-    'bin',
-    'packages',
-    'prisma/schema.prisma',
-  ]) {
-    await cp(join(REPOSITORY, name), join(root, name), {
-      recursive: true,
-      filter: (path) => !/[\\/](?:dist|node_modules)$/.test(path),
-    });
-  }
-  await mkdir(join(root, 'src'));
-  described = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Package;
+  clone = await createClone();
 });
-afterEach(() => rm(root, { recursive: true }));
-
-async function install(...names: string[]): Promise<void> {
-  for (const name of names) {
-    const directory = join(root, 'node_modules', name);
-    await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, 'package.json'), JSON.stringify({ name, main: 'index.js' }));
-    // As a package with a native part does that does not find it.
-    await writeFile(join(directory, 'index.js'), 'throw new Error("Cannot find native binding.")');
-  }
-}
+afterEach(() => clone.remove());
 
 /** Passes for what the build would make, made just now. */
 async function passForBuilt(): Promise<void> {
@@ -60,31 +21,14 @@ async function passForBuilt(): Promise<void> {
       (what) => `dist/.${what}`,
     ),
   ]) {
-    await mkdir(dirname(join(root, name)), { recursive: true });
-    await writeFile(join(root, name), '');
+    await clone.write(name, '');
   }
-}
-
-async function run(
-  script: string,
-  ...args: string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [join(root, script), ...args], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'close') as Promise<[number]>,
-  ]);
-  return { code, stdout, stderr };
 }
 
 describe.each(['scripts/build.js', 'bin/gatehouse.js'])('%s', (script) => {
   it('asks for `npm ci` where nothing is installed', async () => {
-    const count = Object.keys(described.dependencies).length;
-    expect(await run(script)).toEqual({
+    const count = Object.keys(clone.described.dependencies).length;
+    expect(await clone.run(script)).toEqual({
       code: 1,
       stdout: '',
       stderr: `Packages are missing, @fastify/cors and ${count - 1} more: run \`npm ci\` first\n`,
@@ -92,8 +36,8 @@ describe.each(['scripts/build.js', 'bin/gatehouse.js'])('%s', (script) => {
   });
 
   it('asks for the compiler where only that is missing', async () => {
-    await install(...Object.keys(described.dependencies));
-    expect(await run(script)).toEqual({
+    await clone.install(...Object.keys(clone.described.dependencies));
+    expect(await clone.run(script)).toEqual({
       code: 1,
       stdout: '',
       stderr:
@@ -102,11 +46,8 @@ describe.each(['scripts/build.js', 'bin/gatehouse.js'])('%s', (script) => {
   });
 
   it('asks for a newer Node', async () => {
-    await writeFile(
-      join(root, 'package.json'),
-      JSON.stringify({ ...described, engines: { node: '>=99.1' } }),
-    );
-    expect(await run(script)).toEqual({
+    await clone.write('package.json', JSON.stringify({ ...clone.described, engines: { node: '>=99.1' } }));
+    expect(await clone.run(script)).toEqual({
       code: 1,
       stdout: '',
       stderr: `Gatehouse needs Node 99.1 or newer, and this is ${process.versions.node}: install a newer one\n`,
@@ -116,23 +57,25 @@ describe.each(['scripts/build.js', 'bin/gatehouse.js'])('%s', (script) => {
 
 describe('the build', () => {
   it('names the one package that is missing', async () => {
-    await install(...Object.keys(described.dependencies).filter((name) => name !== 'pg'));
-    expect((await run('scripts/build.js')).stderr).toBe('Packages are missing, pg: run `npm ci` first\n');
+    await clone.install(...Object.keys(clone.described.dependencies).filter((name) => name !== 'pg'));
+    expect((await clone.run('scripts/build.js')).stderr).toBe(
+      'Packages are missing, pg: run `npm ci` first\n',
+    );
   });
 
   it('does not take away what was built when it cannot build anew', async () => {
-    await install(...Object.keys(described.dependencies));
+    await clone.install(...Object.keys(clone.described.dependencies));
     await passForBuilt();
-    expect((await run('scripts/build.js', '--all')).stderr).toMatch(
+    expect((await clone.run('scripts/build.js', '--all')).stderr).toMatch(
       /^Gatehouse is not built, and typescript/,
     );
-    expect(await readFile(join(root, 'dist/.service'), 'utf8')).toBe('');
+    expect(await readFile(join(clone.root, 'dist/.service'), 'utf8')).toBe('');
   });
 
   it('asks for the native part of a package, of another machine or left out', async () => {
-    await install(...Object.keys(described.dependencies));
+    await clone.install(...Object.keys(clone.described.dependencies));
     await passForBuilt();
-    expect(await run('scripts/build.js')).toEqual({
+    expect(await clone.run('scripts/build.js')).toEqual({
       code: 1,
       stdout: '',
       stderr: `@node-rs/argon2 cannot be loaded, it may lack its part for ${process.platform}-${process.arch}: run \`npm ci --include=optional\` on this machine\n`,
@@ -150,10 +93,10 @@ it.each([
   ['18.99.0', false],
   ['9.9.9', false],
 ])('takes Node %s for new enough: %s', async (version, expected) => {
-  const { engines } = JSON.parse(await readFile(join(REPOSITORY, 'package.json'), 'utf8')) as Package;
+  const { engines } = await readPackage();
   expect(isAtLeast(version, engines.node.replace('>=', ''))).toBe(expected);
 });
 
 it('installs what it is built with whatever NODE_ENV says: .npmrc takes the default of `omit` away', async () => {
-  expect(await readFile(join(REPOSITORY, '.npmrc'), 'utf8')).toMatch(/^omit=null$/m);
+  expect(await readFile('.npmrc', 'utf8')).toMatch(/^omit=null$/m);
 });

@@ -1,6 +1,6 @@
 // The service without DATABASE_URL: a database of its own, something to try out, and the same again after a restart.
 import { execFile } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -20,6 +20,33 @@ beforeAll(async () => {
   while (!service.output.stdout.includes('demo.txt')) await sleep(20);
 });
 afterAll(() => workshop.clear());
+
+/** What the log says, step by step. */
+function stepsOf({ output }: Service): string[] {
+  const lines = output.stdout.trimEnd().split('\n');
+  const steps = lines.map((line) => JSON.parse(line) as { msg: string; url?: string });
+  return steps.filter(({ url }) => url === undefined).map(({ msg }) => msg);
+}
+
+/** The last steps of each start. */
+const openSteps = () => [
+  `listening on http://127.0.0.1:${service.port}`,
+  `open http://localhost:${service.port}/account to sign in and see sessions`,
+  `open http://localhost:${service.port}/docs to try the endpoints`,
+];
+
+it('says what it does: makes a database, migrates it by name, listens, and what to open', async () => {
+  const migrations = await readdir('prisma/migrations', { withFileTypes: true });
+  const names = migrations.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  expect(stepsOf(service)).toEqual([
+    `making a new database in ${dataDir}`,
+    'applied migrations',
+    ...openSteps(),
+    `made a user and a client to try out: see ${join(dataDir, 'demo.txt')}`,
+  ]);
+  for (const name of names) expect(service.output.stdout).toContain(name);
+  expect(service.output.stderr).toBe('');
+});
 
 function readDemo(): Promise<string> {
   return readFile(join(dataDir, 'demo.txt'), 'utf8');
@@ -103,6 +130,7 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
   expect(await service.stop('SIGTERM')).toEqual({ code: 0, signal: null });
   service = await workshop.spawn({ DATA_DIR: dataDir, PORT: String(service.port) });
   await untilReady(service);
+  while (!service.output.stdout.includes('/docs')) await sleep(20);
 
   expect(await readKeys()).toBe(before.jwks);
   const headers = bearer(pair.access_token);
@@ -110,5 +138,5 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
   expect(session.status).toBe(200);
   expect((await logInAsDemo()).status).toBe(200);
   expect(await readDemo()).toBe(before.demo);
-  expect(service.output.stdout).not.toContain('demo.txt');
+  expect(stepsOf(service)).toEqual([`opening the database in ${dataDir}`, ...openSteps()]);
 });
