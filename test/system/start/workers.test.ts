@@ -140,7 +140,7 @@ describe('that cannot start', () => {
   it('end the whole, with one line: the secret is another', async () => {
     await (await workshop.start(environment)).stop('SIGINT');
     expect(await refusalOf({ AUTH_SECRET: 'another-secret-of-more-than-32-bytes-in-length' })).toEqual([
-      expect.stringMatching(/^AUTH_SECRET does not open the signing keys/),
+      expect.stringMatching(/^gatehouse: AUTH_SECRET does not open the signing keys/),
     ]);
   });
 
