@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 import { endSession } from '../domain/sessions/endings.js';
-import { listSessions } from '../domain/sessions/sessions.js';
+import { listSessions } from '../domain/sessions/listed.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser } from '../domain/users/users.js';
 import { examples, Refusal, toId, toLine, toTable } from './output.js';

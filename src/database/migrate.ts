@@ -4,7 +4,8 @@ import pg from 'pg';
 
 import { describeDatabase } from './database-url.js';
 import { explainDatabaseError, openFirstConnection } from './first-connection.js';
-import { checksumOf, isUnchanged, readMigrations, type Migration } from './migration-files.js';
+import { checksumOf, readMigrations, type Migration } from './migration-files.js';
+import { findPending, readHistory, refuseFailed, type MigrationRow } from './migration-history.js';
 import { StartError } from './start-error.js';
 
 /** Any number that nothing else in the database locks on. */
@@ -23,14 +24,6 @@ const CREATE_HISTORY = `
     started_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
     applied_steps_count INTEGER NOT NULL DEFAULT 0
   )`;
-
-interface MigrationRow {
-  name: string;
-  checksum: string;
-  isFinished: boolean;
-  /** What PostgreSQL said when the migration failed: written by Prisma and by older builds. */
-  logs: string | null;
-}
 
 /**
  * Applies the pending migrations and returns their names, oldest first.
@@ -126,52 +119,6 @@ async function lock(client: pg.Client): Promise<void> {
       { cause: error },
     );
   }
-}
-
-/** What was applied to this database, and what was begun and never rolled back; refused when this build does not fit it. */
-async function readHistory(client: pg.Client, migrations: Migration[]): Promise<MigrationRow[]> {
-  const { rows: tables } = await client.query<{ exists: boolean }>(
-    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS exists`,
-  );
-  if (tables[0]?.exists !== true) return [];
-  const { rows } = await client.query<MigrationRow>(
-    `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS "isFinished", logs
-     FROM public._prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
-  );
-  for (const row of rows) refuseMisfit(row, migrations);
-  return rows;
-}
-
-function findPending(rows: MigrationRow[], migrations: Migration[]): Migration[] {
-  const finished = new Set(rows.filter((row) => row.isFinished).map((row) => row.name));
-  return migrations.filter(({ name }) => !finished.has(name));
-}
-
-function refuseMisfit({ name, checksum, isFinished }: MigrationRow, migrations: Migration[]): void {
-  const known = migrations.find((migration) => migration.name === name);
-  if (known === undefined) {
-    throw new StartError(
-      `This database was migrated by a newer Gatehouse (${name} is unknown here). Run that version or a later one.`,
-    );
-  }
-  if (!isFinished || isUnchanged(known, checksum)) return;
-  // The tables are not those that this build's file describes, and nothing says what they lack.
-  throw new StartError(
-    `Migration ${name} was edited after it was applied to this database. Restore prisma/migrations/${name}/migration.sql as it was, and write the change as a new migration.`,
-  );
-}
-
-/**
- * Older builds and Prisma's own tools leave a row when a migration fails. Asked only under the lock: before, an
- * unfinished migration may be such a replica at work.
- */
-function refuseFailed(rows: MigrationRow[]): void {
-  const failed = rows.find((row) => !row.isFinished);
-  if (failed === undefined) return;
-  const reason = /ERROR: .+/.exec(failed.logs ?? '')?.[0] ?? 'it was interrupted';
-  throw new StartError(
-    `Migration ${failed.name} failed (${reason}). Remove the cause, run UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL, and start again.`,
-  );
 }
 
 /** A database with tables and without a history is not ours; what extensions keep there does not count. */

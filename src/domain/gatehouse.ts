@@ -13,7 +13,8 @@ import type { PasswordHasher } from './passwords/hasher.js';
 import { endAllSessions, endSession } from './sessions/endings.js';
 import { createLogins, type TokenPair } from './sessions/logins.js';
 import { revokeToken } from './sessions/revocations.js';
-import { listSessions, type Device, type ListedSession, type SessionRules } from './sessions/sessions.js';
+import { listSessions, type ListedSession } from './sessions/listed.js';
+import type { Device, SessionRules } from './sessions/sessions.js';
 import { isUuid, type AccessClaims, type TokenRules } from './tokens/claims.js';
 import type { ClaimsOf, ReadToken } from './tokens/reader.js';
 
@@ -61,7 +62,7 @@ export interface Gatehouse {
    * @throws {AuthError} invalid_token when the asking session has ended meanwhile
    */
   logoutAll: (
-    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti'>,
+    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
     options: { exceptCurrent: boolean },
   ) => Promise<number>;
 
@@ -98,7 +99,7 @@ export interface Gatehouse {
    * has ended meanwhile), temporarily_unavailable
    */
   changePassword: (
-    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username'>,
+    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 'ver'>,
     passwords: { current: string; next: string },
     ip: string,
     isAwaited: () => boolean,

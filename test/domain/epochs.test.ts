@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { retireKey } from '../../src/domain/keys/lifecycle.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
-import { listSessions } from '../../src/domain/sessions/sessions.js';
+import { listSessions } from '../../src/domain/sessions/listed.js';
 import { changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import {
   AMPLE_MS,

@@ -15,8 +15,7 @@ import { listKeys } from '../../src/domain/keys/keys.js';
 import { pruneKeys, reencryptKeys, retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
-import { isStanding } from '../../src/domain/sessions/standing.js';
-import { parseJti } from '../../src/domain/tokens/claims.js';
+import { askedOf, isStanding } from '../../src/domain/sessions/standing.js';
 import { addUser, changePassword, disableUser, enableUser, findUser } from '../../src/domain/users/users.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -109,7 +108,7 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
   const claims = claimsOf(pair.accessToken);
   const { token, live } = await gatehouse.judge(pair.accessToken);
   expect(live).not.toBeNull();
-  expect(await isStanding(database, { ...claims, lineage: parseJti(claims.jti).lineage })).toBe(true);
+  expect(await isStanding(database, askedOf(claims))).toBe(true);
   expect(await gatehouse.listSessions(claims)).toHaveLength(1);
   await gatehouse.refresh(pair.refreshToken);
   expect(

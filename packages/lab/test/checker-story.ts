@@ -119,6 +119,7 @@ export function tellStory(own: Partial<Rules> = {}) {
       userId: idOf(pair.user),
       username: pair.user,
       scope: pair.scope,
+      ver: 0,
       generation: 0,
       openedAt: Math.floor(secondsAt(openedMs)),
       rotatedAt: secondsAt(nowMs),

@@ -109,6 +109,7 @@ export function createReferenceService(rules: Rules) {
         userId: user.id,
         username: name,
         scope: user.scope,
+        ver: 0,
         generation: 0,
         openedAt: Math.floor(now),
         rotatedAt: now,

@@ -27,6 +27,8 @@ export interface AccessClaims extends TokenClaims {
   username: string;
   /** Separated by single spaces; absent when the user may do nothing in particular. */
   scope?: string;
+  /** How often these claims were changed since the session was opened; absent for never. Not shown to callers. */
+  ver?: number;
 }
 
 /** Of a refresh token, `typ: rt+jwt`: its audience is the issuer itself, its lineage is its session. */

@@ -2,10 +2,11 @@
 import type { Database } from '../../database/prisma.js';
 import type { Client, ClientCredentials } from '../clients.js';
 import { AuthError, Reason } from '../errors.js';
-import { parseJti, type TokenRules } from '../tokens/claims.js';
+import { askedOf, type Asked } from '../sessions/standing.js';
+import type { TokenRules } from '../tokens/claims.js';
 import type { AccessToken, ReadToken } from '../tokens/reader.js';
 import { isExpired, reissue } from '../tokens/successor.js';
-import { createQuestions, type Answer, type Question } from './questions.js';
+import { createQuestions, type Answer } from './questions.js';
 import { isCurrent, type ReplicaState, type Snapshot } from './replica-state.js';
 
 /** A token as the primary knows it at the time of the request. */
@@ -55,8 +56,8 @@ export function createJudge(database: Database, state: ReplicaState): Judge {
   };
 }
 
-function questionOf({ claims }: ReadToken): Question {
-  return { sub: claims.sub, sid: claims.sid, lineage: parseJti(claims.jti).lineage };
+function questionOf(token: ReadToken): Asked {
+  return token.kind === 'access' ? askedOf(token.claims) : { ...askedOf(token.claims), ver: null };
 }
 
 /** Grace is not life: a token is live until its `exp`, by the primary's clock, and no longer. */

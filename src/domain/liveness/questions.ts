@@ -7,15 +7,8 @@ import {
   type Database,
 } from '../../database/prisma.js';
 import { firstRow } from '../service-row.js';
-import { STANDS_WITH_LINEAGE } from '../sessions/standing.js';
+import { STANDS_WITH_TOKEN, type Asked } from '../sessions/standing.js';
 import { VERSION_COLUMNS, type Versions } from './replica-state.js';
-
-/** Whose session, which session, which lineage. */
-export interface Question {
-  sub: string;
-  sid: string;
-  lineage: string;
-}
 
 /** What the primary said. */
 export interface Answer extends Versions {
@@ -28,7 +21,7 @@ export interface Answer extends Versions {
 const ANSWER_COLUMNS = { now: 'float8', ...VERSION_COLUMNS, standing: 'int4[]' } as const;
 
 interface Waiting {
-  question: Question | null;
+  question: Asked | null;
   /** When it was asked, by this process's monotonic clock, in milliseconds. */
   since: number;
   resolve: (answer: Answer) => void;
@@ -47,7 +40,7 @@ const MAX_STATEMENTS = 2;
  * has been sent: its answer could be older than the request. While as many statements are under way as may be,
  * questions wait for the next one, so batches grow with the load and a lone request waits for nobody.
  */
-export function createQuestions(database: Database): (question: Question | null) => Promise<Answer> {
+export function createQuestions(database: Database): (question: Asked | null) => Promise<Answer> {
   const ask = database.prepared('liveness', ANSWER_COLUMNS);
   let waiting: Waiting[] = [];
   let underWay = 0;
@@ -101,9 +94,9 @@ export function createQuestions(database: Database): (question: Question | null)
 
 async function askPrimary(
   ask: Ask<RowOf<typeof ANSWER_COLUMNS>>,
-  questions: (Question | null)[],
+  questions: (Asked | null)[],
 ): Promise<(place: number) => Answer> {
-  const asked: Question[] = [];
+  const asked: Asked[] = [];
   const ordinals = questions.map((question) => (question === null ? 0 : asked.push(question)));
   // Settles every end against every use: sessions, epochs, revocations, versions and the clock are read in one
   // snapshot, taken after the requests arrived, so an end that was answered before is seen. A token stands only if
@@ -118,10 +111,11 @@ async function askPrimary(
              FROM unnest(
                ${arrayText(asked.map(({ sub }) => sub))}::uuid[],
                ${arrayText(asked.map(({ sid }) => sid))}::uuid[],
-               ${arrayText(asked.map(({ lineage }) => lineage))}::uuid[]
-             ) WITH ORDINALITY AS asked (sub, sid, lineage, ordinal)
+               ${arrayText(asked.map(({ lineage }) => lineage))}::uuid[],
+               ${arrayText(asked.map(({ ver }) => ver ?? 'NULL'))}::int8[]
+             ) WITH ORDINALITY AS asked (sub, sid, lineage, ver, ordinal)
              JOIN sessions ON sessions.id = asked.sid AND (sessions.user_id = asked.sub) IS TRUE
-             JOIN users ON ${STANDS_WITH_LINEAGE}
+             JOIN users ON ${STANDS_WITH_TOKEN}
            ) AS standing
     FROM service`;
   const { standing, ...common } = firstRow(rows);
@@ -130,7 +124,7 @@ async function askPrimary(
   return (place) => (standingOrdinals.has(ordinals[place] ?? 0) ? yes : no);
 }
 
-/** An array as PostgreSQL writes it, of UUIDs that need no quoting: the driver's own way looks at every character. */
-function arrayText(uuids: string[]): string {
-  return `{${uuids.join()}}`;
+/** An array as PostgreSQL writes it, of what needs no quoting: the driver's own way looks at every character. */
+function arrayText(elements: (string | number)[]): string {
+  return `{${elements.join()}}`;
 }

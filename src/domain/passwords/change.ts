@@ -6,11 +6,11 @@ import { refusePassword } from './policy.js';
 import type { PasswordHasher } from './hasher.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import { parseJti, type AccessClaims } from '../tokens/claims.js';
-import { isStanding, STANDS_WITH_LINEAGE, USER_IS_ENABLED } from '../sessions/standing.js';
+import { askedOf, isStanding, STANDS_WITH_TOKEN, USER_IS_ENABLED } from '../sessions/standing.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** Claims of the live access token that asks. */
-type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username'>;
+type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 'ver'>;
 
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
@@ -46,8 +46,7 @@ export function createPasswordChange(parts: {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       assertAwaited(isAwaited);
       if (await setAndEndOthers(database, claims, { verified, fresh })) return;
-      if (!(await isStanding(database, { ...claims, lineage: parseJti(claims.jti).lineage })))
-        throw new AuthError('invalid_token');
+      if (!(await isStanding(database, askedOf(claims)))) throw new AuthError('invalid_token');
       // Another change was first, or a login has hashed the same password anew: the stored hash tells.
       verified = await verifyCurrent(claims, current);
     }
@@ -93,7 +92,7 @@ function assertAwaited(isAwaited: () => boolean): void {
 /** @returns false when nothing was changed: the hash is another one by now, or the session that asks has ended */
 async function setAndEndOthers(
   database: Database,
-  { sub, sid, jti }: Asking,
+  { sub, sid, jti, ver = 0 }: Asking,
   { verified, fresh }: { verified: string; fresh: string },
 ): Promise<boolean> {
   // Settles two changes at once (the second finds another hash than the one that it verified), logins and refreshes in
@@ -102,15 +101,16 @@ async function setAndEndOthers(
   // takes the new epoch in the statement that raises it, and nobody sees it ended.
   const rows = await database.query({ id: 'uuid' })`
     WITH asked AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage,
+             ${ver}::int8 AS ver
     ), owner AS MATERIALIZED (
-      SELECT id, epoch, disabled_at FROM users
+      SELECT id, epoch, ver, disabled_at FROM users
       WHERE id = ${sub}::uuid AND password_hash = ${verified}
       FOR UPDATE
     ), asking AS MATERIALIZED (
       SELECT sessions.id, sessions.user_id
       FROM asked, sessions, owner AS users, service
-      WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > now AND ${STANDS_WITH_LINEAGE}
+      WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > now AND ${STANDS_WITH_TOKEN}
       FOR UPDATE OF sessions
     ), changed AS (
       UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1

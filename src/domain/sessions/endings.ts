@@ -1,9 +1,9 @@
 /** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import type { AccessClaims } from '../tokens/claims.js';
 import { firstRow } from '../service-row.js';
-import { isStanding, STANDS } from './standing.js';
+import { askedOf, isStanding, STANDS } from './standing.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** Who ends something and why, for the revocation's row. */
@@ -67,10 +67,10 @@ export async function endSession(
  */
 export async function endAllSessions(
   database: Database,
-  claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti'>,
+  claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
   { exceptCurrent }: { exceptCurrent: boolean },
 ): Promise<number | null> {
-  const { sub, sid, jti } = claims;
+  const { sub, sid } = claims;
   // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
   // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
   const rows = await database.query({ ended: 'int4' })`
@@ -99,8 +99,7 @@ export async function endAllSessions(
     SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
   if (rows[0] !== undefined) return rows[0].ended;
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
-  const asking = { sub, sid, lineage: parseJti(jti).lineage };
-  return (await isStanding(database, asking))
+  return (await isStanding(database, askedOf(claims)))
     ? await endAllSessions(database, claims, { exceptCurrent })
     : null;
 }

@@ -49,7 +49,7 @@ export async function revokeToken(
 /** The latest revocations, newest first. In SQL, since a revocation outlives its user and Prisma's schema knows no relation. */
 export async function listRevocations(database: Database, limit: number): Promise<ListedRevocation[]> {
   return await database.query(LISTED_COLUMNS)`
-    SELECT kind::text, CASE WHEN kind <> 'user' THEN revocations.id END AS id, username, user_id AS "userId",
+    SELECT kind::text, CASE WHEN kind <> 'user' THEN coalesce(target, revocations.id) END AS id, username, user_id AS "userId",
            reason, actor, revoked_at AS "revokedAt", kept_until AS "keptUntil"
     FROM (
       SELECT * FROM revocations ORDER BY revoked_at DESC, id LIMIT ${limit}::int4

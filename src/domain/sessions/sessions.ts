@@ -1,14 +1,13 @@
-/** Sessions: opened by a password and kept by rotation, each decided in one SQL statement; and listed. */
+/** Sessions: opened by a password and kept by rotation, each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import { AuthError } from '../errors.js';
 import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
 import { firstRow } from '../service-row.js';
-import { PROVED_EPOCH_IS_IN_FORCE, STANDS, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
+import { CLAIMS_VERSION, PROVED_EPOCH_IS_IN_FORCE, STANDS_OR_WAS_KEPT, USER_IS_ENABLED } from './standing.js';
 import { RETENTION } from '../tokens/grace.js';
 import type { Proved } from '../users/authenticate.js';
-import { nullable, type RowOf } from '../../database/columns.js';
-import { readAddress } from '../networks.js';
+import { nullable } from '../../database/columns.js';
 
 export interface SessionRules {
   sessionTtlSeconds: number;
@@ -35,6 +34,7 @@ const SESSION_COLUMNS = {
   userId: 'uuid',
   username: 'text',
   scope: 'text',
+  ver: 'float8',
   generation: 'int4',
   openedAt: 'float8',
   rotatedAt: 'float8',
@@ -71,7 +71,7 @@ export async function openSession(
                  FROM 1 FOR 13)
                PLACING '7' FROM 15 FOR 1
              )::uuid,
-             users.id, proved.epoch, now, now,
+             users.id, proved.epoch, greatest(now, service.sessions_not_before), now,
              date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
              date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
              ${device.ip}::inet, ${device.userAgent}::text
@@ -79,7 +79,7 @@ export async function openSession(
       WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${PROVED_EPOCH_IS_IN_FORCE}
       RETURNING *
     )
-    SELECT opened.id, users.id AS "userId", users.username, users.scope, opened.generation,
+    SELECT opened.id, users.id AS "userId", users.username, users.scope, (users.ver + opened.ver)::float8 AS ver, opened.generation,
            floor(extract(epoch FROM opened.opened_at))::float8 AS "openedAt",
            extract(epoch FROM opened.rotated_at)::float8 AS "rotatedAt",
            extract(epoch FROM opened.refresh_expires_at)::float8 AS "refreshExpiresAt",
@@ -135,14 +135,15 @@ export async function rotateSession(
       WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
         AND sessions.expires_at > now AND service.keys_version = ${keysVersion}::uuid
         AND ${STANDS_OR_WAS_KEPT}
-      RETURNING sessions.*, users.username, users.scope, clock.now
+      RETURNING sessions.*, users.username, users.scope, ${CLAIMS_VERSION} AS claims_version, clock.now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
       SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + ${RETENTION}
       FROM decided WHERE ended_at IS NOT NULL
       ON CONFLICT (id) DO NOTHING
     )
-    SELECT decided.id, decided.user_id AS "userId", decided.username, decided.scope, decided.generation,
+    SELECT decided.id, decided.user_id AS "userId", decided.username, decided.scope,
+           decided.claims_version AS ver, decided.generation,
            floor(extract(epoch FROM decided.opened_at))::float8 AS "openedAt",
            extract(epoch FROM decided.rotated_at)::float8 AS "rotatedAt",
            extract(epoch FROM decided.refresh_expires_at)::float8 AS "refreshExpiresAt",
@@ -162,35 +163,4 @@ export async function rotateSession(
 
 function isFound(session: { [K in keyof Session]: Session[K] | null }): session is Session {
   return session.id !== null;
-}
-
-const LISTED_COLUMNS = {
-  id: 'uuid',
-  openedAt: 'timestamptz',
-  /** For operators alone: a thief who knows when a refresh token was rotated knows when its parent can be replayed. */
-  rotatedAt: 'timestamptz',
-  /** Day of the last use, in UTC (`2026-11-29`); today for all that is less than 24 hours ago. */
-  lastUsedOn: 'text',
-  expiresAt: 'timestamptz',
-  ip: 'text?',
-  userAgent: 'text?',
-} as const;
-
-export type ListedSession = RowOf<typeof LISTED_COLUMNS>;
-
-/** The user's living sessions, latest opened first: an order by use would tell which one was used just now. */
-export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
-  // All of the last 24 hours is today. With the day alone, the first use after midnight would show at once.
-  const sessions = await database.query(LISTED_COLUMNS)`
-    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
-    SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
-           to_char(CASE WHEN rotated_at > now - interval '24 hours' THEN now ELSE rotated_at END AT TIME ZONE 'UTC',
-                   'YYYY-MM-DD') AS "lastUsedOn",
-           host(ip) AS ip, user_agent AS "userAgent"
-    FROM sessions, users, service, clock
-    WHERE sessions.user_id = ${userId}::uuid AND expires_at > now AND ${STANDS}
-    ORDER BY opened_at DESC, sessions.id DESC
-    LIMIT 1000`;
-  // An older version kept mapped addresses as they came.
-  return sessions.map((session) => ({ ...session, ip: readAddress(session.ip ?? '') }));
 }

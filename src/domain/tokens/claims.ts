@@ -10,6 +10,8 @@ export interface Session {
   userId: string;
   username: string;
   scope: string;
+  /** How often the claims of the user and of the session were changed. */
+  ver: number;
   /** Generation of its current refresh token. */
   generation: number;
   openedAt: number;
@@ -47,6 +49,7 @@ export function mintAccess(session: Session, rules: TokenRules): AccessClaims {
     exp: Math.min(iat + rules.accessTtlSeconds, session.expiresAt),
     auth_time: session.openedAt,
     session_exp: session.expiresAt,
+    ...(session.ver === 0 ? {} : { ver: session.ver }),
   };
 }
 
@@ -81,7 +84,7 @@ export function isUuid(text: string): boolean {
 }
 
 const REFRESH_MEMBERS = ['iss', 'sub', 'aud', 'sid', 'jti', 'iat', 'exp', 'auth_time', 'session_exp'];
-const ACCESS_MEMBERS = [...REFRESH_MEMBERS, 'client_id', 'username', 'scope'];
+const ACCESS_MEMBERS = [...REFRESH_MEMBERS, 'client_id', 'username', 'scope', 'ver'];
 
 type Claims = Record<string, unknown>;
 
@@ -95,6 +98,7 @@ export function isAccessClaims(payload: unknown, rules: TokenRules): payload is 
     typeof payload['username'] === 'string' &&
     payload['username'].isWellFormed() &&
     (payload['scope'] === undefined || isScope(payload['scope'])) &&
+    (payload['ver'] === undefined || isCount(payload['ver'])) &&
     hasSessionClaims(payload)
   );
 }
@@ -126,6 +130,11 @@ function hasSessionClaims(payload: Claims): boolean {
   if (!isDate(iat) || !isDate(exp) || !isDate(auth_time) || !isDate(session_exp)) return false;
   // `auth_time` may lie after `iat`: a promoted primary's clock can be behind the one that opened the session.
   return iat < exp && exp <= session_exp && auth_time < session_exp;
+}
+
+/** How often something happened, where never is not said. */
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function isDate(value: unknown): value is number {

@@ -24,7 +24,7 @@ export type ReadToken = {
   [K in keyof ClaimsOf]: Readonly<{
     kind: K;
     claims: Readonly<ClaimsOf[K]>;
-    /** The claims as the token spells them. */
+    /** The claims as callers are shown them, as JSON. */
     json: string;
   }>;
 }[keyof ClaimsOf];
@@ -95,13 +95,18 @@ function readWith(
   const json = JSON.stringify(payload);
   if (!isCanonical(token, json)) return null;
   if (kind === 'access') {
-    return isAccessClaims(payload, rules)
-      ? Object.freeze({ kind, claims: Object.freeze(payload), json })
-      : null;
+    if (!isAccessClaims(payload, rules)) return null;
+    const shown = payload.ver === undefined ? json : JSON.stringify(withoutVersion(payload));
+    return Object.freeze({ kind, claims: Object.freeze(payload), json: shown });
   }
   return isRefreshClaims(payload, rules)
     ? Object.freeze({ kind, claims: Object.freeze(payload), json })
     : null;
+}
+
+/** What is shown to callers: the version of claims is between the tokens and the rows. */
+export function withoutVersion({ ver: _, ...shown }: AccessClaims): Omit<AccessClaims, 'ver'> {
+  return shown;
 }
 
 /**

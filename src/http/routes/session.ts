@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { AccessClaims } from '../../domain/tokens/claims.js';
+import { withoutVersion } from '../../domain/tokens/reader.js';
 import { describe } from '../openapi.js';
 
 export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
@@ -32,12 +33,12 @@ export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
 };
 
 /** All four headers are always sent, so that a gateway that copies them leaves no room for forged ones. */
-function tellWho({ claims }: FastifyRequest, reply: FastifyReply): Readonly<AccessClaims> {
+function tellWho({ claims }: FastifyRequest, reply: FastifyReply): Omit<AccessClaims, 'ver'> {
   reply.headers({
     'x-auth-subject': claims.sub,
     'x-auth-username': encodeURIComponent(claims.username),
     'x-auth-session': claims.sid,
     'x-auth-scope': claims.scope ?? '',
   });
-  return claims;
+  return withoutVersion(claims);
 }

@@ -118,7 +118,30 @@ describe('migrate on a database that is up to date', () => {
     await database.admin.query(
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', '', '99990101000000_future', now())`,
     );
+    const [old] = (
+      await database.admin.query<{ must_know: string }>(
+        `UPDATE service SET must_know = '99990101000000_future' RETURNING (SELECT must_know FROM service)`,
+      )
+    ).rows;
     expect(await refusal(database.url)).toMatch(/newer Gatehouse \(99990101000000_future/);
+    await database.admin.query(`UPDATE service SET must_know = $1`, [old?.must_know]);
+  });
+
+  it('takes what a newer Gatehouse has only added to', async () => {
+    expect(await listPending(database.url)).toEqual([]);
+    expect(await migrate(database.url)).toEqual([]);
+  });
+
+  it('refuses what a newer Gatehouse has begun and not finished', async () => {
+    await database.admin.query(`UPDATE _prisma_migrations SET finished_at = NULL WHERE id = 'x'`);
+    expect(await refusal(database.url)).toMatch(/newer Gatehouse \(99990101000000_future/);
+    await database.admin.query(`UPDATE _prisma_migrations SET finished_at = now() WHERE id = 'x'`);
+  });
+
+  it('refuses what a newer Gatehouse migrated and does not say who can live with it', async () => {
+    await database.admin.query('ALTER TABLE service RENAME must_know TO elsewhere');
+    expect(await refusal(database.url)).toMatch(/newer Gatehouse \(99990101000000_future/);
+    await database.admin.query('ALTER TABLE service RENAME elsewhere TO must_know');
     await database.admin.query(`DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });
 

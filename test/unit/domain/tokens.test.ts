@@ -36,6 +36,7 @@ const session: Session = {
   userId: SUB,
   username: 'ada',
   scope: 'read write',
+  ver: 0,
   generation: 3,
   openedAt: START,
   rotatedAt: START + 1000.25,
@@ -93,6 +94,8 @@ describe('an access token', () => {
 
   it('has no scope when that is empty', () => {
     expect(mintAccess({ ...session, scope: '' }, rules)).not.toHaveProperty('scope');
+    expect(mintAccess(session, rules)).not.toHaveProperty('ver');
+    expect(mintAccess({ ...session, ver: 2 }, rules)).toHaveProperty('ver', 2);
   });
 
   it('begins a lineage of its own each time', () => {
@@ -235,6 +238,7 @@ describe('reissue', () => {
   it('keeps a token without scope without scope', () => {
     const parent = withoutScope(accessToken({ life: 600 }));
     expect(reissue(parent, START + 500, rules)).not.toHaveProperty('scope');
+    expect(reissue({ ...parent, ver: 7 }, START + 500, rules)).toHaveProperty('ver', 7);
   });
 });
 
@@ -401,6 +405,7 @@ describe('the claims of an access token', () => {
     ['client_id', NO_STRING],
     ['username', NO_STRING],
     ['scope', NO_STRING.filter((value) => value !== undefined)],
+    ['ver', [0, -1, 1.5, Number.MAX_SAFE_INTEGER + 1, '1', null, true, [1], {}]],
   ] as [string, unknown[]][])('are refused with any other %s', (claim, values) => {
     for (const value of values) {
       const payload = { ...accessToken({ life: 600 }), [claim]: value };

@@ -35,8 +35,8 @@ export const loginWithoutEpoch = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `users.id, proved.epoch, now, now,`,
-      replace: `users.id, users.epoch + service.epoch, now, now,`,
+      find: `users.id, proved.epoch, greatest(`,
+      replace: `users.id, users.epoch + service.epoch, greatest(`,
     },
     {
       file: 'domain/sessions/sessions.js',

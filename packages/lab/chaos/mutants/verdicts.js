@@ -114,7 +114,7 @@ export const listOfEveryone = {
   sentence: '`GET /sessions` lists the sessions of all users.',
   patches: [
     {
-      file: 'domain/sessions/sessions.js',
+      file: 'domain/sessions/listed.js',
       find: `    WHERE sessions.user_id = \${userId}::uuid AND expires_at > now`,
       replace: `    WHERE \${userId}::uuid IS NOT NULL AND expires_at > now`,
     },

@@ -1,0 +1,36 @@
+/** The sessions of a user, as the user and operators are shown them. */
+import type { RowOf } from '../../database/columns.js';
+import type { Database } from '../../database/prisma.js';
+import { readAddress } from '../networks.js';
+import { STANDS } from './standing.js';
+
+const LISTED_COLUMNS = {
+  id: 'uuid',
+  openedAt: 'timestamptz',
+  /** For operators alone: a thief who knows when a refresh token was rotated knows when its parent can be replayed. */
+  rotatedAt: 'timestamptz',
+  /** Day of the last use, in UTC (`2026-11-29`); today for all that is less than 24 hours ago. */
+  lastUsedOn: 'text',
+  expiresAt: 'timestamptz',
+  ip: 'text?',
+  userAgent: 'text?',
+} as const;
+
+export type ListedSession = RowOf<typeof LISTED_COLUMNS>;
+
+/** The user's living sessions, latest opened first: an order by use would tell which one was used just now. */
+export async function listSessions(database: Database, userId: string): Promise<ListedSession[]> {
+  // All of the last 24 hours is today. With the day alone, the first use after midnight would show at once.
+  const sessions = await database.query(LISTED_COLUMNS)`
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT sessions.id, opened_at AS "openedAt", rotated_at AS "rotatedAt", expires_at AS "expiresAt",
+           to_char(CASE WHEN rotated_at > now - interval '24 hours' THEN now ELSE rotated_at END AT TIME ZONE 'UTC',
+                   'YYYY-MM-DD') AS "lastUsedOn",
+           host(ip) AS ip, user_agent AS "userAgent"
+    FROM sessions, users, service, clock
+    WHERE sessions.user_id = ${userId}::uuid AND expires_at > now AND ${STANDS}
+    ORDER BY opened_at DESC, sessions.id DESC
+    LIMIT 1000`;
+  // An older version kept mapped addresses as they came.
+  return sessions.map((session) => ({ ...session, ip: readAddress(session.ip ?? '') }));
+}
