@@ -4,9 +4,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { changePassword, disableUser } from '../../../src/domain/users/users.js';
 import { openHeldReplica, type HeldReplica } from '../../support/held-replica.js';
-import { bearer, login, refresh, type Replica, type TestUser, type TokenPair } from '../../support/house.js';
+import {
+  bearer,
+  login,
+  postForm,
+  refresh,
+  type Replica,
+  type TestUser,
+  type TokenPair,
+} from '../../support/house.js';
 import { insist } from '../../support/insist.js';
-import { holdRow, type RowLock } from '../../support/row-lock.js';
+import { holdRow, holdSession, type RowLock } from '../../support/row-lock.js';
 import { logOut, logOutAll, openTwins, stateOf, stateOfRefresh, type Twins } from '../../support/twins.js';
 
 let twins: Twins;
@@ -47,6 +55,11 @@ function change(
 async function mayLogIn(password: string): Promise<boolean> {
   const payload = { username: user.username, password };
   return (await twins.one.app.inject({ method: 'POST', url: '/login', payload })).statusCode === 200;
+}
+
+/** As a resource server does with a token that it holds. */
+function revoke({ one }: Twins, token: string): Promise<LightMyRequestResponse> {
+  return postForm(one, '/revoke', twins.client, { token });
 }
 
 function holdUser(): Promise<RowLock> {
@@ -102,6 +115,8 @@ describe('a change in flight', () => {
 
   it.each([
     ['its session was logged out', () => logOut(twins.two, mine.access_token)],
+    ['a client revoked its access token', () => revoke(twins, mine.access_token)],
+    ['a client revoked the refresh token of its session', () => revoke(twins, mine.refresh_token)],
     ['everything was logged out', () => logOutAll(twins.two, other.access_token)],
     [
       'everything else was logged out',
@@ -116,6 +131,7 @@ describe('a change in flight', () => {
       [user.id],
     );
     expect(rows).toEqual([]);
+    expect(await stateOf(twins, mine.access_token)).toBe('dead');
   });
 
   it('changes nothing when an operator has set another password meanwhile', async () => {
@@ -152,15 +168,38 @@ describe('a change in flight', () => {
   });
 });
 
-it('judges its session as it is when its turn at the rows has come', async () => {
+it.each([
+  ['a logout', () => logOut(twins.two, mine.access_token)],
+  ['a revoked refresh token', () => revoke(twins, mine.refresh_token)],
+])('judges its session as it is when its turn at the rows has come: %s was first', async (_what, end) => {
   const lock = await holdUser();
   const changing = change(twins.one, mine, FIRST);
   await lock.queue(1);
   // The statement has begun, and its snapshot shows a session that has not ended.
-  expect((await logOut(twins.two, mine.access_token)).statusCode).toBe(204);
+  expect((await end()).statusCode).toBeLessThan(300);
   await lock.release();
   expect((await changing).json()).toMatchObject({ status: 401, error: 'invalid_token' });
   expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([true, false]);
+});
+
+it('is done before an end of its session that waits behind it, and the session ends all the same', async () => {
+  const lock = await holdSession(twins.house.database, mine.session_id);
+  const changing = change(twins.one, mine, FIRST);
+  await lock.queue(1);
+  const revoking = revoke(twins, mine.refresh_token);
+  await lock.queue(2);
+  await lock.release();
+  expect([(await changing).statusCode, (await revoking).statusCode]).toEqual([204, 200]);
+  expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([false, true]);
+  expect(await stateOf(twins, mine.access_token)).toBe('dead');
+  expect(await stateOfRefresh(twins, mine.refresh_token)).toBe('dead');
+});
+
+it('does not bring back the access token that asked for it, when a client revokes that afterwards', async () => {
+  expect((await change(twins.one, mine, FIRST)).statusCode).toBe(204);
+  expect((await revoke(twins, mine.access_token)).statusCode).toBe(200);
+  expect(await stateOf(twins, mine.access_token)).toBe('dead');
+  expect(await stateOfRefresh(twins, mine.refresh_token)).toBe('alive');
 });
 
 it('lets no login in that has verified the old password', async () => {
