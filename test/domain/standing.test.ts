@@ -1,0 +1,205 @@
+// Each guard of a standing session alone: others may stand for it in a whole life, so each is broken here without the others.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import type { AccessClaims } from '../../src/domain/tokens/claims.js';
+import { claimsOf, login, type TestUser, type TokenPair } from '../support/house.js';
+import { openTwins, START, type Twins } from '../support/twins.js';
+
+let twins: Twins;
+let user: TestUser;
+let pair: TokenPair;
+let claims: AccessClaims;
+
+const NEXT = 'correct horse battery staple';
+
+beforeAll(async () => {
+  twins = await openTwins();
+});
+beforeEach(async () => {
+  await twins.house.database.clock.freeze(START);
+  user = await twins.house.user();
+  pair = await login(twins.one, user);
+  claims = claimsOf(pair.access_token);
+});
+afterAll(() => twins.house.close());
+
+function execute(sql: string, ...values: unknown[]): Promise<unknown> {
+  return twins.house.database.admin.query(sql, values);
+}
+
+/** A row as `/logout` or `/revoke` leaves it, but alone. */
+function revoke(kind: 'session' | 'token', id: string): Promise<unknown> {
+  return execute(
+    `INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+     VALUES ($1, $2, $3, 'revoked', 'client:test', clock_timestamp(), clock_timestamp() + interval '1 day')`,
+    id,
+    kind,
+    user.id,
+  );
+}
+
+/** What a verb says of the session: `yes`, or how it refuses. */
+type Verb = () => Promise<string>;
+
+function wordOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'yes',
+    (error: unknown) => (error as { code: string }).code,
+  );
+}
+
+/** Verbs of the domain, since the door in front of them would refuse a dead token before they are reached. */
+const VERBS: Record<'judge' | 'successor' | 'refresh' | 'list' | 'logoutAll' | 'changePassword', Verb> = {
+  judge: async () => {
+    const { live } = await twins.two.gatehouse.judge(pair.access_token);
+    return live === null ? 'dead' : 'yes';
+  },
+  successor: async () => {
+    await twins.house.database.clock.freeze(START + 500);
+    const { gatehouse } = twins.two;
+    const successor = gatehouse.findSuccessor(await gatehouse.judge(pair.access_token));
+    await twins.house.database.clock.freeze(START);
+    return successor === null ? 'dead' : 'yes';
+  },
+  list: async () => {
+    const ids = (await twins.two.gatehouse.listSessions(claims)).map(({ id }) => id);
+    return ids.includes(claims.sid) ? 'yes' : 'dead';
+  },
+  refresh: () => wordOf(twins.two.gatehouse.refresh(pair.refresh_token)),
+  // Insists, since judging the new password may take too long on a busy machine.
+  changePassword: async () => {
+    const passwords = { current: user.password, next: NEXT };
+    const change = () => twins.two.gatehouse.changePassword(claims, passwords, '192.0.2.1', () => true);
+    for (let attempt = 1; ; attempt += 1) {
+      const word = await wordOf(change());
+      if (word !== 'temporarily_unavailable' || attempt === 20) return word;
+    }
+  },
+  logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(claims, { exceptCurrent: true })),
+};
+
+async function askAll(): Promise<Record<string, string>> {
+  const words: Record<string, string> = {};
+  for (const [name, verb] of Object.entries(VERBS)) words[name] = await verb();
+  return words;
+}
+
+const STANDS = {
+  judge: 'yes',
+  successor: 'yes',
+  list: 'yes',
+  refresh: 'yes',
+  changePassword: 'yes',
+  logoutAll: 'yes',
+};
+
+const FALLS = {
+  judge: 'dead',
+  successor: 'dead',
+  list: 'dead',
+  refresh: 'invalid_token',
+  changePassword: 'invalid_token',
+  logoutAll: 'invalid_token',
+};
+
+it('a session that nothing has touched stands for every verb', async () => {
+  expect(await askAll()).toEqual(STANDS);
+});
+
+describe('a session falls for every verb', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    [
+      'by its row alone, which has ended without a revocation',
+      () => execute('UPDATE sessions SET ended_at = clock_timestamp() WHERE id = $1', claims.sid),
+    ],
+    ['by a revocation alone, while its row has not ended', () => revoke('session', claims.sid)],
+    [
+      'by its user alone, who is disabled under the same epoch',
+      () => execute('UPDATE users SET disabled_at = clock_timestamp() WHERE id = $1', user.id),
+    ],
+    [
+      'by the epoch of its user alone',
+      () => execute('UPDATE users SET epoch = epoch + 1 WHERE id = $1', user.id),
+    ],
+    [
+      'by its own epoch alone, which is behind',
+      () => execute('UPDATE sessions SET epoch = epoch - 1 WHERE id = $1', claims.sid),
+    ],
+    ['by the loss of its row', () => execute('DELETE FROM sessions WHERE id = $1', claims.sid)],
+  ])('%s', async (_what, end) => {
+    await end();
+    expect(await askAll()).toEqual(FALLS);
+  });
+
+  it('by the epoch of the service alone, and so do those of everybody else', async () => {
+    const other = await login(twins.one, await twins.house.user());
+    await execute('UPDATE service SET epoch = epoch + 1');
+    expect(await askAll()).toEqual(FALLS);
+    expect((await twins.one.gatehouse.judge(other.access_token)).live).toBeNull();
+  });
+
+  it('when it is another user’s than its token says', async () => {
+    const other = await twins.house.user();
+    await execute('UPDATE sessions SET user_id = $2 WHERE id = $1', claims.sid, other.id);
+    expect(await askAll()).toEqual(FALLS);
+  });
+});
+
+it('an epoch ahead of the one in force lets no access token in, and ends nothing', async () => {
+  await execute('UPDATE sessions SET epoch = epoch + 1 WHERE id = $1', claims.sid);
+  const names = ['judge', 'successor', 'list', 'changePassword', 'logoutAll'] as const;
+  for (const name of names) expect([name, await VERBS[name]()]).toEqual([name, FALLS[name]]);
+});
+
+it('the revocation of a lineage alone ends its tokens, and leaves the session', async () => {
+  await revoke('token', claims.jti.slice(0, claims.jti.indexOf('.')));
+  expect(await askAll()).toEqual({
+    ...STANDS,
+    judge: 'dead',
+    successor: 'dead',
+    changePassword: 'invalid_token',
+  });
+});
+
+it('a revocation of anything else ends nothing', async () => {
+  await revoke('session', randomUUID());
+  await revoke('token', randomUUID());
+  expect(await askAll()).toEqual(STANDS);
+});
+
+describe('the end of a session for good', () => {
+  it('falls due for each verb that writes at its very second', async () => {
+    await twins.house.database.clock.freeze(claims.session_exp);
+    for (const name of ['list', 'refresh', 'changePassword'] as const)
+      expect([name, await VERBS[name]()]).toEqual([name, FALLS[name]]);
+  });
+});
+
+describe('an end that a user asks for by the id of a session', () => {
+  it('touches no session of somebody else, and says that there is none', async () => {
+    const stranger = await twins.house.user();
+    expect(await twins.one.gatehouse.endSession({ sub: stranger.id }, claims.sid)).toBe(false);
+    expect(await askAll()).toEqual(STANDS);
+  });
+
+  it('leaves the moment and the reason of the first when it comes twice', async () => {
+    const own = { sub: user.id };
+    expect(await twins.one.gatehouse.endSession(own, claims.sid)).toBe(true);
+    const first = await traces();
+    await twins.house.database.clock.advance(10);
+    expect(await twins.two.gatehouse.endSession(own, claims.sid)).toBe(true);
+    await twins.one.gatehouse.logout(pair.refresh_token, 'refresh');
+    expect(await traces()).toEqual(first);
+    expect(await askAll()).toEqual(FALLS);
+  });
+
+  async function traces(): Promise<unknown[]> {
+    const { rows } = await twins.house.database.admin.query<Record<string, unknown>>(
+      `SELECT ended_at, reason, actor, revoked_at, kept_until - expires_at AS kept
+       FROM sessions JOIN revocations USING (id) WHERE id = $1`,
+      [claims.sid],
+    );
+    return rows;
+  }
+});
