@@ -1,5 +1,5 @@
 // What may be remembered of a live token, and for how long: nothing, unless the operator says otherwise.
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { createIntrospector, type Introspector } from '../../../packages/resource-server/src/introspector.js';
 import { bearer, type TokenPair } from '../../support/house.js';
@@ -52,6 +52,55 @@ describe('with cacheSeconds', () => {
     expect(await isLive(introspect, pair.access_token)).toBe(true);
     await advance(1);
     expect(await isLive(introspect, pair.access_token)).toBe(false);
+  });
+
+  it('counts from when it asked, and not from when the answer came: a verdict is no younger than its question', async () => {
+    const advance = stopClock();
+    let answerSlowly = () => advance(1500);
+    const fake = await listen((_request, response) => {
+      void answerSlowly().then(() => {
+        response.setHeader('content-type', 'application/json').end(answerOf(600));
+      });
+    });
+    const introspect = open(2, fake.url);
+    await introspect('Bearer a.b.c');
+    answerSlowly = () => Promise.resolve();
+    await advance(500);
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(1);
+    await advance(1);
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(2);
+  });
+
+  it('is not younger after it was asked for often: only a new question makes it so', async () => {
+    const advance = stopClock();
+    const fake = await listen((_request, response) => {
+      response.setHeader('content-type', 'application/json').end(answerOf(600));
+    });
+    const introspect = open(2, fake.url);
+    for (let turn = 0; turn <= 4; turn += 1) {
+      await introspect('Bearer a.b.c');
+      expect([turn, fake.requests()]).toEqual([turn, 1]);
+      await advance(turn === 4 ? 1 : 500);
+    }
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(2);
+  });
+
+  it('of a fraction of a second is as exact', async () => {
+    const advance = stopClock();
+    const fake = await listen((_request, response) => {
+      response.setHeader('content-type', 'application/json').end(answerOf(600));
+    });
+    const introspect = open(0.25, fake.url);
+    await introspect('Bearer a.b.c');
+    await advance(250);
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(1);
+    await advance(1);
+    await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(2);
   });
 
   it('asks once for all requests of that time, and remembers scope by scope', async () => {
@@ -121,23 +170,42 @@ describe('with cacheSeconds', () => {
     expect(fake.requests()).toBe(3);
   });
 
+  it('never keeps an answer whose date is behind our clock, where the token is near its end by ours', async () => {
+    const fake = await listen((_request, response) => {
+      response.setHeader('date', new Date(Date.now() - 500_000).toUTCString());
+      response.setHeader('content-type', 'application/json').end(answerOf(100));
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 3; turn += 1) await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(3);
+  });
+
   it('keeps a token until its renewal window begins, when that is sooner', async () => {
     const advance = stopClock();
-    const iat = Math.floor(Date.now() / 1000);
+    const nowMs = 1_900_000_000_000;
+    const today = vi.spyOn(Date, 'now').mockReturnValue(nowMs);
+    onTestFinished(() => today.mockRestore());
     const fake = await listen((_request, response) => {
+      response.setHeader('date', new Date(nowMs).toUTCString());
+      const iat = nowMs / 1000;
       response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + 60 }));
     });
     const introspect = open(120, fake.url);
     await introspect('Bearer a.b.c');
-    // Of the 30 seconds until then, the machine may have spent some by now.
-    await advance(10_000);
+    await advance(30_000);
     await introspect('Bearer a.b.c');
     expect(fake.requests()).toBe(1);
-    await advance(20_001);
+    await advance(1);
     await introspect('Bearer a.b.c');
     expect(fake.requests()).toBe(2);
   });
 });
+
+/** Of a token of 600 s that ends in so many seconds. */
+function answerOf(seconds: number): string {
+  const exp = Math.floor(Date.now() / 1000) + seconds;
+  return answer({ iat: exp - 600, exp });
+}
 
 function answer(times: { iat: number; exp: number }): string {
   const texts = { iss: 'iss', sub: 'sub', aud: 'aud', client_id: 'c', username: 'u', sid: 'sid', jti: 'jti' };
