@@ -1,7 +1,7 @@
 // In and out, as a page sees it: what is resolved, what is rejected, and what a page may believe.
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { GatehouseError } from '@gatehouse/browser';
+import { createGatehouse, GatehouseError, type GatehouseOptions } from '@gatehouse/browser';
 import { bearer, openHouse, type House, type Replica, type TestUser } from '../../support/house.js';
 import {
   answer,
@@ -182,6 +182,47 @@ describe('logout', () => {
     await page.logout();
     expect(page.story()).toEqual(['signed-in/login', 'signed-out/logout']);
     expect(await statusOf(token)).toBe(401);
+  });
+});
+
+describe('a page that is left at once', () => {
+  /** Requests as the platform gets them; without `keepalive` it drops those under way with their page. */
+  function openLeavingPage(options: Pick<GatehouseOptions, 'transport'> = {}) {
+    const kept: Record<string, boolean[]> = {};
+    const send: typeof fetch = (input, init) => {
+      const request = new Request(input, init);
+      (kept[new URL(request.url).pathname] ??= []).push(request.keepalive);
+      return options.transport === 'cookie'
+        ? Promise.resolve(new Response(null, { status: 204 }))
+        : fetch(request);
+    };
+    const page = createGatehouse({ url, storage: createStorage(), fetch: send, ...options });
+    onTestFinished(() => page.close());
+    return { ...page, kept };
+  }
+
+  it('has still logged in, renewed and logged out', async () => {
+    const page = openLeavingPage();
+    await page.login(user);
+    await page.logout();
+    await page.login(user);
+    await page.logoutAll();
+    expect(page.kept).toEqual({ '/login': [true, true], '/logout': [true], '/logout-all': [true] });
+  });
+
+  it('has still logged out everywhere when a renewal had to come first', async () => {
+    const page = openLeavingPage();
+    await page.login(user);
+    await house.database.clock.advance(700);
+    await page.logoutAll();
+    await house.database.clock.advance(-700);
+    expect(page.kept).toEqual({ '/login': [true], '/logout-all': [true, true], '/refresh': [true] });
+  });
+
+  it('has still logged out where cookies carry the tokens', async () => {
+    const page = openLeavingPage({ transport: 'cookie' });
+    await page.logout();
+    expect(page.kept).toEqual({ '/logout': [true] });
   });
 });
 
