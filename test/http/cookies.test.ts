@@ -1,6 +1,6 @@
 // Tokens in cookies: set by login, renewed in place, ended with the session, and never where a script could read them.
 import type { LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { ask, forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH, SAME_ORIGIN, setCookiesOf, type Browser } from '../support/browser.js';
@@ -388,6 +388,100 @@ describe('an end', () => {
     const headers = bearer(cookieOf(ACCESS));
     const { sid } = claimsOf(cookieOf(ACCESS));
     expect(isCleared(await browser.send('DELETE', `/sessions/${sid}`, { headers }))).toBe(false);
+  });
+});
+
+describe('a failure on our side', () => {
+  /** The list fails after the door has let the token in, and has put its successor on the answer. */
+  async function breakTheList(sqlstate: string): Promise<void> {
+    await house.database.admin.query(
+      `CREATE OR REPLACE FUNCTION public.to_char(timestamp, text) RETURNS text LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '${sqlstate}'; END $$`,
+    );
+    onTestFinished(async () => {
+      await house.database.admin.query('DROP FUNCTION public.to_char(timestamp, text)');
+    });
+    await house.database.clock.advance(500);
+  }
+
+  it.each([
+    [503, '57P03'],
+    [500, '22012'],
+  ])('withdraws what the answer was about to carry: %i', async (status, sqlstate) => {
+    const access = cookieOf(ACCESS);
+    expect(setCookiesOf(await browser.send('GET', '/sessions'))).toEqual([]);
+    await breakTheList(sqlstate);
+    const byCookie = await browser.send('GET', '/sessions');
+    expect(byCookie.statusCode).toBe(status);
+    expect(byCookie.headers).not.toHaveProperty('set-cookie');
+    const byHeader = await ask(replica, { url: '/sessions', headers: bearer(access) });
+    expect(byHeader.statusCode).toBe(status);
+    expect(byHeader.headers).not.toHaveProperty('refreshed-api-token');
+    expect(setCookiesOf(await browser.send('GET', '/session'))).toMatchObject([{ name: ACCESS }]);
+  });
+
+  it.each([
+    ['POST', '/refresh'],
+    ['POST', '/logout'],
+    ['POST', '/logout-all'],
+    ['POST', '/password'],
+    ['GET', '/session'],
+    ['GET', '/sessions'],
+    ['DELETE', '/sessions/own'],
+  ])('clears nothing at %s %s, and the cookies go on being good', async (method, url) => {
+    const { admin } = house.database;
+    const path = url.replace('own', claimsOf(cookieOf(ACCESS)).sid);
+    const jar = new Map(browser.jar);
+    await admin.query('ALTER FUNCTION public.clock_timestamp() RENAME TO hidden_clock');
+    await admin.query(
+      `CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$`,
+    );
+    const passwords = { current_password: user.password, new_password: 'correct horse battery staple' };
+    const response = await browser.send(method, path, url === '/password' ? { payload: passwords } : {});
+    await admin.query('DROP FUNCTION public.clock_timestamp()');
+    await admin.query('ALTER FUNCTION public.hidden_clock() RENAME TO clock_timestamp');
+    expect(problemOf(response)).toEqual({ status: 503, error: 'temporarily_unavailable' });
+    expect(response.headers).not.toHaveProperty('set-cookie');
+    expect(browser.jar).toEqual(jar);
+    expect((await browser.send('GET', '/session')).statusCode).toBe(200);
+    expect((await browser.send('POST', '/refresh')).statusCode).toBe(200);
+  });
+});
+
+describe('a refusal that says nothing about the session clears nothing', () => {
+  const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example' };
+  const json = { 'content-type': 'application/json' };
+
+  it.each<[string, number, string, string, Parameters<Browser['send']>[2]]>([
+    ['another page’s refresh', 403, 'POST', '/refresh', { headers: foreign }],
+    ['another page’s logout', 403, 'POST', '/logout', { headers: foreign }],
+    ['another page’s logout everywhere', 403, 'POST', '/logout-all', { headers: foreign }],
+    ['a body that is malformed', 400, 'POST', '/refresh', { headers: json, payload: '{' }],
+    ['a body with an unknown member', 400, 'POST', '/logout', { payload: { x: 1 } }],
+    [
+      'a body of another type',
+      415,
+      'POST',
+      '/logout',
+      { headers: { 'content-type': 'text/plain' }, payload: 'x' },
+    ],
+    ['a method that does not exist', 405, 'PUT', '/logout', {}],
+    ['a path that does not exist', 404, 'POST', '/logouts', {}],
+    ['a session that does not exist', 404, 'DELETE', '/sessions/none', {}],
+    [
+      'a wrong current password',
+      401,
+      'POST',
+      '/password',
+      { payload: { current_password: 'wrong', new_password: 'correct horse battery staple' } },
+    ],
+  ])('%s: %i', async (_what, status, method, url, options) => {
+    const response = await browser.send(method, url, options);
+    expect(response.statusCode).toBe(status);
+    expect(response.headers).not.toHaveProperty('set-cookie');
+    expect((await browser.send('GET', '/session')).statusCode).toBe(200);
+    expect((await browser.send('POST', '/refresh')).statusCode).toBe(200);
   });
 });
 
