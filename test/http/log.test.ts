@@ -5,6 +5,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { loggerOptions } from '../../src/http/log.js';
+import { loginBody, passwordBody, tokenForm, tokenPair } from '../../src/http/schemas.js';
 import { onServer } from '../support/database.js';
 import {
   basic,
@@ -129,6 +130,74 @@ describe('a line', () => {
     await replica.app.inject({ url: '/ready' });
     await replica.app.inject(form('/introspect', client));
     expect(lines.filter(({ level }) => !['trace', 'debug'].includes(level))).toEqual([]);
+  });
+});
+
+describe('what is secret by its name', () => {
+  const NAMES = [
+    'authorization',
+    'cookie',
+    'set-cookie',
+    'refreshed-api-token',
+    'token',
+    'access_token',
+    'refresh_token',
+    'accessToken',
+    'refreshToken',
+    'password',
+    'current_password',
+    'new_password',
+    'client_secret',
+    'secret',
+  ];
+  const SECRET_TEXT = 'sEcReT-text-3f9a';
+
+  const PLACES: [place: string, put: (named: object) => object][] = [
+    ['at the top', (named) => named],
+    ['in a member', (named) => ({ headers: named })],
+    ['in a list', (named) => ({ found: [named] })],
+    ['in a member of a member', (named) => ({ request: { body: named } })],
+  ];
+
+  function written(log: (logger: pino.Logger) => void): string {
+    let text = '';
+    log(pino(loggerOptions('trace'), { write: (line: string) => void (text += line) }));
+    return text;
+  }
+
+  it.each(NAMES.flatMap((name) => PLACES.map(([place, put]) => [name, place, put] as const)))(
+    'is cut out of a line: %s %s',
+    (name, _place, put) => {
+      for (const secret of [SECRET_TEXT, [SECRET_TEXT], { raw: SECRET_TEXT }]) {
+        const subject = put({ [name]: secret, beside: 'kept' });
+        for (const line of [
+          written((logger) => logger.info(subject, 'said')),
+          written((logger) => logger.error(subject)),
+          written((logger) => logger.child(subject).info('said by a child')),
+        ]) {
+          expect(line).not.toContain(SECRET_TEXT);
+          expect(line).toContain('[redacted]');
+          expect(line).toContain('kept');
+        }
+        // What is logged is cut, and what it was taken from stays as it was.
+        expect(JSON.stringify(subject)).toContain(SECRET_TEXT);
+      }
+    },
+  );
+
+  it('has a name for everything secret that callers send or get', () => {
+    const sent = [loginBody, passwordBody, tokenForm, tokenPair].flatMap(({ shape }) => Object.keys(shape));
+    const secret = sent.filter((name) => /token|password|secret/.test(name) && !/_hint$|_type$/.test(name));
+    expect(secret.length).toBeGreaterThan(5);
+    expect(secret.filter((name) => !NAMES.includes(name))).toEqual([]);
+  });
+
+  it('is no request or answer of Fastify, of which a line has the method and the status alone', () => {
+    const raw = { method: 'POST', url: `/x?token=${SECRET_TEXT}`, headers: { 'x-any': SECRET_TEXT } };
+    const answer = { statusCode: 200, headers: { 'x-any': SECRET_TEXT } };
+    const line = written((logger) => logger.info({ req: raw, res: answer }, 'said'));
+    expect(JSON.parse(line)).toMatchObject({ req: { method: 'POST' }, res: { statusCode: 200 } });
+    expect(line).not.toContain(SECRET_TEXT);
   });
 });
 
