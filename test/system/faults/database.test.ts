@@ -165,23 +165,6 @@ it('trusts no standby, which may lag behind what was ended', async () => {
   }
 });
 
-it('asks for durable commits on every connection, whatever the server’s default is', async () => {
-  const own = await openTwins();
-  try {
-    const { admin } = own.house.database;
-    await admin.query(
-      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$`,
-    );
-    const replica = await own.house.replica();
-    const rows = await replica.database.query({ durability: 'text', isolation: 'text' })`
-      SELECT current_setting('synchronous_commit') AS durability,
-             current_setting('default_transaction_isolation') AS isolation`;
-    expect(rows).toEqual([{ durability: 'on', isolation: 'read committed' }]);
-  } finally {
-    await own.house.close();
-  }
-});
-
 it('answers 503 when connections break under its hands, and works on new ones', async () => {
   // With deadlines that are far away: a 503 is due to the connection.
   const { house, one } = await openTwins();
