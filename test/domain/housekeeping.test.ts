@@ -100,6 +100,18 @@ async function fill(past: number): Promise<void> {
   );
 }
 
+/** Whatever becomes of the work, so that a test that fails ends. */
+async function holding<Held extends { release: () => Promise<void> }>(
+  held: Held,
+  work: (held: Held) => Promise<void>,
+): Promise<void> {
+  try {
+    await work(held);
+  } finally {
+    await held.release();
+  }
+}
+
 async function count(table: string): Promise<number> {
   const { rows } = await house.database.admin.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
   return rows[0]?.n ?? -1;
@@ -176,17 +188,19 @@ describe('the end', () => {
   });
 
   it('waits for the round under way, and none follows', async () => {
-    const { queue, release } = await holdTables(house.database, 'login_attempts');
+    const held = await holdTables(house.database, 'login_attempts');
     stopTime();
     const keeping = start();
-    vi.advanceTimersByTime(MEAN_MS);
-    await queue(1);
-    let isOver = false;
-    const ending = keeping.stop().then(() => (isOver = true));
-    await database.query({})`SELECT FROM service`;
-    expect([isOver, keeping.rounds]).toEqual([false, []]);
-    await release();
-    await ending;
+    await holding(held, async ({ queue, release }) => {
+      vi.advanceTimersByTime(MEAN_MS);
+      await queue(1);
+      let isOver = false;
+      const ending = keeping.stop().then(() => (isOver = true));
+      await database.query({})`SELECT FROM service`;
+      expect([isOver, keeping.rounds]).toEqual([false, []]);
+      await release();
+      await ending;
+    });
     expect(keeping).toMatchObject({ rounds: [NOTHING], failures: [] });
     const asked = vi.spyOn(database, 'query');
     vi.advanceTimersByTime(10 * LATEST_MS);
@@ -199,14 +213,16 @@ describe('the end', () => {
       await fill(1500);
       for (const other of ['revocations', 'sessions', 'login_attempts'])
         if (other !== table) await house.database.admin.query(`TRUNCATE ${other}`);
-      const { queue, release } = await holdTables(house.database, table);
+      const held = await holdTables(house.database, table);
       stopTime();
       const keeping = start();
-      vi.advanceTimersByTime(MEAN_MS);
-      await queue(1);
-      const ending = keeping.stop();
-      await release();
-      await ending;
+      await holding(held, async ({ queue, release }) => {
+        vi.advanceTimersByTime(MEAN_MS);
+        await queue(1);
+        const ending = keeping.stop();
+        await release();
+        await ending;
+      });
       expect(keeping.failures).toEqual([]);
       expect(await count(table)).toBe(501);
     },
@@ -237,12 +253,16 @@ describe('two replicas whose rounds come at once', () => {
     );
     const holder = await admin.connect();
     await holder.query('SELECT pg_advisory_lock(42)');
+    const release = async () => {
+      await holder.query('SELECT pg_advisory_unlock(42)');
+      holder.release();
+    };
     stopTime();
     const [first, second] = [start(), start(another)];
-    vi.advanceTimersByTime(MEAN_MS);
-    await until(() => first.rounds.length + second.rounds.length === 1);
-    await holder.query('SELECT pg_advisory_unlock(42)');
-    holder.release();
+    await holding({ release }, async () => {
+      vi.advanceTimersByTime(MEAN_MS);
+      await until(() => first.rounds.length + second.rounds.length === 1);
+    });
     await until(() => first.rounds.length + second.rounds.length === 2);
     const [early, late] = first.rounds[0]?.rows === 0 ? [first, second] : [second, first];
     expect([early.rounds, late.rounds]).toEqual([[NOTHING], [{ ...NOTHING, rows: 6 }]]);
