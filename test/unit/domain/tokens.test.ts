@@ -391,6 +391,17 @@ const BAD_CLAIMS: [claim: string, values: unknown[]][] = [
 
 const NO_PAYLOADS = [undefined, null, 'text', 7, true, [], [accessToken({ life: 600 })], {}];
 
+/** The last second of JavaScript's Date. */
+const LAST_SECOND = 8.64e15 / 1000;
+
+/** Some mean something to others, some to JavaScript; the last ones are ours, but of no token of this version. */
+const UNKNOWN_MEMBERS = ['nbf', 'cnf', '', '__proto__', 'constructor', 'Sub', 'ver', 'ext', 'act'];
+
+/** As JSON brings it: `__proto__` is a member like any other. */
+function withMember(claims: object, name: string): unknown {
+  return JSON.parse(`${JSON.stringify(claims).slice(0, -1)},${JSON.stringify(name)}:1}`);
+}
+
 describe('the claims of an access token', () => {
   it('are accepted as minted, with and without scope', () => {
     const bare = withoutScope(accessToken({ life: 600 }));
@@ -432,6 +443,20 @@ describe('the claims of an access token', () => {
     expect(isAccessClaims({ ...accessToken({ life: 600 }), ...change }, rules)).toBe(false);
   });
 
+  it.each(UNKNOWN_MEMBERS)('are refused with %s beside them, which we never write', (name) => {
+    expect(isAccessClaims(withMember(accessToken({ life: 600 }), name), rules)).toBe(false);
+  });
+
+  it.each([
+    ['the first second of all', { auth_time: 0 }, true],
+    ['the second before it', { auth_time: -1 }, false],
+    ['the last second that a date knows', { session_exp: LAST_SECOND }, true],
+    ['the second after it', { session_exp: LAST_SECOND + 1 }, false],
+  ])('know %s', (_what, change, isKnown) => {
+    expect(isAccessClaims({ ...accessToken({ life: 600 }), ...change }, rules)).toBe(isKnown);
+    expect(isRefreshClaims({ ...refreshToken(), ...change }, rules)).toBe(isKnown);
+  });
+
   it('are accepted when a primary whose clock is behind took over since the login', () => {
     expect(isAccessClaims({ ...accessToken({ life: 600 }), auth_time: START + 3 }, rules)).toBe(true);
   });
@@ -463,6 +488,10 @@ describe('the claims of a refresh token', () => {
   it.each(Object.keys(refreshToken()))('are refused without %s', (claim) => {
     const payload = Object.fromEntries(Object.entries(refreshToken()).filter(([name]) => name !== claim));
     expect(isRefreshClaims(payload, rules)).toBe(false);
+  });
+
+  it.each(UNKNOWN_MEMBERS)('are refused with %s beside them, which we never write', (name) => {
+    expect(isRefreshClaims(withMember(refreshToken(), name), rules)).toBe(false);
   });
 
   it('are not those of an access token, nor the other way round', () => {
