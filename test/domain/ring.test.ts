@@ -505,6 +505,18 @@ describe('an ES256 signature', () => {
   });
 });
 
+it('the first key is one, however many replicas start at once on an empty database', async () => {
+  const test = await createTestDatabase();
+  const pools = [1, 2, 3, 4].map(() => openDatabase(test.url, { connections: 1, deadlineMs: AMPLE_MS }));
+  // All of them find no key: none has written by the time that the last one asks.
+  await Promise.all(pools.map((pool) => pool.query({})`SELECT FROM service`));
+  await Promise.all(pools.map((pool) => createFirstKey(pool, 'EdDSA', SECRET)));
+  const [pool] = pools;
+  expect(pool && (await loadKeys(pool)).keys).toHaveLength(1);
+  await Promise.all(pools.map((each) => each.close()));
+  await test.drop();
+});
+
 describe('the key that signs', () => {
   let house: RingHouse;
   beforeAll(async () => {
