@@ -359,6 +359,38 @@ describe('the list of revocations', () => {
     expect(await listRevocations(twins.two.database, 1)).toHaveLength(1);
   });
 
+  it('says of what was ended twice who was first, when and why', async () => {
+    const { pair } = await logIn();
+    await postForm(twins.one, '/revoke', twins.client, { token: pair.access_token });
+    await logOut(twins.one, (await logIn()).pair.access_token);
+    const first = await listRevocations(twins.one.database, 10);
+    await twins.house.database.clock.advance(10);
+    const other = await twins.house.client();
+    await postForm(twins.two, '/revoke', other, { token: pair.access_token });
+    await postForm(twins.two, '/revoke', other, { token: pair.access_token });
+    expect(await listRevocations(twins.one.database, 10)).toEqual(first);
+  });
+
+  it.each<[string, keyof TokenPair, 'sessions' | 'revocations']>([
+    ['/revoke of an access token', 'access_token', 'revocations'],
+    ['/revoke of a refresh token', 'refresh_token', 'sessions'],
+  ])(
+    'a repeated %s writes, so that its answer waits for whatever confirms the first',
+    async (_what, kind, table) => {
+      const { pair } = await logIn();
+      const revoke = () => postForm(twins.two, '/revoke', twins.client, { token: String(pair[kind]) });
+      // Which transaction wrote the row last.
+      const writers = async () =>
+        (await twins.house.database.admin.query<{ xmin: string }>(`SELECT xmin::text FROM ${table}`)).rows;
+      await revoke();
+      const before = await writers();
+      expect((await revoke()).statusCode).toBe(200);
+      const after = await writers();
+      expect(after).toHaveLength(1);
+      expect(after).not.toEqual(before);
+    },
+  );
+
   it('has one row for a lineage that many revoke at once', async () => {
     const { pair } = await logIn();
     const answers = await Promise.all(
