@@ -161,6 +161,20 @@ describe('disabling', () => {
   });
 });
 
+it('a new password lets no disabled user in, and leaves the date of the disabling', async () => {
+  const user = await twins.house.user();
+  await disableUser(database, user.username);
+  const before = await findUser(database, user.username);
+  await twins.house.database.clock.advance(60);
+  const password = 'another password of that user';
+  expect(await changePassword(database, user.username, await twins.house.hasher.hash(password))).toBe(true);
+  expect(before?.disabledAt).toBeInstanceOf(Date);
+  expect(await findUser(database, user.username)).toEqual(before);
+  await expect(
+    twins.one.gatehouse.login({ username: user.username, password }, { ip: '192.0.2.9', userAgent: null }),
+  ).rejects.toMatchObject({ code: 'invalid_credentials' });
+});
+
 it('says no for users that do not exist, or cannot', async () => {
   for (const name of ['nobody-of-that-name', 'a name that cannot exist', '', ' ']) {
     expect(await disableUser(database, name)).toBe(false);
