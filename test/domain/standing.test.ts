@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { openSession } from '../../src/domain/sessions/sessions.js';
 import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { claimsOf, login, type TestUser, type TokenPair } from '../support/house.js';
 import { openTwins, START, type Twins } from '../support/twins.js';
@@ -70,10 +71,10 @@ const VERBS: Record<'judge' | 'successor' | 'refresh' | 'list' | 'logoutAll' | '
   // Insists, since judging the new password may take too long on a busy machine.
   changePassword: async () => {
     const passwords = { current: user.password, next: NEXT };
-    const change = () => twins.two.gatehouse.changePassword(claims, passwords, '192.0.2.1', () => true);
-    for (let attempt = 1; ; attempt += 1) {
-      const word = await wordOf(change());
-      if (word !== 'temporarily_unavailable' || attempt === 20) return word;
+    for (;;) {
+      const change = twins.two.gatehouse.changePassword(claims, passwords, '192.0.2.1', () => true);
+      const word = await wordOf(change);
+      if (word !== 'temporarily_unavailable') return word;
     }
   },
   logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(claims, { exceptCurrent: true })),
@@ -202,4 +203,57 @@ describe('an end that a user asks for by the id of a session', () => {
     );
     return rows;
   }
+});
+
+describe('a login whose password was right a moment ago', () => {
+  const DEVICE = { ip: '192.0.2.1', userAgent: null };
+
+  async function open(): Promise<Verb> {
+    const { rows } = await twins.house.database.admin.query<{ epoch: string }>(
+      'SELECT (users.epoch + service.epoch)::text AS epoch FROM users, service WHERE users.id = $1',
+      [user.id],
+    );
+    const proved = { id: user.id, epoch: rows[0]?.epoch ?? '' };
+    return () => wordOf(openSession(twins.two.database, proved, DEVICE, twins.two.gatehouse.rules));
+  }
+
+  it.each<[string, string, () => Promise<unknown>]>([
+    ['opens a session when nothing has happened since', 'yes', () => Promise.resolve()],
+    [
+      'opens none for a user who is disabled by now, under the same epoch',
+      'invalid_credentials',
+      () => execute('UPDATE users SET disabled_at = clock_timestamp() WHERE id = $1', user.id),
+    ],
+    [
+      'opens none when the epoch of the user alone has been raised since',
+      'invalid_credentials',
+      () => execute('UPDATE users SET epoch = epoch + 1 WHERE id = $1', user.id),
+    ],
+    [
+      'opens none when the epoch of the service alone has been raised since',
+      'invalid_credentials',
+      () => execute('UPDATE service SET epoch = epoch + 1'),
+    ],
+    [
+      'opens none for a user who is gone',
+      'invalid_credentials',
+      async () => {
+        await execute('DELETE FROM sessions WHERE user_id = $1', user.id);
+        await execute('DELETE FROM users WHERE id = $1', user.id);
+      },
+    ],
+  ])('%s', async (_what, word, happen) => {
+    const opening = await open();
+    await happen();
+    expect(await opening()).toBe(word);
+  });
+});
+
+it('the id of a session is a UUIDv7 by the clock of the primary', async () => {
+  await twins.house.database.clock.freeze(START + 0.789);
+  const { session_id: id } = await login(twins.one, user);
+  const time = ((START + 0.789) * 1000).toString(16).padStart(12, '0');
+  expect(id).toMatch(
+    new RegExp(`^${time.slice(0, 8)}-${time.slice(8)}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`),
+  );
 });
