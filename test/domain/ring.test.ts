@@ -1,12 +1,13 @@
 // The key ring on real keys in a real database: what it signs it reads, and nothing but what it would have signed.
 import { createHmac, createPrivateKey, sign as signBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { createFirstKey, pruneKeys, retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../../src/domain/keys/keys.js';
 import { loadRing, type KeyRing } from '../../src/domain/keys/ring.js';
 import { unseal } from '../../src/domain/keys/sealing.js';
+import { PRUNE_LOCK } from '../../src/domain/sessions/revocations.js';
 import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens/claims.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -592,6 +593,71 @@ describe('a key that has signed', () => {
     } finally {
       await house.close();
     }
+  });
+
+  describe('and was followed', () => {
+    let house: RingHouse;
+
+    beforeEach(async () => {
+      house = await openRingHouse('EdDSA');
+    });
+    afterEach(() => house.close());
+
+    async function kids(): Promise<string[]> {
+      return (await storedKeys(house.database)).map(({ kid }) => kid);
+    }
+
+    it('is kept six minutes more, for a login that began before and has not committed', async () => {
+      const [first] = await storedKeys(house.database);
+      const next = await rotateKeys(house.database, 'EdDSA', SECRET);
+      const ends = (next?.signsAt ?? 0) + 360;
+      await house.test.clock.freeze(ends - 0.001);
+      expect(await pruneKeys(house.database)).toBe(0);
+      expect(await kids()).toEqual([first.kid, next?.kid]);
+      const before = await house.ring();
+      await house.test.clock.freeze(ends);
+      expect(await pruneKeys(house.database)).toBe(1);
+      expect(await kids()).toEqual([next?.kid]);
+      // The version tells every replica.
+      expect((await house.ring()).version).not.toBe(before.version);
+    });
+
+    it('by one that was retired before its time is not outlived by that: it is the one that signs', async () => {
+      const next = await rotateKeys(house.database, 'EdDSA', SECRET);
+      await house.test.clock.freeze(NOW + 1);
+      const replacement = await retireKey(house.database, next?.kid ?? '', 'EdDSA', SECRET);
+      await house.test.clock.freeze(NOW + 3600);
+      await pruneKeys(house.database);
+      expect(await kids()).toContain(replacement?.kid);
+      const ring = await house.ring();
+      expect(
+        ring.read(ring.signAccess({ ...accessClaims, iat: NOW + 3600, exp: NOW + 4200 })),
+      ).not.toBeNull();
+    });
+
+    it('is left to the replica that prunes at the same time', async () => {
+      const next = await rotateKeys(house.database, 'EdDSA', SECRET);
+      await house.test.clock.freeze((next?.signsAt ?? 0) + 360);
+      const holder = await house.test.admin.connect();
+      await holder.query('SELECT pg_advisory_lock($1)', [PRUNE_LOCK]);
+      const { version } = await house.ring();
+      const gone = await pruneKeys(house.database);
+      await holder.query('SELECT pg_advisory_unlock($1)', [PRUNE_LOCK]);
+      holder.release();
+      expect([gone, (await house.ring()).version]).toEqual([0, version]);
+      expect(await pruneKeys(house.database)).toBe(1);
+    });
+
+    it('is kept, and the version with it, as long as a session of before it is left', async () => {
+      const next = await rotateKeys(house.database, 'EdDSA', SECRET);
+      await insertSession(house.test, (next?.signsAt ?? 0) - 0.001);
+      await house.test.clock.freeze((next?.signsAt ?? 0) + 86_400);
+      const { version } = await house.ring();
+      expect(await pruneKeys(house.database)).toBe(0);
+      expect((await house.ring()).version).toBe(version);
+      await house.test.admin.query('DELETE FROM sessions');
+      expect(await pruneKeys(house.database)).toBe(1);
+    });
   });
 });
 
