@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { migrate } from '../../../src/database/migrate.js';
 import { openDatabase } from '../../../src/database/prisma.js';
+import { createThrottle, LOGIN_LIMITS } from '../../../src/domain/guessing/throttle.js';
 import { onServer } from '../../support/database.js';
 import { createEmptyDatabase } from '../../support/empty-database.js';
 import {
@@ -165,26 +166,26 @@ describe.each(['serializable', 'repeatable read'])(
       expect((await logInAt(twins.two, next)).statusCode).toBe(200);
     });
 
-    it('wrong guesses at once are each counted, and two revocations at once are one', async () => {
-      const victim = await twins.house.user();
-      const guess = ({ app }: Replica) =>
-        app.inject({
-          method: 'POST',
-          url: '/login',
-          payload: { username: victim.username, password: 'wrong' },
-        });
-      const replicas = [twins.one, twins.two];
+    it('of attempts at once, as many are taken as there are points', async () => {
       const release = stopMinute();
-      const guesses = await Promise.all(
-        Array.from({ length: 8 }, (_, turn) => guess(replicas[turn % 2] ?? twins.one)),
+      const throttles = [createThrottle(twins.one.database), createThrottle(twins.two.database)];
+      const takings = await Promise.allSettled(
+        throttles.flatMap(({ takeAttempt }) =>
+          Array.from({ length: 4 }, () => takeAttempt(user.username, '192.0.2.77')),
+        ),
       );
       release();
-      const statuses = guesses.map(({ statusCode }) => statusCode).sort();
-      expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
+      const refused = takings.flatMap((taking) =>
+        taking.status === 'rejected' ? [taking.reason as unknown] : [],
+      );
+      expect(refused).toHaveLength(takings.length - LOGIN_LIMITS.pairMinute.points);
+      for (const reason of refused) expect(reason).toMatchObject({ code: 'too_many_requests' });
+    });
 
+    it('revocations of one lineage at once are one', async () => {
       const pair = await login(twins.one, user);
       const revocations = await Promise.all(
-        replicas.flatMap((replica) =>
+        [twins.one, twins.two].flatMap((replica) =>
           Array.from({ length: 4 }, () =>
             postForm(replica, '/revoke', twins.client, { token: pair.access_token }),
           ),
