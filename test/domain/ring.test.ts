@@ -3,7 +3,13 @@ import { createHmac, createPrivateKey, sign as signBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
-import { createFirstKey, pruneKeys, retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import {
+  createFirstKey,
+  pruneKeys,
+  reencryptKeys,
+  retireKey,
+  rotateKeys,
+} from '../../src/domain/keys/lifecycle.js';
 import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../../src/domain/keys/keys.js';
 import { loadRing, type KeyRing } from '../../src/domain/keys/ring.js';
 import { unseal } from '../../src/domain/keys/sealing.js';
@@ -12,8 +18,10 @@ import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/t
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { AMPLE_MS } from '../support/house.js';
+import { holdRow } from '../support/row-lock.js';
 
 const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
+const NEW_SECRET = 'another-secret-for-tests-of-more-than-32-bytes';
 const NOW = 1_800_000_000;
 const SID = '019a0000-0000-7000-8000-00000000000a';
 const LINEAGE = '019a0000-0000-7000-8000-00000000000b';
@@ -516,6 +524,22 @@ it('the first key is one, however many replicas start at once on an empty databa
   expect(pool && (await loadKeys(pool)).keys).toHaveLength(1);
   await Promise.all(pools.map((each) => each.close()));
   await test.drop();
+});
+
+it('all keys are encrypted anew, also one that is made while the others are', async () => {
+  const house = await openRingHouse('EdDSA');
+  const another = openDatabase(house.test.url, { connections: 1, deadlineMs: AMPLE_MS });
+  const lock = await holdRow(house.test, 'SELECT FROM service WHERE $1::text IS NOT NULL FOR UPDATE', '');
+  const rotating = rotateKeys(another, 'EdDSA', SECRET);
+  await lock.queue(1);
+  // It has read one key by now, and waits behind the rotation.
+  const encrypting = reencryptKeys(house.database, NEW_SECRET, SECRET);
+  await lock.queue(2);
+  await lock.release();
+  expect([await rotating, await encrypting]).toEqual([expect.anything(), { reencrypted: 2 }]);
+  expect((await house.ring({ secrets: [NEW_SECRET] })).isReadable).toBe(true);
+  await another.close();
+  await house.close();
 });
 
 describe('the key that signs', () => {
