@@ -1,5 +1,5 @@
 // How often a password may be guessed, on the real counters.
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { refundPoints, pruneAttempts } from '../../src/domain/guessing/attempts.js';
@@ -244,6 +244,14 @@ describe('a network that the user logged in from', () => {
     expect((await attempt(replicas[0], user, places.at(-1) ?? '')).statusCode).toBe(200);
   });
 
+  it('is remembered once, however often the user logs in from it: it takes no place of another', async () => {
+    const [name, home, office] = [freshName(), freshAddress(), freshAddress()];
+    await (await throttle.takeAttempt(name, home)).succeed();
+    for (let time = 0; time < 17; time += 1) await (await throttle.takeAttempt(name, office)).succeed();
+    expect(await spend(name, freshAddress)).toBe(account.points);
+    await (await throttle.takeAttempt(name, home)).refund();
+  });
+
   it('is not remembered for a wrong password', async () => {
     const { username } = await house.user();
     const from = freshAddress();
@@ -251,6 +259,42 @@ describe('a network that the user logged in from', () => {
     const before = await spend(username, freshAddress);
     expect(before).toBe(account.points - 1);
     expect(await spend(username, () => from)).toBe(0);
+  });
+});
+
+describe('time', () => {
+  /** Stands still at a moment far ahead of everything else here, and is set by so many milliseconds after it. */
+  function stopTime(): (ms: number) => void {
+    const startMs = Date.now() + 1e12;
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(startMs);
+    onTestFinished(() => clock.mockRestore());
+    return (ms) => {
+      clock.mockReturnValue(startMs + ms);
+      turnToAnotherReplica();
+    };
+  }
+
+  it('ends a window when its first guess said, whatever guesses have come since', async () => {
+    const [name, from] = [freshName(), freshAddress()];
+    const at = stopTime();
+    await throttle.takeAttempt(name, from);
+    at(50_000);
+    expect(await spend(name, () => from)).toBe(pairMinute.points - 1);
+    at(59_999);
+    expect(await spend(name, () => from)).toBe(0);
+    at(60_000);
+    expect(await spend(name, () => from)).toBe(pairTenMinutes.points - pairMinute.points);
+  });
+
+  it('makes a network a stranger 90 days after the last login from it', async () => {
+    const [name, home] = [freshName(), freshAddress()];
+    const at = stopTime();
+    await (await throttle.takeAttempt(name, home)).succeed();
+    at(90 * 86_400_000 - 1);
+    expect(await spend(name, freshAddress)).toBe(account.points);
+    await (await throttle.takeAttempt(name, home)).refund();
+    at(90 * 86_400_000);
+    await expect(throttle.takeAttempt(name, home)).rejects.toMatchObject({ code: 'too_many_requests' });
   });
 });
 
