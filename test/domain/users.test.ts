@@ -118,6 +118,25 @@ describe('authenticate', () => {
     expect(await hashOf(user.id)).toBe(changed);
   });
 
+  it('lets in whom it cannot hash anew: without room to hash, and without a database that takes it', async () => {
+    const stronger = createPasswordHasher({ parameters: { memoryKib: 16, passes: 1, lanes: 1 } });
+    const busy: PasswordHasher = { ...stronger, hash: () => Promise.reject(new Error('no room')) };
+    const user = await twins.house.user();
+    const weak = await hashOf(user.id);
+    expect(await authenticate(database, busy, user.username, user.password)).toMatchObject({ id: user.id });
+    const { admin } = twins.house.database;
+    await admin.query(
+      `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
+       CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()`,
+    );
+    const proved = await authenticate(database, stronger, user.username, user.password).finally(() =>
+      admin.query('DROP FUNCTION refuse CASCADE'),
+    );
+    expect(proved).toMatchObject({ id: user.id });
+    expect(await hashOf(user.id)).toBe(weak);
+  });
+
   it('changes nothing when the password is wrong', async () => {
     const user = await twins.house.user();
     const before = await hashOf(user.id);

@@ -108,15 +108,26 @@ describe('success', () => {
 });
 
 describe('refusal', () => {
-  it('of who has been answered already changes nothing', async () => {
+  it.each([
+    ['already', 0],
+    ['while it was hashed', 1],
+  ])('of who has been answered %s changes nothing', async (_when, times) => {
     const passwords = { current: user.password, next: NEW };
-    const changed = replica.gatehouse.changePassword(
-      claimsOf(pair.access_token),
-      passwords,
-      '192.0.2.1',
-      () => false,
-    );
-    await expect(changed).rejects.toMatchObject({ code: 'temporarily_unavailable' });
+    const claims = claimsOf(pair.access_token);
+    for (let why: unknown; why !== 'a password took too long';) {
+      // Awaited so many times that somebody looks, and by nobody from then on.
+      let looks = 0;
+      const isAwaited = () => (looks += 1) <= times;
+      const changing = replica.gatehouse.changePassword(claims, passwords, '192.0.2.1', isAwaited);
+      const error: unknown = await changing.then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      expect(error).toMatchObject({ code: 'temporarily_unavailable' });
+      why = ((error as Error).cause as Error).message;
+      // Judging a password may take too long on a busy machine: then it is asked again.
+      expect(['a password took too long', 'a password could not be estimated']).toContain(why);
+    }
     expect((await logIn(user.password)).statusCode).toBe(200);
     expect(await isOpen(pair.access_token)).toBe(true);
   });

@@ -68,3 +68,12 @@ function holdVerify(hasher: PasswordHasher): { hasher: PasswordHasher; hold: Hel
     },
   };
 }
+
+/** Points are taken as ever, and refunding the only one of a row fails as if the database were away; ends with the function `keep`. */
+export async function keepAttempts({ house }: { house: House }): Promise<void> {
+  await house.database.admin.query(
+    `CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$;
+     CREATE TRIGGER keep BEFORE DELETE ON login_attempts FOR EACH ROW EXECUTE FUNCTION keep()`,
+  );
+}

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { changePassword, disableUser, enableUser } from '../../../src/domain/users/users.js';
-import { openHeldReplica, type HeldReplica } from '../../support/held-replica.js';
+import { keepAttempts, openHeldReplica, type HeldReplica } from '../../support/held-replica.js';
 import { login, type TestUser, type TokenPair } from '../../support/house.js';
 import {
   logOutAll,
@@ -106,4 +106,18 @@ describe.each(ENDS)('a login in flight while the user %s', (_what, end) => {
     }
     expect([200, 401]).toEqual(expect.arrayContaining([...outcomes]));
   });
+});
+
+it('a login whose password was right is let in, though that cannot be written down any more', async () => {
+  const user = await twins.house.user();
+  const { admin } = twins.house.database;
+  const { reached, release } = held.hold();
+  const payload = { username: user.username, password: user.password };
+  const logging = held.app.inject({ method: 'POST', url: '/login', payload });
+  await reached;
+  await keepAttempts(twins);
+  release();
+  const response = await logging.finally(() => admin.query('DROP FUNCTION keep CASCADE'));
+  expect(response.statusCode).toBe(200);
+  expect(await stateOf(twins, response.json<TokenPair>().access_token)).toBe('alive');
 });
