@@ -249,6 +249,25 @@ describe('a login whose password was right a moment ago', () => {
   });
 });
 
+it('the list shows a thousand sessions at most, latest opened first, and those of one moment by their ids', async () => {
+  await execute(
+    `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
+     SELECT gen_random_uuid(), $1, 0, at, at, at + interval '1 day', at + interval '1 day'
+     FROM generate_series(1, 1100) AS n, LATERAL (SELECT to_timestamp($2) - make_interval(secs => n % 2)) AS t (at)`,
+    user.id,
+    START,
+  );
+  await execute(
+    'UPDATE sessions SET epoch = (SELECT users.epoch + service.epoch FROM users, service WHERE users.id = $1) WHERE user_id = $1',
+    user.id,
+  );
+  const listed = await twins.two.gatehouse.listSessions(claims);
+  expect(listed).toHaveLength(1000);
+  const order = listed.map(({ id, openedAt }) => `${openedAt.toISOString()} ${id}`);
+  expect(order).toEqual(order.toSorted().reverse());
+  expect(new Set(listed.map(({ openedAt }) => openedAt.getTime())).size).toBe(2);
+});
+
 it('the id of a session is a UUIDv7 by the clock of the primary', async () => {
   await twins.house.database.clock.freeze(START + 0.789);
   const { session_id: id } = await login(twins.one, user);
