@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** Of all lanes. The set-up is the run's and not a lane's, so that one PostgreSQL serves all lanes. */
-const COMMON = {
+export const COMMON = {
   pool: 'forks',
   // Nothing is shown by it: on a machine that does other things too, what takes 20 s can take minutes.
   testTimeout: 240_000,

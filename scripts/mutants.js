@@ -1,0 +1,33 @@
+// Changes one thing at a time in the given sources, and names each change that no test notices.
+// Usage: npm run mutants -- SOURCE [SOURCE…] [TEST…]. A source may end in lines, `:12-40`; without tests all of five lanes run.
+import { Stryker } from '@stryker-mutator/core';
+
+const given = process.argv.slice(2);
+const tests = given.filter((path) => path.endsWith('.test.ts'));
+const sources = given.filter((path) => !tests.includes(path));
+if (sources.length === 0) {
+  process.stderr.write('mutants: name the sources to change: npm run mutants -- src/http/cookies.ts\n');
+  process.exit(1);
+}
+// For vitest.mutants.ts, which Stryker's own processes read.
+if (tests.length > 0) process.env.MUTANTS_TESTS = tests.join(',');
+
+await new Stryker({
+  mutate: sources,
+  testRunner: 'vitest',
+  vitest: { configFile: 'vitest.mutants.ts' },
+  // Each has a PostgreSQL of its own.
+  concurrency: 2,
+  // A machine that does other things too is no reason to call a mutant noticed.
+  timeoutMS: 60_000,
+  dryRunTimeoutMinutes: 30,
+  // What a development database holds is not for copies, and belongs to another account.
+  ignorePatterns: ['/data', '.env', '/coverage'],
+  tempDirName: 'coverage/mutants/copies',
+  incremental: true,
+  incrementalFile: 'coverage/mutants/incremental.json',
+  reporters: ['progress-append-only', 'clear-text', 'html', 'json'],
+  htmlReporter: { fileName: 'coverage/mutants/report.html' },
+  jsonReporter: { fileName: 'coverage/mutants/report.json' },
+  clearTextReporter: { logTests: false, reportTests: false },
+}).runMutationTest();

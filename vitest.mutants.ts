@@ -1,0 +1,28 @@
+// The tests that have to notice a mutant: the lanes in this process. Packages are taken from their sources: `dist` holds no mutant.
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+import { COMMON } from './vitest.config.js';
+
+const LANES = 'test/{unit,domain,http,cli,hostile}/**/*.test.ts';
+
+function inPackages(path: string): string {
+  return fileURLToPath(new URL(`packages/${path}`, import.meta.url));
+}
+
+export default defineConfig({
+  resolve: {
+    alias: {
+      '@gatehouse/browser': inPackages('browser/src/gatehouse.ts'),
+      '@gatehouse/protocol': inPackages('protocol/src/index.ts'),
+      '@gatehouse/resource-server': inPackages('resource-server/src/introspector.ts'),
+    },
+  },
+  test: {
+    ...COMMON,
+    globalSetup: ['test/support/cluster.ts'],
+    isolate: false,
+    include: process.env['MUTANTS_TESTS']?.split(',') ?? [LANES],
+    // They read the sources as text, and here a source holds all of its mutants.
+    exclude: ['test/unit/house/**'],
+  },
+});
