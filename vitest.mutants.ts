@@ -14,6 +14,8 @@ export default defineConfig({
     alias: {
       '@gatehouse/browser': inPackages('browser/src/gatehouse.ts'),
       '@gatehouse/protocol': inPackages('protocol/src/index.ts'),
+      // Before the name of its package, which would be found in it.
+      '@gatehouse/resource-server/fastify': inPackages('resource-server/src/fastify.ts'),
       '@gatehouse/resource-server': inPackages('resource-server/src/introspector.ts'),
     },
   },
