@@ -81,6 +81,6 @@ function unanswered(status: number, retryAfter: unknown): Unanswered {
     const retryAfterSeconds = Math.min(Math.max(seconds, 1), MAX_RETRY_AFTER_SECONDS);
     return new Unanswered(`Gatehouse answered ${status}.`, { retryAfterSeconds });
   }
-  const advice = ADVICE[status] ?? 'is `url` the address of Gatehouse?';
+  const advice = ADVICE[status] ?? '`url` may not be the address of Gatehouse';
   return new Unanswered(`Gatehouse answered ${status}: ${advice}.`, { isMisconfigured: true });
 }

@@ -103,6 +103,22 @@ describe('a page with cookies', () => {
     expect(await openPage().session()).toMatchObject({ sid });
   });
 
+  it('calls a refresh a renewal although it was loaded after the login', async () => {
+    const { sid } = await openPage().login(user);
+    await at(BEYOND);
+    const page = openPage();
+    expect(await page.session()).toMatchObject({ sid });
+    expect(page.changes).toEqual([{ type: 'renewed', why: 'refresh', sessionId: sid }]);
+  });
+
+  it('asks for no refresh after its logout', async () => {
+    const page = openPage();
+    await page.login(user);
+    await page.logout();
+    expect((await page.fetch(`${url}/sessions`)).status).toBe(401);
+    expect(page.network.count('/refresh')).toBe(0);
+  });
+
   it('does not ask for a refresh again when it is signed out, but session() finds another’s login', async () => {
     const page = openPage();
     await page.session();
@@ -276,6 +292,22 @@ describe('ten tabs with cookies', () => {
     expect(page.changes.slice(1)).toEqual([{ type: 'signed-out', why: 'other-tab', sessionId: sid }]);
     expect(await page.session()).toBeNull();
     expect(page.story()).toEqual(['signed-in/login', 'signed-out/other-tab']);
+  });
+
+  it('ask nothing when another tab notes in the storage which session ended', async () => {
+    const storage = createStorage();
+    vi.stubGlobal('localStorage', storage);
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    const page = openPage();
+    const { sid } = await page.login(user);
+    await page.logout();
+    expect([...storage.items]).toEqual([[`gatehouse:ended:${url}`, `${sid} `]]);
+    const before = pathsOf(page);
+    for (const key of storage.items.keys())
+      events.dispatchEvent(Object.assign(new Event('storage'), { key }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(pathsOf(page)).toEqual(before);
   });
 
   it('are not signed out by the end of another session', async () => {

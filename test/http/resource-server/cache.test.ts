@@ -180,6 +180,20 @@ describe('with cacheSeconds', () => {
     expect(fake.requests()).toBe(3);
   });
 
+  it('never keeps a token whose renewal window begins at this very moment', async () => {
+    const nowMs = Math.floor(Date.now() / 1000) * 1000;
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(nowMs);
+    onTestFinished(() => clock.mockRestore());
+    const fake = await listen((_request, response) => {
+      const iat = nowMs / 1000 - 480;
+      response.setHeader('date', new Date(nowMs).toUTCString());
+      response.setHeader('content-type', 'application/json').end(answer({ iat, exp: iat + 600 }));
+    });
+    const introspect = open(60, fake.url);
+    for (let turn = 0; turn < 3; turn += 1) await introspect('Bearer a.b.c');
+    expect(fake.requests()).toBe(3);
+  });
+
   it('keeps a token until its renewal window begins, when that is sooner', async () => {
     const advance = stopClock();
     const nowMs = 1_900_000_000_000;

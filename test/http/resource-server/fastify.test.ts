@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import gatehouse, { hasScope } from '../../../packages/resource-server/src/fastify.js';
 import { forge, MARKER, PLAIN_CHALLENGE, TOKEN_CHALLENGE } from '../../support/answers.js';
+import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { bearer, claimsOf, type TokenPair } from '../../support/house.js';
 import { listen, openOrders, openStage, type Orders, type Stage } from './stage.js';
 
@@ -251,7 +252,8 @@ describe('where nobody is asked', () => {
   it('routes beside the scope that registered the plugin stay open', async () => {
     const app = Fastify();
     await app.register(async (inner) => {
-      await inner.register(gatehouse, { ...stage.options, prefix: '/api' });
+      const fastifysOwn = { prefix: '/api', logLevel: 'warn', logSerializers: {} } as const;
+      await inner.register(gatehouse, { ...stage.options, ...fastifysOwn });
       inner.get('/inside', () => 'guarded');
     });
     app.get('/outside', () => 'open');
@@ -308,6 +310,8 @@ describe('the method', () => {
       own.app.inject({ method: 'OPTIONS', url, headers }).then(({ statusCode }) => statusCode);
     expect(await ask('/own', preflight)).toBe(200);
     expect(await ask('/own', {})).toBe(401);
+    expect(await ask('/own', { origin: ORIGIN })).toBe(401);
+    expect(await ask('/own', { 'access-control-request-method': 'GET' })).toBe(401);
     expect(await ask('/all', preflight)).toBe(401);
   });
 });
@@ -337,6 +341,25 @@ describe('the log', () => {
     const line = misled.log.find((text) => text.includes(advice)) ?? '{}';
     expect(JSON.parse(line)).toMatchObject({ level: 50 });
     expect(misled.log.join('')).not.toContain(MARKER);
+  });
+
+  it.each<[number, number, string]>([
+    [400, 50, 'Gatehouse answered 400: `url` may not be the address of Gatehouse.'],
+    [429, 40, 'Gatehouse answered 429.'],
+    [500, 40, 'Gatehouse answered 500.'],
+  ])('says of a %i, at level %i, what came', async (status, level, msg) => {
+    const fake = await listen((_request, response) => response.writeHead(status).end());
+    const misled = await openOrders({ ...stage.options, url: fake.url });
+    expect((await misled.get('/me', pair.access_token)).statusCode).toBe(503);
+    const lines = misled.log.map((line) => JSON.parse(line) as { level: number; msg: string });
+    expect(lines).toContainEqual(expect.objectContaining({ level, msg }));
+  });
+
+  it('says as a warning that Gatehouse cannot be reached', async () => {
+    const alone = await openOrders({ ...stage.options, url: `http://127.0.0.1:${await findFreePort()}` });
+    expect((await alone.get('/me', pair.access_token)).statusCode).toBe(503);
+    const line = alone.log.find((text) => text.includes('cannot be reached')) ?? '{}';
+    expect(JSON.parse(line)).toMatchObject({ level: 40 });
   });
 
   it('says so for a client without the permission', async () => {

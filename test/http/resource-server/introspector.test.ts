@@ -72,17 +72,99 @@ describe('a refusal', () => {
     expect(JSON.parse((refusal as Refusal).body)).toEqual((refusal as Refusal).problem);
   });
 
-  it.each([undefined, null, '', 'Basic abc', 'Bearer', 'Bearer a b', 'bearer ,'])(
-    'comes without asking for a header of %j',
-    async (authorization) => {
-      const fake = await listen((_request, response) => response.end());
-      await expect(open({ url: fake.url })(authorization)).rejects.toMatchObject({ status: 401 });
-      expect(fake.requests()).toBe(0);
-    },
-  );
+  it.each([
+    undefined,
+    null,
+    '',
+    'Basic abc',
+    'Basic Bearer a',
+    'Bearer',
+    'Bearer a b',
+    'Bearer a, Bearer b',
+    'bearer ,',
+  ])('comes without asking for a header of %j', async (authorization) => {
+    const fake = await listen((_request, response) => response.end());
+    await expect(open({ url: fake.url })(authorization)).rejects.toMatchObject({ status: 401 });
+    expect(fake.requests()).toBe(0);
+  });
+
+  it.each<[string, () => Promise<unknown>, object, Record<string, string>]>([
+    [
+      'no token',
+      () => open()(undefined),
+      {
+        title: 'Invalid token',
+        status: 401,
+        detail: 'Send an access token as `Authorization: Bearer`.',
+        error: 'invalid_token',
+      },
+      { 'www-authenticate': 'Bearer realm="gatehouse"' },
+    ],
+    [
+      'a bad token',
+      () => open()('Bearer a'),
+      {
+        title: 'Invalid token',
+        status: 401,
+        detail: 'The token is malformed, expired or revoked.',
+        error: 'invalid_token',
+      },
+      {
+        'www-authenticate':
+          'Bearer realm="gatehouse", error="invalid_token", error_description="The token is malformed, expired or revoked."',
+      },
+    ],
+    [
+      'a scope that is missing',
+      () => open()(bearer(pair.access_token).authorization, { scope: 'a b' }),
+      {
+        title: 'Insufficient scope',
+        status: 403,
+        detail: 'This needs the scope: a b',
+        error: 'insufficient_scope',
+      },
+      { 'www-authenticate': 'Bearer realm="gatehouse", error="insufficient_scope", scope="a b"' },
+    ],
+    [
+      'a Gatehouse that does not answer',
+      () => open({ clientSecret: 'wrong' })('Bearer a'),
+      {
+        title: 'Temporarily unavailable',
+        status: 503,
+        detail: 'Whether the token is alive cannot be known right now: ask again.',
+        error: 'temporarily_unavailable',
+      },
+      { 'retry-after': '1' },
+    ],
+  ])('for %s is spelled out whole', async (_why, ask, problem, headers) => {
+    const refusal: unknown = await ask().catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(Refusal);
+    const sent = { 'cache-control': 'no-store', 'content-type': 'application/problem+json' };
+    expect(refusal).toMatchObject({ name: 'Refusal', problem: { type: 'about:blank', ...problem } });
+    expect((refusal as Refusal).headers).toEqual({ ...sent, ...headers });
+  });
 
   it('of a scope that is none is a mistake of the program, not of the caller', async () => {
     await expect(open()('Bearer a', { scope: 'a,b "c"' })).rejects.toThrow(TypeError);
+  });
+});
+
+describe('the header', () => {
+  it('may have several spaces and any letter case', async () => {
+    const { user } = await open()(`bEARER  ${pair.access_token}`);
+    expect(user).toEqual(claimsOf(pair.access_token));
+  });
+
+  it('is asked about up to the length that Gatehouse reads, and no further', async () => {
+    const fake = await listen((_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"active":false}');
+    });
+    const introspect = open({ url: fake.url });
+    const longest = 'a'.repeat(16 * 1024 - 'token='.length);
+    await expect(introspect(`Bearer ${longest}`)).rejects.toMatchObject({ status: 401 });
+    expect(fake.requests()).toBe(1);
+    await expect(introspect(`Bearer ${longest}a`)).rejects.toMatchObject({ status: 401 });
+    expect(fake.requests()).toBe(1);
   });
 });
 
@@ -114,15 +196,15 @@ describe('the question', () => {
     const seen: unknown[] = [];
     const fake = await listen((request, response) => {
       const { method, url, headers } = request;
-      seen.push([method, url, headers.authorization, headers['content-type']]);
+      seen.push([method, url, headers.authorization, headers['content-type'], headers.accept]);
       request.on('data', (bytes: Buffer) => seen.push(String(bytes)));
       request.on('end', () => response.setHeader('content-type', 'application/json').end('{"active":false}'));
     });
-    const introspect = open({ url: new URL(`${fake.url}/auth/`), clientId: 'a:b', clientSecret: 'c%d é+' });
+    const introspect = open({ url: new URL(`${fake.url}/auth//`), clientId: 'a:b', clientSecret: 'c%d é+' });
     await expect(introspect('Bearer a.b+c/d==')).rejects.toMatchObject({ status: 401 });
     const basic = Buffer.from('a%3Ab:c%25d+%C3%A9%2B').toString('base64');
     expect(seen).toEqual([
-      ['POST', '/auth/introspect', `Basic ${basic}`, 'application/x-www-form-urlencoded'],
+      ['POST', '/auth/introspect', `Basic ${basic}`, 'application/x-www-form-urlencoded', 'application/json'],
       'token=a.b%2Bc%2Fd%3D%3D',
     ]);
   });
@@ -140,12 +222,18 @@ describe('options', () => {
     ['no url', { url: undefined }, /url is missing/],
     ['a url with credentials', { url: 'http://a:b@c.example' }, /url is not/],
     ['a url with a query', { url: 'http://c.example/?a' }, /url is not/],
+    ['a url with a fragment', { url: 'http://c.example/#a' }, /url is not/],
     ['another protocol', { url: 'ftp://c.example' }, /url is not/],
+    ['a protocol that ends as ours', { url: 'xhttp://c.example' }, /url is not/],
+    ['a url that is no text', { url: 7 }, /url is not/],
+    ['an issuer that is no text', { issuer: 7 }, /issuer is not a text, or empty/],
     ['an id that is empty', { clientId: '' }, /clientId is missing/],
     ['an audience that is empty', { audience: '' }, /audience is not/],
     ['no time at all', { timeoutMs: 0 }, /timeoutMs is not/],
     ['a time that is no number', { timeoutMs: Number.NaN }, /timeoutMs is not/],
-    ['an hour of cache', { cacheSeconds: 3600 }, /cacheSeconds is not/],
+    ['more than a minute', { timeoutMs: 60_001 }, /timeoutMs is not a number from 1 to 60000/],
+    ['more than five minutes of cache', { cacheSeconds: 301 }, /cacheSeconds is not a number from 0 to 300/],
+    ['less cache than none', { cacheSeconds: -1 }, /cacheSeconds is not/],
     ['a cache as a text', { cacheSeconds: '5' }, /cacheSeconds is not/],
     ['a name that is none', { clientSecrets: 'a' }, /clientSecrets is no option/],
   ])('are refused with %s, and no value is repeated', (_what, wrong, message) => {
@@ -153,6 +241,26 @@ describe('options', () => {
     expect(refused).toThrow(message);
     expect(refused).not.toThrow(new RegExp(stage.client.secret));
   });
+});
+
+it.each([
+  { timeoutMs: 1 },
+  { timeoutMs: 60_000 },
+  { cacheSeconds: 0 },
+  { cacheSeconds: 300 },
+  { url: 'https://c.example' },
+])('takes the options %j', (given) => {
+  expect(() => open(given)).not.toThrow();
+});
+
+it('names all mistakes in one sentence', () => {
+  const wrong = { url: undefined, clientId: undefined, clientSecret: undefined, secret: 'x' };
+  expect(() => open(wrong)).toThrow(
+    new TypeError(
+      'gatehouse: secret is no option; there are url, clientId, clientSecret, issuer, audience, timeoutMs, cacheSeconds; ' +
+        'url is missing; clientId is missing; clientSecret is missing',
+    ),
+  );
 });
 
 it('is what the package exports, and so is the plugin', async () => {

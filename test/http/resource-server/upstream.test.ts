@@ -16,6 +16,8 @@ import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { listen, openOrders, openStage, type Stage } from './stage.js';
 
 const TOKEN = 'Bearer some.access.token';
+const ALL_CLAIMS =
+  'iss, sub, aud, client_id, username, sid, jti, iat, exp, auth_time, session_exp, token_type';
 const CREDENTIALS = { clientId: 'orders', clientSecret: 'secret' };
 
 let stage: Stage;
@@ -66,11 +68,39 @@ describe('an answer that is none', () => {
     expect((await open(url)(TOKEN)).user).toEqual(claimsOf(pair.access_token));
   });
 
+  it.each([
+    ['no scope', { scope: undefined }],
+    ['a time that is 0', { auth_time: 0 }],
+  ])('is not one with %s', async (_what, some) => {
+    const { url } = await listen(answering(200, { ...claims(), ...some }));
+    expect((await open(url)(TOKEN)).user.sub).toBe(claimsOf(pair.access_token).sub);
+  });
+
+  it.each([
+    ['"text"', 'is not a JSON object'],
+    ['[]', 'is not a JSON object'],
+    ['{}', 'does not say whether the token is active'],
+    ['{"active":true}', `lacks a good ${ALL_CLAIMS}`],
+  ])('says what is wrong with it: %s', async (body, what) => {
+    const { url } = await listen(answering(200, body));
+    const { reason, cause } = await refusalOf(open(url)(TOKEN));
+    expect(reason).toBe(`What answers at \`url\` ${what}: is it Gatehouse?`);
+    expect(cause).toMatchObject({ name: 'Unanswered', isMisconfigured: true });
+  });
+
+  it('names the member of the claims that is wrong', async () => {
+    const { url } = await listen(answering(200, { ...claims(), exp: -1, scope: 'a  b' }));
+    const { reason } = await refusalOf(open(url)(TOKEN));
+    expect(reason).toBe('What answers at `url` lacks a good exp, scope: is it Gatehouse?');
+  });
+
   const jwtLike = { 'refreshed-api-token': 'not a token' };
   it.each<[string, () => RequestListener]>([
     ['502 in HTML', () => answering(502, '<html>Bad gateway</html>', { 'content-type': 'text/html' })],
     ['200 in HTML', () => answering(200, '<html>Log in</html>', { 'content-type': 'text/html' })],
     ['JSON that says it is HTML', () => answering(200, claims(), { 'content-type': 'text/html' })],
+    ['JSON of another kind', () => answering(200, claims(), { 'content-type': 'application/json-seq' })],
+    ['a type that ends as ours', () => answering(200, claims(), { 'content-type': 'x-application/json' })],
     ['an empty object', () => answering(200, {})],
     ['nothing', () => answering(200, '')],
     ['null', () => answering(200, 'null')],
@@ -84,6 +114,7 @@ describe('an answer that is none', () => {
     ['no sub', () => answering(200, { ...claims(), sub: undefined })],
     ['an empty sub', () => answering(200, { ...claims(), sub: '' })],
     ['a sub that is a list', () => answering(200, { ...claims(), sub: ['a'] })],
+    ['an exp before 1970', () => answering(200, { ...claims(), exp: -1 })],
     ['an exp that is a text', () => answering(200, { ...claims(), exp: '1e9' })],
     ['a scope that is a list', () => answering(200, { ...claims(), scope: ['orders:read'] })],
     ['another type of token', () => answering(200, { ...claims(), token_type: 'mac' })],
