@@ -86,6 +86,14 @@ describe.each([APP, ADMIN, PHONE, EXTENSION])('a page of %s', (origin) => {
     },
   );
 
+  it('gets an OPTIONS that is no preflight answered as any other method', async () => {
+    const statusOf = async (url: string, headers: Record<string, string>) =>
+      (await replica.app.inject({ method: 'OPTIONS', url, headers })).statusCode;
+    expect(await statusOf('/login', { origin })).toBe(405);
+    expect(await statusOf('/session', { origin })).toBe(401);
+    expect(await statusOf('/login', { 'access-control-request-method': 'POST' })).toBe(405);
+  });
+
   it.each([
     TRACING.join(),
     'Traceparent, TraceState, Baggage, Sentry-Trace, Authorization',

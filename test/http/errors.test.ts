@@ -5,6 +5,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
+import { MEANINGS } from '../../src/http/errors.js';
 import { ask, MARKER, oauthErrorOf, problemOf, type Refusal } from '../support/answers.js';
 import {
   basic,
@@ -190,6 +191,19 @@ describe('before there is a route', () => {
     const response = { statusCode, headers, body, json: () => JSON.parse(body) as unknown };
     return { status: statusCode, refusal: problemOf(response as never) };
   }
+});
+
+describe('each code', () => {
+  it.each(Object.entries(MEANINGS))('%s has a title and a sentence', (_code, { title, detail }) => {
+    expect(title).toMatch(/^[A-Z][a-z]/);
+    expect(title).not.toMatch(/[.:]$/);
+    expect(detail).toMatch(/^[A-Z].*\.$/);
+  });
+
+  it('has a title of its own', () => {
+    const titles = Object.values(MEANINGS).map(({ title }) => title);
+    expect(new Set(titles).size).toBe(titles.length);
+  });
 });
 
 describe('a bug of ours', () => {

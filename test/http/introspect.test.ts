@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
-import { removeClient } from '../../src/domain/clients.js';
+import { addClient, removeClient } from '../../src/domain/clients.js';
 import { disableUser } from '../../src/domain/users/users.js';
 import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
 import {
@@ -138,6 +138,21 @@ describe('the client', () => {
     });
   });
 
+  it('may have an id of one letter', async () => {
+    const database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
+    const short = await addClient(database, 'x', ['introspect']);
+    await database.close();
+    if (short === null) throw new Error('the client exists');
+    const response = await post(`token=${pair.access_token}`, basic(short));
+    expect(response.json()).toMatchObject({ active: true });
+  });
+
+  it('may write Basic in any letter case, and several spaces behind it', async () => {
+    const authorization = basic(client).authorization.replace('Basic ', 'bASIC  ');
+    const response = await post(`token=${pair.access_token}`, { authorization });
+    expect(response.json()).toMatchObject({ active: true });
+  });
+
   it('may percent-encode what Basic carries', async () => {
     const encoded = { id: client.id.replaceAll('-', '%2D'), secret: client.secret.replace(/^./, hexOf) };
     expect((await post(`token=${pair.access_token}`, basic(encoded))).json()).toMatchObject({ active: true });
@@ -170,6 +185,10 @@ describe('the client', () => {
     ['an empty secret', () => basic({ ...client, secret: '' }), ''],
     ['an unknown client', () => basic({ id: MARKER, secret: client.secret }), ''],
     ['an inherited name', () => basic({ id: 'constructor', secret: client.secret }), ''],
+    ['no id', () => basic({ ...client, id: '' }), ''],
+    ['Basic twice', () => ({ authorization: twice(basic(client).authorization) }), ''],
+    ['Basic behind another scheme', () => ({ authorization: `Digest ${basic(client).authorization}` }), ''],
+    ['something behind Basic', () => ({ authorization: `${basic(client).authorization} x` }), ''],
     ['no base64', () => ({ authorization: `Basic ${MARKER}!` }), ''],
     ['no colon', () => ({ authorization: `Basic ${Buffer.from(MARKER).toString('base64')}` }), ''],
     ['no valid percent-encoding', () => basic({ ...client, secret: `%${MARKER}` }), ''],
@@ -296,6 +315,10 @@ describe('a malformed request', () => {
     expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
   });
 });
+
+function twice(text: string): string {
+  return `${text}, ${text}`;
+}
 
 function hexOf(character: string): string {
   return `%${character.charCodeAt(0).toString(16)}`;

@@ -188,6 +188,28 @@ describe('a page with cookies', () => {
     expect(page.network.count('/refresh')).toBe(2);
   });
 
+  it('asks again later when its refresh was superseded twice', async () => {
+    const page = openPage();
+    const { sid } = await page.login(user);
+    await at(BEYOND);
+    const superseded = answer(401, { error: 'refresh_superseded' });
+    page.network.next('/refresh', superseded, superseded);
+    await expect(page.session()).rejects.toMatchObject({ code: 'refresh_superseded' });
+    const later = performance.now() + 2_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => later);
+    expect(await page.session()).toMatchObject({ sid });
+    vi.restoreAllMocks();
+    expect(page.network.count('/refresh')).toBe(3);
+  });
+
+  it('says nothing of a logout where nobody was signed in', async () => {
+    const page = openPage();
+    await page.logout();
+    expect(page.changes).toEqual([]);
+    expect(pathsOf(page)).toEqual(['/logout']);
+    expect(await page.session()).toBeNull();
+  });
+
   it('says so when the browser keeps no cookies', async () => {
     const page = openTab({ url, transport: 'cookie' });
     await expect(page.login(user)).rejects.toMatchObject({ code: 'cookies_refused', status: 0 });

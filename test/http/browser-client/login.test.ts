@@ -15,6 +15,9 @@ import {
   until,
 } from '../../support/tabs.js';
 
+/** Three of each in a row: wherever they stand, one becomes `-` and one `_` in base64url. */
+const SCOPE = 'read>>> write???';
+
 let house: House;
 let replica: Replica;
 let url: string;
@@ -27,7 +30,7 @@ beforeAll(async () => {
   url = await listen(replica);
 });
 beforeEach(async () => {
-  user = await house.user({ username: `zoë-${crypto.randomUUID()}`, scope: 'read write' });
+  user = await house.user({ username: `zoë-${crypto.randomUUID()}`, scope: SCOPE });
 });
 afterAll(() => house.close());
 
@@ -52,8 +55,9 @@ describe('login', () => {
     expect(session).toMatchObject({
       sub: user.id,
       username: user.username,
-      scope: 'read write',
+      scope: SCOPE,
     });
+    expect(tokenOf(page).split('.')[1]).toMatch(/-.*_|_.*-/);
     expect(page.changes).toEqual([{ type: 'signed-in', why: 'login', sessionId: session.sid }]);
     expect(await page.session()).toEqual(session);
   });
@@ -83,6 +87,9 @@ describe('login', () => {
       message: 'Too many requests',
       retryAfterSeconds: 30,
     });
+    // A date would have to be held against the clock of this device.
+    page.network.next('/login', answer(429, limit, { 'retry-after': 'Sun, 06 Nov 1994 08:49:37 GMT' }));
+    await expect(page.login(user)).rejects.toMatchObject({ status: 429, retryAfterSeconds: undefined });
   });
 
   it.each([
@@ -98,7 +105,9 @@ describe('login', () => {
   ])('is not believed after %s', async (_name, fate, code, status) => {
     const page = openPage();
     page.network.next('/login', fate);
-    await expect(page.login(user)).rejects.toMatchObject({ code, status });
+    const message =
+      status === 0 ? 'Gatehouse does not answer.' : `The answer (${status}) is not one of Gatehouse.`;
+    await expect(page.login(user)).rejects.toMatchObject({ code, status, message });
     expect(page.changes).toEqual([]);
     expect(await page.session()).toBeNull();
   });
@@ -132,6 +141,13 @@ describe('session', () => {
     await expect(page.session()).rejects.toMatchObject(error);
     expect(await page.session()).toEqual(session);
     expect(page.story()).toEqual(['signed-in/login']);
+  });
+
+  it('is null where the storage holds what is no token', async () => {
+    const page = openPage();
+    page.storage.setItem(`gatehouse:bearer:${url}:refresh`, 'of another application');
+    expect(await page.session()).toBeNull();
+    expect(page.network.sent).toEqual([]);
   });
 
   it('outlives a reload of the page', async () => {

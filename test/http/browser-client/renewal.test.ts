@@ -177,6 +177,16 @@ describe('a 401', () => {
     expect(page.paths()).toEqual(['/sessions', '/sessions', '/sessions']);
   });
 
+  it('is not risked with the access token of another session', async () => {
+    const page = await openSignedIn();
+    const foreign = (await login(replica, await house.user())).access_token;
+    // As another tab leaves it that is just writing both.
+    page.storage.setItem(`gatehouse:bearer:${url}:access`, foreign);
+    expect((await page.ask()).status).toBe(200);
+    expect(page.paths()).toEqual(['/refresh', '/sessions']);
+    expect(page.network.sent.map(({ token }) => token)).not.toContain(foreign);
+  });
+
   it('about a password is the page’s own affair', async () => {
     const page = await openSignedIn();
     page.network.next('/password', answer(401, { error: 'invalid_credentials' }));
@@ -244,6 +254,9 @@ describe('a refresh that cannot be made', () => {
   it.each([
     ['a proxy’s 401', answer(401, {})],
     ['a page of a captive portal', answer(200, {})],
+    ['a code that begins as ours', answer(401, { error: 'invalid_token_binding' })],
+    ['a code that ends as ours', answer(401, { error: 'proxy_invalid_token' })],
+    ['our code under another status', answer(400, { error: 'invalid_token' })],
   ])('as with %s signs nobody out', async (_name, fate) => {
     const page = await openSignedIn();
     await at(BEYOND);
@@ -252,6 +265,19 @@ describe('a refresh that cannot be made', () => {
     passHere(2);
     expect((await page.ask()).status).toBe(200);
     expect(page.story()).toEqual(['renewed/refresh']);
+  });
+
+  it('is tried again after a minute where its answer names an hour', async () => {
+    const page = await openSignedIn();
+    await at(BEYOND);
+    page.network.next('/refresh', answer(503, {}, { 'retry-after': '3600' }));
+    for (const seconds of [0, 59]) {
+      passHere(seconds);
+      expect((await page.ask()).status).toBe(503);
+    }
+    passHere(2);
+    expect((await page.ask()).status).toBe(200);
+    expect(page.network.count('/refresh')).toBe(2);
   });
 
   it('rejects as the platform does while there is no network', async () => {
@@ -325,6 +351,9 @@ describe('a refresh', () => {
     expect((await refresh(replica, theirs)).statusCode).toBe(200);
     await page.login(user);
     expect(await page.session()).not.toBeNull();
+    // What was refused was the other session's token, and no word about this one.
+    await at(2 * BEYOND + 100);
+    expect((await page.ask()).status).toBe(200);
   });
 
   it('that comes back as stolen signs the page out', async () => {
