@@ -13,7 +13,7 @@ export function createExchange(
     const response = await wire.fetch(request);
     const successor = response.headers.get('refreshed-api-token');
     // A redirect may have led elsewhere: no stranger says what our token is.
-    if (held?.access && successor && wire.isTrusted(response.url || request.url)) purse.takeUp(successor);
+    if (successor && wire.isTrusted(response.url || request.url)) purse.takeUp(successor);
     return response;
   }
 

@@ -177,6 +177,13 @@ describe('a 401', () => {
     expect(page.paths()).toEqual(['/sessions', '/sessions', '/sessions']);
   });
 
+  it('is not waited for where the access token is gone from the storage', async () => {
+    const page = await openSignedIn();
+    page.storage.removeItem(`gatehouse:bearer:${url}:access`);
+    expect((await page.ask()).status).toBe(200);
+    expect(page.paths()).toEqual(['/refresh', '/sessions']);
+  });
+
   it('is not risked with the access token of another session', async () => {
     const page = await openSignedIn();
     const foreign = (await login(replica, await house.user())).access_token;
