@@ -20,6 +20,7 @@ import {
   offline,
   openTab,
   unavailable,
+  until,
   type Fate,
 } from '../../support/tabs.js';
 
@@ -32,13 +33,15 @@ const [WINDOW, GRACE, BEYOND] = [481, 601, 700];
 /** The clock that the page measures by; it stands still but for {@link passHere}. */
 let clockMs = 0;
 
+const locks = createLocks();
+
 let house: House;
 let replica: Replica;
 let url: string;
 let user: TestUser;
 
 beforeAll(async () => {
-  vi.stubGlobal('navigator', { locks: createLocks() });
+  vi.stubGlobal('navigator', { locks });
   house = await openHouse();
   replica = await house.replica();
   url = await listen(replica);
@@ -212,6 +215,47 @@ describe('a 401', () => {
     late.letGo();
     expect((await asking).status).toBe(401);
     expect(page.paths()).toEqual(['/orders', '/login']);
+  });
+
+  it('of a request that was under way at the logout reaches the page', async () => {
+    const page = await openSignedIn();
+    const late = hold();
+    page.network.next('/orders', (go) => late.fate(go).then(() => refused(go)));
+    const asking = page.fetch(`${url}/orders`);
+    await late.arrived;
+    await page.logout();
+    late.letGo();
+    expect((await asking).status).toBe(401);
+    expect(page.paths()).toEqual(['/orders', '/logout']);
+  });
+
+  it('that waits for its turn behind a logout renews nothing any more', async () => {
+    const page = await openSignedIn();
+    await at(BEYOND);
+    const late = hold();
+    page.network.next('/logout', late.fate);
+    const turns = vi.spyOn(locks, 'request');
+    const leaving = page.logout();
+    await late.arrived;
+    const asking = page.ask();
+    await until(() => turns.mock.calls.length === 2);
+    late.letGo();
+    await leaving;
+    expect((await asking).status).toBe(401);
+    expect(page.paths()).toEqual(['/logout', '/sessions']);
+  });
+
+  it('of a request that was sent before the login is answered by a repetition after it', async () => {
+    const page = openTab({ url, storage: createStorage() });
+    const late = hold();
+    page.network.next('/sessions', late.fate);
+    const asking = page.fetch(`${url}/sessions`);
+    await late.arrived;
+    await page.login(user);
+    late.letGo();
+    expect((await asking).status).toBe(200);
+    expect(page.network.sent.map(({ path }) => path)).toEqual(['/sessions', '/login', '/sessions']);
+    expect(page.network.sent[0]?.token).toBeNull();
   });
 
   it('reaches the page when the session is over, which is then signed out', async () => {
