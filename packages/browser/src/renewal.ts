@@ -1,5 +1,5 @@
 /** A refresh: one at a time, no more than needed, and signed out only if the service says so. */
-import { bodyOf, retryAfterOf, says } from './errors.js';
+import { bodyOf, errorOf, retryAfterOf, says } from './errors.js';
 import type { Held, Purse } from './purse.js';
 import type { Tabs } from './tabs.js';
 import type { Wire } from './wire.js';
@@ -7,6 +7,8 @@ import type { Wire } from './wire.js';
 /**
  * Renews what a request was sent with. Undefined when the matter is decided: renewed, by us or by another tab, or over.
  * A response when it is not: the refusal (429, 503, …) of a renewal that could not be made.
+ *
+ * @throws where nothing answered, or something that is not Gatehouse, with a 2xx
  */
 export type Renew = (sent: Held) => Promise<Response | undefined>;
 
@@ -49,6 +51,8 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
       purse.keep(body, 'refresh', sentAtMs);
       return undefined;
     }
+    // A captive portal, perhaps: what it says must not pass for the answer to what the page asked for.
+    if (response.ok) throw errorOf(response, body);
     if (response.status === 401 && says(body, 'invalid_token', 'refresh_reused')) {
       purse.drop(held.sid, 'ended');
       return undefined;
