@@ -148,6 +148,14 @@ describe('what was sent', () => {
   });
 });
 
+it('repeats the name of an unknown member, but no more than 200 characters about it', async () => {
+  const post = (name: string) =>
+    ask(replica, { method: 'POST', url: '/login', payload: { username: 'a', password: 'b', [name]: 1 } });
+  const [short, long] = [problemOf(await post('colour')), problemOf(await post('x'.repeat(5000)))];
+  expect(short.errors?.[0]?.message).toContain('colour');
+  expect(long.errors?.map(({ message }) => message.length)).toEqual([200]);
+});
+
 describe('before there is a route', () => {
   it.each(['/%', `/%zz${MARKER}`, `/session/%zz${MARKER}`, `/sessions/%c3%28${MARKER}`, '/introspect/%'])(
     'a URL that cannot be decoded is malformed: %s',

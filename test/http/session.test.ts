@@ -119,6 +119,19 @@ it('lets no preflight pass a gateway without a token', async () => {
   expect((await send('OPTIONS', '/session/resource', { headers })).statusCode).toBe(401);
 });
 
+it('takes no header with two tokens, whichever of them is alive', async () => {
+  const { authorization } = bearer(pair.access_token);
+  for (const both of [`${authorization}, Bearer ${MARKER}`, `Bearer ${MARKER}, ${authorization}`]) {
+    const response = await send('GET', '/session', { headers: { authorization: both } });
+    expect(problemOf(response)).toMatchObject({ status: 401, error: 'invalid_token' });
+  }
+});
+
+it('takes the scheme in any letter case, with several spaces behind it', async () => {
+  const headers = { authorization: `bEARER  ${pair.access_token}` };
+  expect((await send('GET', '/session', { headers })).statusCode).toBe(200);
+});
+
 it.each([
   ['no token', {}, PLAIN_CHALLENGE],
   ['another scheme', { authorization: `Basic ${MARKER}` }, PLAIN_CHALLENGE],
