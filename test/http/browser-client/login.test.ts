@@ -148,6 +148,11 @@ describe('session', () => {
     page.storage.setItem(`gatehouse:bearer:${url}:refresh`, 'of another application');
     expect(await page.session()).toBeNull();
     expect(page.network.sent).toEqual([]);
+    await page.login(user);
+    await page.logout();
+    page.storage.setItem(`gatehouse:bearer:${url}:refresh`, 'of another application');
+    expect(await page.session()).toBeNull();
+    expect(page.network.count('/session')).toBe(0);
   });
 
   it('outlives a reload of the page', async () => {

@@ -351,7 +351,11 @@ describe('a refresh that cannot be made', () => {
     const page = await openSignedIn();
     await at(BEYOND);
     page.network.next('/refresh', offline, offline);
+    // One try and one repetition for both.
+    const refusedTwice = expect(page.ask()).rejects.toThrow(new TypeError('offline'));
     await expect(page.ask()).rejects.toThrow(new TypeError('offline'));
+    await refusedTwice;
+    expect(page.network.count('/refresh')).toBe(2);
     expect((await page.ask()).status).toBe(200);
     expect(page.story()).toEqual(['renewed/refresh']);
   });

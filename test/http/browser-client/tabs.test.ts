@@ -5,7 +5,8 @@ import { claimsOf, openHouse, type House, type Replica, type TestUser } from '..
 import { createLocks, createStorage, hold, listen, openTab, until, type Tab } from '../../support/tabs.js';
 
 const NOON = 1_900_000_000;
-const BEYOND = 700;
+/** Of a token of 600 s: near its end, beyond its grace. */
+const [WINDOW, BEYOND] = [481, 700];
 
 let house: House;
 let replica: Replica;
@@ -257,13 +258,40 @@ describe('the other tabs', () => {
 });
 
 describe('a storage that is full', () => {
+  const fill = (full: ReturnType<typeof createStorage>) => {
+    full.setItem = () => {
+      throw new DOMException('full', 'QuotaExceededError');
+    };
+  };
+
+  it('lets a tab log in by itself', async () => {
+    const full = createStorage();
+    fill(full);
+    const tab = openTab({ url, storage: full });
+    const { sid } = await tab.login(user);
+    expect(await tab.session()).toMatchObject({ sid });
+    expect(tab.story()).toEqual(['signed-in/login']);
+  });
+
+  it('takes no refresh token from a tab that takes up a successor', async () => {
+    const full = createStorage();
+    const tab = openTab({ url, storage: full });
+    await tab.login(user);
+    fill(full);
+    await house.database.clock.freeze(NOON + WINDOW);
+    expect((await tab.fetch(`${url}/sessions`)).status).toBe(200);
+    expect(full.items.size).toBe(0);
+    expect(tab.story()).toEqual(['signed-in/login', 'renewed/reissue']);
+    await house.database.clock.freeze(NOON + 2 * BEYOND);
+    expect(await tab.session()).not.toBeNull();
+    expect(tab.story()).toEqual(['signed-in/login', 'renewed/reissue', 'renewed/refresh']);
+  });
+
   it('leaves the tab signed in by itself, and nothing behind', async () => {
     const full = createStorage();
     const tab = openTab({ url, storage: full });
     await tab.login(user);
-    full.setItem = () => {
-      throw new DOMException('full', 'QuotaExceededError');
-    };
+    fill(full);
     await house.database.clock.freeze(NOON + BEYOND);
     expect((await tab.fetch(`${url}/sessions`)).status).toBe(200);
     expect(full.items.size).toBe(0);
