@@ -49,6 +49,21 @@ async function openPage(options: Parameters<Browser['newContext']>[0] = {}): Pro
   return page;
 }
 
+/** A page whose clock runs as ever until a test moves it on. */
+async function openTimedPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+  const context = await openContext(options);
+  await context.clock.install();
+  const page = await context.newPage();
+  await page.goto(`${url}/account`);
+  return page;
+}
+
+/** Lets so much time pass for the service and for such a page, in which all that is due by then happens. */
+async function passTime(page: Page, seconds: number): Promise<void> {
+  await house.database.clock.advance(seconds);
+  await page.clock.fastForward(seconds * 1000);
+}
+
 async function signIn(page: Page, { username, password }: TestUser): Promise<void> {
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password', { exact: true }).fill(password);
@@ -127,17 +142,18 @@ describeInBrowser('the account page', () => {
 
   it('counts down when there were too many attempts, and when nothing can be answered says so', async () => {
     const user = await house.user();
-    const page = await openPage();
+    const page = await openTimedPage();
     const refuse = (status: number, error: string) =>
       page.route('**/login', (route) =>
-        route.fulfill({ status, headers: { 'retry-after': '10' }, json: { error, status, detail: error } }),
+        route.fulfill({ status, headers: { 'retry-after': '60' }, json: { error, status, detail: error } }),
       );
     await refuse(429, 'too_many_requests');
     await page.getByLabel('User name').fill(user.username);
     await page.getByLabel('Password', { exact: true }).fill(user.password);
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('alert').filter({ hasText: 'Too many attempts. Wait 10 s' }).waitFor();
+    await page.getByRole('alert').filter({ hasText: 'Too many attempts. Wait 60 s' }).waitFor();
     await page.getByRole('button', { name: /Sign in \(\d+\)/ }).waitFor();
+    await passTime(page, 60);
     await page.getByRole('alert').filter({ hasText: 'You can try again now.' }).waitFor();
     await page.unroute('**/login');
     await refuse(503, 'temporarily_unavailable');
@@ -170,7 +186,8 @@ describeInBrowser('the account page', () => {
 
   it('ends one session: whoever looks there is signed out, and told so', async () => {
     const user = await house.user();
-    const other = await signedInPage(user, { userAgent: 'Orders/1.2' });
+    const other = await openTimedPage({ userAgent: 'Orders/1.2' });
+    await signIn(other, user);
     const page = await signedInPage(user);
     await page.getByRole('button', { name: /^End Orders 1\.2/ }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
@@ -179,6 +196,7 @@ describeInBrowser('the account page', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'End session' }).click();
     await page.getByText('Orders 1.2 is signed out.').waitFor();
     await expect.poll(() => page.locator('.session').count()).toBe(1);
+    await passTime(other, LIFE_SECONDS / 2);
     await isSignedOut(other);
     await other.getByText('You were signed out: this session was ended elsewhere').waitFor();
     expect(await other.content()).not.toContain(user.username);
@@ -224,9 +242,11 @@ describeInBrowser('the account page', () => {
   });
 
   it('shows the life of the token, and each renewal as it happens', async () => {
-    const page = await signedInPage(await house.user());
+    const page = await openTimedPage();
+    await signIn(page, await house.user());
     const before = await lifeShown(page);
     const { issued, generation } = before;
+    await passTime(page, LIFE_SECONDS / 2);
     await page.locator('#renewals li').filter({ hasText: 'Reissued as generation' }).first().waitFor();
     const after = await lifeShown(page);
     for (const { marks, state } of [before, after]) {
@@ -295,7 +315,7 @@ describeInBrowser('the account page', () => {
   });
 
   it('lets no script read a token: not in cookies, storage, headers or answers', async () => {
-    const page = await openPage();
+    const page = await openTimedPage();
     const answers: string[] = [];
     page.on('response', (response) => {
       void response.text().then(
@@ -304,6 +324,7 @@ describeInBrowser('the account page', () => {
       );
     });
     await signIn(page, await house.user());
+    await passTime(page, LIFE_SECONDS / 2);
     await page.locator('#renewals li').first().waitFor();
     const cookies = (await page.context().cookies()).sort((a, b) => a.name.localeCompare(b.name));
     expect(cookies.map(({ name, httpOnly, secure, sameSite }) => [name, httpOnly, secure, sameSite])).toEqual(
