@@ -99,7 +99,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
 }
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
-  const { environment, stdin, stdout, stderr, beforeSignals } = surroundings;
+  const { environment, stdin, stdout, stderr, beforeSignals, deadlineMs = DEADLINE_MS } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
@@ -121,7 +121,7 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
       const { visit } = await import('./visit.js');
       return await visit(await config(), { ...options, ...visitor }, async (url) => {
         const { openDatabase } = await import('../database/prisma.js');
-        const database = openDatabase(url, { connections: 1, deadlineMs: DEADLINE_MS });
+        const database = openDatabase(url, { connections: 1, deadlineMs });
         try {
           return await work(database);
         } finally {

@@ -11,6 +11,8 @@ export interface Surroundings {
   stderr: { write: (text: string) => unknown };
   /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
   beforeSignals: (leave: () => Promise<unknown>) => () => void;
+  /** How long a command waits for one answer of the database; half a minute where nothing is said. */
+  deadlineMs?: number | undefined;
 }
 
 /** What the commands share. */

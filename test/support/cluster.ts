@@ -19,6 +19,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The database `postgres` as a superuser. */
     adminUrl: string;
+    /** Goes when the run is over. */
+    runDirectory: string;
   }
 }
 
@@ -39,6 +41,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     const adminUrl = await startCluster(cluster);
     await createTemplate(adminUrl);
     project.provide('adminUrl', adminUrl);
+    project.provide('runDirectory', directory);
     return stop;
   } catch (error) {
     await stop();

@@ -15,11 +15,13 @@ export interface Given {
   /** What comes through the pipe. */
   input?: string | Uint8Array;
   isTerminal?: boolean;
+  /** For a database that is not to answer; otherwise the one that the command has. */
+  deadlineMs?: number;
 }
 
 /** Runs `gatehouse` with these arguments and nothing but the given environment. */
 export async function gatehouse(args: string[], given: Given = {}): Promise<Outcome> {
-  const { environment = {}, input = '', isTerminal = false } = given;
+  const { environment = {}, input = '', isTerminal = false, deadlineMs } = given;
   let stdout = '';
   let stderr = '';
   const status = await run(args, {
@@ -28,6 +30,7 @@ export async function gatehouse(args: string[], given: Given = {}): Promise<Outc
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
     beforeSignals: () => () => undefined,
+    deadlineMs,
   });
   return { status, stdout, stderr };
 }

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 
 const COMMAND = fileURLToPath(new URL('../../../dist/cli/gatehouse.js', import.meta.url));
@@ -41,8 +42,9 @@ function pidFile(): string {
  * Starts one, and waits until it has got so far with its PostgreSQL; starts another where it was over before anybody saw
  * that.
  */
-async function startUntil(isTime: (pidFile: string) => Promise<boolean>) {
+async function startUntil(isTime: (pidFile: string) => Promise<boolean>, { isMade = true } = {}) {
   for (;;) {
+    if (isMade) await placeMadeDatabase(join(folder, 'data'));
     const command = start('migrate');
     while (command.child.exitCode === null) {
       const content = await readFile(pidFile(), 'utf8').catch(() => '');
@@ -59,8 +61,10 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal
     ['while its database starts', 'starting'],
     ['while it works', 'ready'],
   ])('%s ends a command and its database', async (_, line) => {
-    const { child, said, closed, postgres } = await startUntil((file) =>
-      Promise.resolve(file.includes(line)),
+    // One of them makes its database, the others find theirs.
+    const { child, said, closed, postgres } = await startUntil(
+      (file) => Promise.resolve(file.includes(line)),
+      { isMade: signal !== 'SIGINT' },
     );
     child.kill(signal);
     expect(await closed).toEqual([null, signal]);

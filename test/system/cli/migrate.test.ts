@@ -136,7 +136,9 @@ describe('a database that cannot be used', () => {
     const { username } = await house.user();
     const blocker = await house.database.admin.connect();
     await blocker.query('BEGIN; SELECT FROM users FOR UPDATE');
-    const { status, stdout, stderr } = await inHouse(house, ['users', 'disable', username, '--json']);
+    const { status, stdout, stderr } = await inHouse(house, ['users', 'disable', username, '--json'], {
+      deadlineMs: 1000,
+    });
     await blocker.query('ROLLBACK');
     blocker.release();
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });

@@ -33,6 +33,7 @@ import { findPostmaster, startPostmaster } from '../../../packages/local-postgre
 import { enterEmbedded } from '../../../src/database/embedded.js';
 import { ask, useDataDir } from '../../support/data-dir.js';
 import { HOSTILE_VARIABLES } from '../../support/pg-variables.js';
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 
 const OLD_ACCESS_RULES = 'host all all 127.0.0.1/32 scram-sha-256\n';
@@ -181,6 +182,7 @@ describe.each([
 
   it('is all that PostgreSQL listens on, and nobody else gets to it', async (context) => {
     if (process.platform !== 'linux') return context.skip();
+    await placeMadeDatabase(data.path);
     const { url } = await data.enter('service');
     const directory = directoryOf(url);
     const server = await findServer();
@@ -213,6 +215,7 @@ describe.each([
   });
 
   it('is found by visitors, comes back after a crash, and goes with the last one', async () => {
+    await placeMadeDatabase(data.path);
     const service = await data.enter('service');
     const visitor = await data.enter('visitor');
     expect(visitor.url).toBe(service.url);
@@ -239,6 +242,8 @@ function tryOpen(path: string): Promise<string> {
 }
 
 describe('it', () => {
+  beforeEach(() => placeMadeDatabase(data.path));
+
   it('is one database, whichever of its names a symbolic link gives it', async () => {
     const service = await data.enter('service');
     await symlink(data.path, join(data.parent, 'link'));
@@ -248,7 +253,6 @@ describe('it', () => {
   });
 
   it('starts beside the socket that a container left behind, whose process numbers are others’ by now', async () => {
-    await (await data.enter('visitor')).leave();
     const cluster = join(data.path, 'postgres');
     const { uid, gid } = await lstat(cluster);
     // PostgreSQL takes no notice of processes of other accounts.
@@ -261,7 +265,6 @@ describe('it', () => {
   });
 
   it('asks for the password on the socket too, in clusters of older versions as well', async () => {
-    await (await data.enter('visitor')).leave();
     const rules = join(data.path, 'postgres', 'pg_hba.conf');
     for (const found of [OLD_ACCESS_RULES, 'local all all trust\n', '']) {
       await writeFile(rules, found);
@@ -288,6 +291,8 @@ describe('it', () => {
 });
 
 describe('a server that an older Gatehouse has started, on a port,', () => {
+  beforeEach(() => placeMadeDatabase(data.path));
+
   async function startOld(): Promise<number> {
     const place = await openDataDirectory(data.path);
     await writeFile(join(place.path, 'postgres', 'pg_hba.conf'), OLD_ACCESS_RULES);
@@ -335,12 +340,13 @@ describe('a server that an older Gatehouse has started, on a port,', () => {
 });
 
 describe('a start that is called off', () => {
+  beforeEach(() => placeMadeDatabase(data.path));
+
   it.each([
     ['before it began', () => true],
     ['while PostgreSQL starts', () => existsSync(join(data.path, 'postgres', 'postmaster.pid'))],
     ['while PostgreSQL recovers', () => existsSync(join(data.path, 'postgres', '.s.PGSQL.5432'))],
   ])('%s leaves none running', async (_when, isTime) => {
-    await (await data.enter('visitor')).leave();
     const calling = new AbortController();
     const entering = enterEmbedded(data.path, 'service', calling.signal);
     const poll = setInterval(() => {

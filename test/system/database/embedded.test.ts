@@ -6,6 +6,7 @@ import { enterEmbedded } from '../../../src/database/embedded.js';
 import { migrate } from '../../../src/database/migrate.js';
 import { StartError } from '../../../src/database/start-error.js';
 import { ask, useDataDir } from '../../support/data-dir.js';
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 
 const data = useDataDir('däta dir', 'here');
@@ -49,6 +50,7 @@ describe('the embedded database', () => {
   });
 
   it('lets nobody in without the password, and the superuser never', async () => {
+    await placeMadeDatabase(data.path);
     const url = new URL((await data.enter('service')).url);
     url.password = 'guess';
     await expect(ask(url.href, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
@@ -70,6 +72,7 @@ describe('the embedded database', () => {
 
   it('lives in a session of its own, out of reach of Ctrl-C', async (context) => {
     if (process.platform !== 'linux') return context.skip();
+    await placeMadeDatabase(data.path);
     await data.enter('visitor');
     const pid = await findPid();
     const fields = (await readFile(`/proc/${String(pid)}/stat`, 'utf8')).split(') ')[1]?.split(' ');
@@ -79,6 +82,7 @@ describe('the embedded database', () => {
 
 describe('who is inside', () => {
   it('refuses a second service and says what to do', async () => {
+    await placeMadeDatabase(data.path);
     await data.enter('service');
     const second = enterEmbedded(data.path, 'service');
     await expect(second).rejects.toThrow(StartError);
@@ -89,6 +93,7 @@ describe('who is inside', () => {
   });
 
   it('lets a visitor come and go while the service runs', async () => {
+    await placeMadeDatabase(data.path);
     const service = await data.enter('service');
     const pid = await findPid();
     const visitor = await data.enter('visitor');
@@ -98,6 +103,7 @@ describe('who is inside', () => {
   });
 
   it('starts and stops PostgreSQL for a visitor alone', async () => {
+    await placeMadeDatabase(data.path);
     const visitor = await data.enter('visitor');
     expect(await ask(visitor.url, 'SELECT 1')).toEqual([1]);
     await visitor.leave();
@@ -105,6 +111,7 @@ describe('who is inside', () => {
   });
 
   it('stays up for a service that came while a visitor was inside', async () => {
+    await placeMadeDatabase(data.path);
     const visitor = await data.enter('visitor');
     const service = await data.enter('service');
     await visitor.leave();
@@ -114,6 +121,7 @@ describe('who is inside', () => {
   });
 
   it('stops when the last two leave at once, and leaving twice is leaving once', async () => {
+    await placeMadeDatabase(data.path);
     const both = [await data.enter('visitor'), await data.enter('service')];
     await Promise.all([...both, ...both].map((database) => database.leave()));
     expect(await findPid()).toBeUndefined();
@@ -127,6 +135,7 @@ describe('who is inside', () => {
   });
 
   it('lets those in who come while the last one leaves', async () => {
+    await placeMadeDatabase(data.path);
     const first = await data.enter('service');
     const [, second] = await Promise.all([first.leave(), data.enter('service')]);
     expect(await ask(second.url, 'SELECT 1')).toEqual([1]);
@@ -135,6 +144,7 @@ describe('who is inside', () => {
 
 describe('after an accident', () => {
   it('adopts a server that a killed process left behind', async () => {
+    await placeMadeDatabase(data.path);
     await orphan();
     const pid = await findPid();
     expect(pid).toBeDefined();
@@ -145,6 +155,7 @@ describe('after an accident', () => {
   });
 
   it('starts a server that was killed again, on the same URL', async () => {
+    await placeMadeDatabase(data.path);
     const service = await data.enter('service');
     await ask(service.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const pid = await findPid();
@@ -162,6 +173,7 @@ describe('after an accident', () => {
   });
 
   it('does not start it again once it has left', async () => {
+    await placeMadeDatabase(data.path);
     const service = await data.enter('service');
     const pid = Number(await findPid());
     const leaving = service.leave();
@@ -174,7 +186,7 @@ describe('after an accident', () => {
   });
 
   it('is not deceived by the file of a server that ended with the power', async () => {
-    await (await data.enter('visitor')).leave();
+    await placeMadeDatabase(data.path);
     const file = join(data.path, 'postgres/postmaster.pid');
     // Our own parent: a process that lives and is no server of this cluster.
     await writeFile(
@@ -214,7 +226,7 @@ describe('it refuses, in one line,', () => {
   });
 
   it('a password that does not fit', async () => {
-    await (await data.enter('visitor')).leave();
+    await placeMadeDatabase(data.path);
     await writeFile(join(data.path, 'postgres.password'), 'other\n');
     expect(await refusal()).toMatch(/does not open the embedded PostgreSQL/);
     expect(await findPid()).toBeUndefined();

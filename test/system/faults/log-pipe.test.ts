@@ -15,8 +15,12 @@ import {
 } from '../../support/service.js';
 import { slowestOf, statusesOf, verdictsOf } from '../../support/watch.js';
 
-/** What they log is several times what the pipe and its two ends hold. */
-const REQUESTS = 5000;
+/** What a pipe and its two ends hold, at most. */
+const PIPE_BYTES = 250_000;
+/** What they log is several times as much. */
+const MORE_THAN_A_PIPE_HOLDS = 5000;
+/** Enough where no line is taken, so that the first one does what all of them do. */
+const SOME = 500;
 const CALLERS = 25;
 /** Whoever waits for the log waits for ever. */
 const ANSWER_WITHIN_MS = 10_000;
@@ -46,27 +50,28 @@ async function start(logFile?: string): Promise<Service> {
 }
 
 interface Day {
+  times: number;
   answers: Answer[];
   /** How often was asked, those included whom a 503 told to ask again. */
   asks: number;
 }
 
-async function introspectAllDay(asked: Service): Promise<Day> {
+async function introspectAllDay(asked: Service, times: number): Promise<Day> {
   const [pair] = (await resident.openSessions(asked, 1)) as [TokenPair];
-  const day: Day = { answers: [], asks: 0 };
+  const day: Day = { times, answers: [], asks: 0 };
   const introspect = () => {
     day.asks += 1;
     return resident.introspect(asked, pair);
   };
   const work = async () => {
-    for (let turn = 0; turn < REQUESTS / CALLERS; turn += 1) day.answers.push(await insist(introspect));
+    for (let turn = 0; turn < times / CALLERS; turn += 1) day.answers.push(await insist(introspect));
   };
   await Promise.all(Array.from({ length: CALLERS }, work));
   return day;
 }
 
-function expectAllGood({ answers }: Day): void {
-  expect(answers).toHaveLength(REQUESTS);
+function expectAllGood({ answers, times }: Day): void {
+  expect(answers).toHaveLength(times);
   expect(statusesOf(answers)).toEqual(new Set([200]));
   expect(verdictsOf(answers)).toEqual(new Set([true]));
   expect(slowestOf(answers)).toBeLessThan(ANSWER_WITHIN_MS);
@@ -77,27 +82,28 @@ const countLines = ({ output }: Service) => output.stdout.split('"url":"/introsp
 it('goes on answering while nobody reads the log, and loses no line that there is memory for', async () => {
   const started = await start();
   started.process.stdout?.pause();
-  const day = await introspectAllDay(started);
+  const day = await introspectAllDay(started, MORE_THAN_A_PIPE_HOLDS);
   expectAllGood(day);
   expect(countLines(started)).toBe(0);
   started.process.stdout?.resume();
   await expect.poll(() => countLines(started)).toBe(day.asks);
+  expect(started.output.stdout.length).toBeGreaterThan(3 * PIPE_BYTES);
 });
 
 it('goes on answering when the reader of the log is gone, and ends as it is told', async () => {
   const started = await start();
   started.process.stdout?.destroy();
   started.process.stderr?.destroy();
-  expectAllGood(await introspectAllDay(started));
+  expectAllGood(await introspectAllDay(started, SOME));
   expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
 });
 
 it('goes on answering when the reader goes with lines still to read', async () => {
   const started = await start();
   started.process.stdout?.pause();
-  expectAllGood(await introspectAllDay(started));
+  expectAllGood(await introspectAllDay(started, MORE_THAN_A_PIPE_HOLDS));
   started.process.stdout?.destroy();
-  expectAllGood(await introspectAllDay(started));
+  expectAllGood(await introspectAllDay(started, SOME));
   expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
 });
 
@@ -105,7 +111,7 @@ it.runIf(existsSync('/dev/full'))(
   'goes on answering when the log has no room, and ends as it is told',
   async () => {
     const started = await start('/dev/full');
-    expectAllGood(await introspectAllDay(started));
+    expectAllGood(await introspectAllDay(started, SOME));
     expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(started.output.stderr).toBe('');
   },

@@ -13,6 +13,7 @@ import {
   type TestClient,
 } from '../../support/house.js';
 import { insist } from '../../support/insist.js';
+import { stallCommits } from '../../support/stalled-commits.js';
 import { logOut } from '../../support/twins.js';
 
 let house: House;
@@ -26,18 +27,13 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
-/** Runs while each commit that writes to the table takes longer than anybody waits. */
+/** Runs while no commit that writes to the table comes to an end. */
 async function whileCommitsStall<T>(table: 'sessions' | 'revocations', work: () => Promise<T>): Promise<T> {
-  const { admin } = house.database;
-  await admin.query(`
-    CREATE OR REPLACE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN PERFORM pg_sleep(6); RETURN NULL; END $$;
-    CREATE CONSTRAINT TRIGGER stall AFTER INSERT OR UPDATE ON ${table} DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW EXECUTE FUNCTION stall()`);
+  const stall = await stallCommits(house.database, table);
   try {
     return await work();
   } finally {
-    await admin.query(`DROP TRIGGER stall ON ${table}`);
+    await stall.end();
   }
 }
 

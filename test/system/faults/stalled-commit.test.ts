@@ -1,6 +1,6 @@
 // Commits that do not end, as with a synchronous standby that is away: writes are 503, reads go on as if nothing were.
 import pino from 'pino';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 
 import { buildApp } from '../../../src/app.js';
 import { openDatabase, type Database } from '../../../src/database/prisma.js';
@@ -17,6 +17,7 @@ import {
   type Replica,
 } from '../../support/house.js';
 import { insist, insistOnStart } from '../../support/insist.js';
+import { stallCommits } from '../../support/stalled-commits.js';
 
 const WRITERS = 10;
 const READERS = 4;
@@ -55,14 +56,6 @@ afterAll(async () => {
   await house.close();
 });
 
-/** A deferred trigger runs when the statement is over and its timeout with it, but before the commit is done. */
-async function stallCommits(): Promise<void> {
-  await house.database.admin.query(`
-    CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(8); RETURN NULL; END $$;
-    CREATE CONSTRAINT TRIGGER stall AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW EXECUTE FUNCTION stall()`);
-}
-
 async function countConnections(): Promise<number> {
   const { rows } = await house.database.admin.query<{ count: number }>(
     `SELECT count(*)::int4 FROM pg_stat_activity
@@ -79,7 +72,7 @@ it('answers 503 to writes, the truth to reads, and opens no connection beyond it
   const pairs = await Promise.all([1, 2, 3, 4].map(() => login(replica, user)));
   const sessions = [...pairs, ...(await Promise.all([1, 2, 3, 4].map(() => login(replica, user))))];
   const before = await countConnections();
-  await stallCommits();
+  onTestFinished((await stallCommits(house.database, 'sessions')).end);
 
   // Twice, so that whatever gave up its connection the first time opens another.
   for (let wave = 0; wave < 2; wave += 1) {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 import { HOSTILE_VARIABLES } from '../../support/pg-variables.js';
 import { createWorkshop, isAlive, untilReady, type Service } from '../../support/service.js';
@@ -39,8 +40,11 @@ async function expectWhole(dataDir: string): Promise<void> {
   expect(await service.stop('SIGINT')).toEqual({ code: 0, signal: null });
 }
 
-async function findDataDir(): Promise<string> {
-  return join(await workshop.directory(), 'data');
+/** With a database that was made before, unless its making is the point. */
+async function findDataDir({ isMade = true } = {}): Promise<string> {
+  const dataDir = join(await workshop.directory(), 'data');
+  if (isMade) await placeMadeDatabase(dataDir);
+  return dataDir;
 }
 
 function tell(service: Service, signal: NodeJS.Signals): void {
@@ -69,7 +73,7 @@ it.each([
 });
 
 it('SIGHUP while the database is being made', async () => {
-  const dataDir = await findDataDir();
+  const dataDir = await findDataDir({ isMade: false });
   const service = await workshop.spawn({ DATA_DIR: dataDir, WORKERS: '1' }, { ownGroup: true });
   while (!existsSync(dataDir)) await sleep(2);
   tell(service, 'SIGHUP');
