@@ -1,10 +1,10 @@
 // Every method that Node parses at every endpoint, with a key and a body that the right method would take.
 import { METHODS } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { MARKER } from '../support/answers.js';
+import { exchange } from '../support/raw-socket.js';
 import { keyFor, openGround, type Ground } from './requests/ground.js';
 import { expectRefused, JSON_TYPE, TARGETS, validBody, type Cell, type Target } from './requests/targets.js';
 
@@ -79,14 +79,10 @@ describe('/session', () => {
 });
 
 describe('in the first line', () => {
-  async function sendRaw(line: string): Promise<string> {
+  async function statusesOf(line: string): Promise<number[]> {
     const { port } = ground.replica.app.server.address() as AddressInfo;
-    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-    let answer = '';
-    socket.on('data', (chunk: string) => (answer += chunk));
-    socket.write(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`);
-    await once(socket, 'close');
-    return answer;
+    const answers = await exchange(port, `${line}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    return answers.map(({ status }) => status);
   }
 
   it.each([
@@ -105,13 +101,14 @@ describe('in the first line', () => {
     '*',
   ])('the method "%s" is malformed', async (method) => {
     for (const path of ['/login', '/session']) {
-      expect(await sendRaw(`${method} ${path} HTTP/1.1`)).toMatch(/^HTTP\/1\.1 400 /);
+      expect(await statusesOf(`${method} ${path} HTTP/1.1`)).toEqual([400]);
     }
   });
 
   it('CONNECT opens no way anywhere', async () => {
     for (const target of ['/session', '127.0.0.1:5432', 'localhost:22', '/login']) {
-      expect(await sendRaw(`CONNECT ${target} HTTP/1.1`)).not.toMatch(/^HTTP\/1\.1 [23]/);
+      for (const status of await statusesOf(`CONNECT ${target} HTTP/1.1`))
+        expect(status).toBeGreaterThanOrEqual(400);
     }
   });
 });

@@ -1,6 +1,5 @@
 // Refusals that no single endpoint owns: too large, of the wrong type, malformed before there is a route, and our bugs.
-import { once } from 'node:events';
-import { connect, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -18,6 +17,7 @@ import {
   type TestClient,
   type TokenPair,
 } from '../support/house.js';
+import { exchange, refusalOf } from '../support/raw-socket.js';
 
 const LIMIT = 16 * 1024;
 const JSON_TYPE = 'application/json';
@@ -184,20 +184,9 @@ describe('before there is a route', () => {
   /** Speaks to a socket, and reads the answer as strictly as any other. */
   async function sendRaw(text: string): Promise<{ status: number; refusal: Refusal }> {
     const { port } = await listen(replica);
-    const socket = connect(port, '127.0.0.1');
-    socket.setEncoding('latin1');
-    let answer = '';
-    socket.on('data', (chunk: string) => (answer += chunk));
-    socket.write(text);
-    await once(socket, 'close');
-    const [head = '', body = ''] = answer.split('\r\n\r\n');
-    const [statusLine = '', ...lines] = head.split('\r\n');
-    const headers = Object.fromEntries(
-      lines.map((line) => [line.replace(/:.*/, '').toLowerCase(), line.replace(/^[^:]*: /, '')]),
-    );
-    const statusCode = Number(statusLine.split(' ')[1]);
-    const response = { statusCode, headers, body, json: () => JSON.parse(body) as unknown };
-    return { status: statusCode, refusal: problemOf(response as never) };
+    const [answer] = await exchange(port, text);
+    if (answer === undefined) throw new Error('there was no answer');
+    return { status: answer.status, refusal: refusalOf(answer) };
   }
 });
 
