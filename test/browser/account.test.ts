@@ -110,10 +110,7 @@ describeInBrowser('the account page', () => {
     await Promise.all(contexts.splice(0).map((context) => context.close()));
     expect(complaints.splice(0)).toEqual([]);
   });
-  afterAll(async () => {
-    await browser.close();
-    await house.close();
-  });
+  afterAll(() => house.close());
 
   it('signs in by name and password, and shows who it is', async () => {
     const user = await house.user({ scope: 'orders:read orders:write' });

@@ -49,7 +49,6 @@ describeInBrowser('the page of examples/web', () => {
     return () => context.close();
   });
   afterAll(async () => {
-    await browser.close();
     await Promise.all([orders.stop(), web.stop()]);
     await house.close();
   });

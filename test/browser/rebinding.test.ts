@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
 
-import { describeInBrowser, openBrowser } from '../support/chromium.js';
+import { closeContexts, describeInBrowser, openBrowser } from '../support/chromium.js';
 import { openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 
 const EVIL = 'rebound.example';
@@ -40,7 +40,7 @@ describeInBrowser('a page whose name leads to this machine', () => {
     });
   });
   afterAll(async () => {
-    await browser.close();
+    await closeContexts(browser);
     await house.close();
   });
 

@@ -18,6 +18,12 @@ const NOT_FOUND = `no browser found (looked for ${CANDIDATES.join(', ')}): insta
 /** Chromium calls home at every start, which tests neither need nor wait for. */
 const QUIET = ['--disable-quic', '--no-first-run', '--disable-component-update', '--disable-sync'];
 
+/** Nobody looks at these pages; and tabs share processes here, as they do where memory is short. */
+const FRUGAL = ['--disable-gpu', '--renderer-process-limit=3'];
+
+/** By the options that they were started with, for all files that this process runs. Playwright ends them with it. */
+const browsers = new Map<string, Promise<Browser>>();
+
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
@@ -36,11 +42,24 @@ export function findBrowser(): string | null {
   return paths.find(isExecutable) ?? null;
 }
 
-/** Starts the browser; close it in `afterAll`. */
+/** The browser with these options, which the tests of all files share: close your contexts in `afterAll`, and not the browser. */
 export async function openBrowser(options: LaunchOptions = {}): Promise<Browser> {
+  const key = JSON.stringify(options);
+  const browser = browsers.get(key) ?? launch(options);
+  browsers.set(key, browser);
+  return await browser;
+}
+
+/** Files of one process run one after the other: what is open belongs to the one that asks. */
+export async function closeContexts(browser: Browser): Promise<void> {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+}
+
+async function launch(options: LaunchOptions): Promise<Browser> {
   const executablePath = findBrowser();
   if (executablePath === null) throw new Error(NOT_FOUND);
-  return chromium.launch({ executablePath, ...options, args: [...QUIET, ...(options.args ?? [])] });
+  const args = [...QUIET, ...FRUGAL, ...(options.args ?? [])];
+  return await chromium.launch({ executablePath, ...options, args });
 }
 
 /** The browser has no history to show in the moment in which one page takes the place of another; nothing has moved then. */

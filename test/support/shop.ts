@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-co
 
 import type { Change, Gatehouse } from '@gatehouse/browser';
 import type { Config } from '../../src/config/config.js';
-import { openBrowser } from './chromium.js';
+import { closeContexts, openBrowser } from './chromium.js';
 import { openHouse, type House, type Replica, type TestUser } from './house.js';
 import { pageOf } from './shop-page.js';
 import { openSite, type Exchange, type Site } from './site.js';
@@ -15,9 +15,6 @@ export const TRANSPORTS: Transport[] = ['cookie', 'bearer'];
 
 export const ACCESS = '__Host-gatehouse-access';
 export const REFRESH = '__Host-gatehouse-refresh';
-
-/** Nobody looks at these pages; and tabs share processes here, as they do where memory is short. */
-const FRUGAL = ['--disable-gpu', '--renderer-process-limit=3'];
 
 /** What the page of the shop offers to tests; only for functions that are evaluated there. */
 export interface PageGlobals {
@@ -62,7 +59,7 @@ export type ShopOptions = LaunchOptions & {
 export async function openShop({ host = 'localhost', ...launch }: ShopOptions = {}): Promise<Shop> {
   const house = await openHouse();
   const [site, branch] = await Promise.all([openSite({ host }), openSite()]);
-  const browser = await openBrowser({ ...launch, args: [...FRUGAL, ...(launch.args ?? [])] });
+  const browser = await openBrowser(launch);
   site.pages.set('/', pageOf({ transport: 'cookie' }));
   branch.pages.set('/', pageOf({ transport: 'bearer', url: site.origin }));
   for (const each of [site, branch]) each.pages.set('/elsewhere', '<!doctype html><title>Elsewhere</title>');
@@ -122,7 +119,7 @@ export async function openShop({ host = 'localhost', ...launch }: ShopOptions = 
     },
     sessions: sessionsOf,
     close: async () => {
-      await browser.close();
+      await closeContexts(browser);
       await Promise.all([site.close(), branch.close()]);
       await house.close();
     },
