@@ -13,9 +13,9 @@ export const COMMON = {
 /** Lanes in this process. Loading the same modules for each file took as long as the tests, and none of ours keeps state. */
 const IN_PROCESS = ['unit', 'domain', 'http', 'cli', 'hostile', 'browser'];
 
-function lane(name: string, folder: string, isolate: boolean) {
+function lane<More extends object>(name: string, folder: string, more: More) {
   const include = [`${folder}/**/*.test.ts`];
-  return { test: { ...COMMON, name, include, isolate, exclude: configDefaults.exclude } };
+  return { test: { ...COMMON, name, include, exclude: configDefaults.exclude, ...more } };
 }
 
 export default defineConfig({
@@ -23,10 +23,12 @@ export default defineConfig({
     globalSetup: ['test/support/cluster.ts'],
     maxWorkers: 2,
     projects: [
-      ...IN_PROCESS.map((name) => lane(name, `test/${name}`, false)),
-      // What starts processes, or weighs its own process, has a process of its own.
-      lane('system', 'test/system', true),
-      lane('lab', 'packages/lab/test', false),
+      ...IN_PROCESS.map((name) => lane(name, `test/${name}`, { isolate: false })),
+      // What starts processes, or weighs its own process, has a process of its own. They mostly wait
+      // for others, so that two cores have time for a third.
+      lane('system', 'test/system', { isolate: true, maxWorkers: 3, sequence: { groupOrder: 1 } }),
+      // Builds, mutants among them, are loaded as Node loads them.
+      lane('lab', 'packages/lab/test', { isolate: false, server: { deps: { external: [/\/dist\//] } } }),
     ],
   },
 });
