@@ -81,7 +81,7 @@ const ENDS: Record<string, (login: Login) => Promise<unknown>> = {
 
 /** What a resource server and the holder get for a token: dead, alive, or a word for what should not be. */
 async function verdictOn(replica: Replica, token: string): Promise<string> {
-  const answers = [await introspect(replica, twins.client, token), await getSession(replica, token)];
+  const answers = await Promise.all([introspect(replica, twins.client, token), getSession(replica, token)]);
   const [isActive, isReissued] = [
     answers.map(({ statusCode, body }) =>
       statusCode === 200 && body !== '{"active":false}' ? 'alive' : 'dead',
@@ -127,19 +127,20 @@ it('keeps dead what is dead and alive what is alive, whenever rows are pruned', 
       await pruneKeys(database);
     }
     if (seconds < KEPT_SECONDS) expect(await countRows()).toEqual(before);
-    for (const [name, { pair, lineage }] of ended) {
+    const asked = ended.map(async ([name, { pair, lineage }]) => {
       for (const [generation, { text }] of lineage.entries()) {
         const verdict = await verdictOn(generation % 2 === 0 ? twins.one : twins.two, text);
         expect(verdict, `${name}, generation ${generation}, after ${seconds} s`).toBe('dead');
       }
       // Revoking an access token leaves its session, whose own end is another test's.
-      if (name === 'a revoked access token') continue;
+      if (name === 'a revoked access token') return;
       const response = await refresh(twins.two, pair.refresh_token);
       expect(response.statusCode, `refresh after ${name} and ${seconds} s`).toBe(401);
-    }
-    for (const token of living.lineage) {
+    });
+    const alive = living.lineage.map(async (token) => {
       expect(await verdictOn(twins.two, token.text)).toBe(expectedOf(token, now));
-    }
+    });
+    await Promise.all([...asked, ...alive]);
   }
   expect(await countRows()).toEqual({ sessions: 0, revocations: 0 });
 });
@@ -185,16 +186,16 @@ describe('a lost row', () => {
 
     for await (const row of loseEachRow()) {
       lost += 1;
-      for (const [name, { pair }] of ended) {
-        const verdicts = [
-          await verdictOn(twins.one, pair.access_token),
-          await verdictOn(twins.two, pair.access_token),
-        ];
+      const asked = ended.map(async ([name, { pair }]) => {
+        const verdicts = await Promise.all(
+          [twins.one, twins.two].map((replica) => verdictOn(replica, pair.access_token)),
+        );
         expect(verdicts, `${name}, without ${row}`).toEqual(['dead', 'dead']);
-        if (name === 'a revoked access token') continue;
+        if (name === 'a revoked access token') return;
         const { statusCode } = await refresh(twins.one, pair.refresh_token);
         expect(statusCode, `refresh after ${name}, without ${row}`).not.toBe(200);
-      }
+      });
+      await Promise.all(asked);
     }
     expect(lost).toBeGreaterThan(3 * ended.length);
   });

@@ -25,6 +25,25 @@ afterAll(async () => {
   await server.drop();
 });
 
+it('asks for durable commits on every connection, whatever the server’s default is', async () => {
+  const own = await createTestDatabase();
+  await own.admin.query(
+    `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$`,
+  );
+  const pools = [false, true].map((readsOnly) => openDatabase(own.url, { readsOnly, deadlineMs: AMPLE_MS }));
+  try {
+    for (const pool of pools) {
+      const rows = await pool.query({ durability: 'text', isolation: 'text' })`
+        SELECT current_setting('synchronous_commit') AS durability,
+               current_setting('default_transaction_isolation') AS isolation`;
+      expect(rows).toEqual([{ durability: 'on', isolation: 'read committed' }]);
+    }
+  } finally {
+    await Promise.all(pools.map((pool) => pool.close()));
+    await own.drop();
+  }
+});
+
 describe('a statement by name', () => {
   it('sends and brings what ours are made of', async () => {
     const values = {
