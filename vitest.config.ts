@@ -13,9 +13,16 @@ export const COMMON = {
 /** Lanes in this process. Loading the same modules for each file took as long as the tests, and none of ours keeps state. */
 const IN_PROCESS = ['unit', 'domain', 'http', 'cli', 'hostile', 'browser'];
 
+/** See packages/lab/chaos/mutants/in-tests.js. */
+const { GATEHOUSE_MUTANT } = process.env;
+const plugins =
+  GATEHOUSE_MUTANT === undefined
+    ? []
+    : [await (await import('./packages/lab/chaos/mutants/in-tests.js')).mutate(GATEHOUSE_MUTANT)];
+
 function lane<More extends object>(name: string, folder: string, more: More) {
   const include = [`${folder}/**/*.test.ts`];
-  return { test: { ...COMMON, name, include, exclude: configDefaults.exclude, ...more } };
+  return { plugins, test: { ...COMMON, name, include, exclude: configDefaults.exclude, ...more } };
 }
 
 export default defineConfig({
