@@ -9,6 +9,7 @@ import { openCluster } from '../cluster.js';
 import { runFaults } from '../faults.js';
 import { createRecorder } from '../history.js';
 import { createRandom } from '../../shared/random.js';
+import { createTerm } from '../term.js';
 import { buildMutant, DIST } from './build.js';
 import { openGround } from './ground.js';
 
@@ -42,8 +43,9 @@ import { openGround } from './ground.js';
 /** Between two looks at the history. */
 const LOOK_MS = 250;
 
-/** Much longer than any mutant needs. */
+/** Much longer than any mutant needs, where the machine gets as much done meanwhile. */
 const PATIENCE_MS = 240_000;
+const LEAST_OPERATIONS = 20_000;
 
 /**
  * @param {object} options
@@ -54,7 +56,8 @@ const PATIENCE_MS = 240_000;
  * @param {import('../history.js').Rules} options.rules
  * @param {(line: string) => void=} options.log
  * @param {number=} options.limit of operations
- * @param {number=} options.withinMs
+ * @param {number=} options.withinMs a slow machine gets more time, unless it gets this many operations done
+ * @param {number=} options.least
  * @returns {Promise<Catch>}
  */
 export async function huntMutant({
@@ -66,6 +69,7 @@ export async function huntMutant({
   log = () => undefined,
   limit = 100_000,
   withinMs = PATIENCE_MS,
+  least = LEAST_OPERATIONS,
 }) {
   if (hunt === undefined) throw new Error('nothing to hunt');
   const { replicas = 2, shiftMs = 0, killsPostgres = false } = hunt;
@@ -81,8 +85,12 @@ export async function huntMutant({
     closers.push(cluster.close);
     if (shiftMs !== 0) await shiftClock(cluster, shiftMs);
     const recorder = createRecorder({ seed, rules });
-    const untilMs = recorder.now() + withinMs;
-    const breaches = await chase({ hunt, cluster, recorder, limit, untilMs, log });
+    const term = createTerm(recorder.now, withinMs);
+    const isOver = () => {
+      const { length } = recorder.history().operations;
+      return length >= limit || term.isOver(() => length >= least);
+    };
+    const breaches = await chase({ hunt, cluster, recorder, isOver, untilMs: term.lastMs, log });
     return { ...describe(mutant, recorder.history()), breaches };
   } finally {
     for (const close of closers.reverse()) await close();
@@ -100,8 +108,8 @@ async function shiftClock({ replicas: [first] }, shiftMs) {
  * @property {Hunt} hunt
  * @property {import('../cluster.js').Cluster} cluster
  * @property {import('../history.js').Recorder} recorder
- * @property {number} limit of operations
- * @property {number} untilMs
+ * @property {() => boolean} isOver
+ * @property {number} untilMs when it is over at the latest
  * @property {(line: string) => void} log
  */
 
@@ -111,19 +119,17 @@ async function shiftClock({ replicas: [first] }, shiftMs) {
  *
  * @param {Chase} chase
  */
-async function chase({ recorder, limit, untilMs, ...options }) {
+async function chase({ recorder, isOver, ...options }) {
   /** @type {string[]} */
   const breaches = [];
   for (let number = 0; ; number += 1) {
-    breaches.push(...(await runRound({ recorder, limit, untilMs, number, ...options })));
-    const history = recorder.history();
-    const isOver = recorder.now() >= untilMs || history.operations.length >= limit;
-    if (isOver || check(history).violations.length > 0) return breaches;
+    breaches.push(...(await runRound({ recorder, isOver, number, ...options })));
+    if (isOver() || check(recorder.history()).violations.length > 0) return breaches;
   }
 }
 
 /** @param {Chase & { number: number }} round */
-async function runRound({ hunt, cluster, recorder, limit, untilMs, log, number }) {
+async function runRound({ hunt, cluster, recorder, isOver, untilMs, log, number }) {
   const { profile, count = 12, faults = [] } = hunt;
   const seed = recorder.history().seed + 2 * number;
   const stopping = new AbortController();
@@ -142,12 +148,11 @@ async function runRound({ hunt, cluster, recorder, limit, untilMs, log, number }
   });
   try {
     // Should clients or faults break, that ends the hunt at once.
-    for (let suspects = new Set(); recorder.now() < untilMs;) {
+    for (let suspects = new Set(); !isOver();) {
       await Promise.race([sleep(LOOK_MS), work]);
-      const history = recorder.history();
-      const wrong = check(history).violations.map(({ operations: [id] }) => id);
+      const wrong = check(recorder.history()).violations.map(({ operations: [id] }) => id);
       // What excuses an answer may still be under way: it counts when it still looks wrong a moment later.
-      if (history.operations.length >= limit || wrong.some((id) => suspects.has(id))) break;
+      if (wrong.some((id) => suspects.has(id))) break;
       suspects = new Set(wrong);
     }
   } finally {
