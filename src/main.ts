@@ -1,4 +1,4 @@
-/** Starts the service: environment, ground, replicas; and stops it in the reverse order. */
+/** Starts the service: environment, setup, replicas; and stops it in the reverse order. */
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
@@ -13,7 +13,7 @@ import { loadDotEnv, readSecrets } from './process/environment.js';
 import { explainCrashes, writeExplanation } from './process/explain.js';
 import { createLogger } from './http/log.js';
 import { explainListening, tryPort } from './http/port.js';
-import { createReplica, stopAll, type Ground, type Stop } from './process/replica.js';
+import { createReplica, stopAll, type SharedSetup, type Stop } from './process/replica.js';
 import { hearSignals } from './process/signals.js';
 import { startWorkers } from './process/workers.js';
 
@@ -29,10 +29,10 @@ async function main(): Promise<void> {
   void told.then(() => interruption.abort());
   const stops: Stop[] = [];
   try {
-    const ground = await prepare(config, logger, stops, interruption.signal);
-    const isFirst = config.databaseUrl === null && (await makeDemo(ground));
+    const setup = await prepare(config, logger, stops, interruption.signal);
+    const isFirst = config.databaseUrl === null && (await makeDemo(setup));
     interruption.signal.throwIfAborted();
-    const addresses = await service.serve(ground);
+    const addresses = await service.serve(setup);
     for (const address of addresses) logger.info(`listening on ${address}`);
     if (addresses.length > 0) showPages(config, logger);
     if (config.databaseUrl === null) await showDemo(config, addresses, isFirst, logger);
@@ -62,7 +62,12 @@ async function refuseTakenPort(config: Config): Promise<void> {
 }
 
 /** Makes what exists once, whoever serves from it, and notes in `stops` what is to be left. */
-async function prepare(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal): Promise<Ground> {
+async function prepare(
+  config: Config,
+  logger: Logger,
+  stops: Stop[],
+  signal: AbortSignal,
+): Promise<SharedSetup> {
   const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, stops, signal));
   signal.throwIfAborted();
   const applied = await migrate(databaseUrl);
@@ -83,7 +88,7 @@ async function startEmbedded(
   return embedded.url;
 }
 
-async function makeDemo({ config, databaseUrl }: Ground): Promise<boolean> {
+async function makeDemo({ config, databaseUrl }: SharedSetup): Promise<boolean> {
   const database = openDatabase(databaseUrl, { connections: 1 });
   const hasher = createPasswordHasher();
   try {

@@ -29,8 +29,8 @@ wish.addEventListener('change', follow);
 follow();
 `;
 
-/** Its style sheet for pages leaves the ground beneath light. */
-const GROUND = 'html.dark-mode body { background: #1c2022; }\n';
+/** Its style sheet for pages leaves the background light. */
+const BACKGROUND = 'html.dark-mode body { background: #1c2022; }\n';
 
 /** Collects routes: register it before them. */
 export const openapiDocument = fastifyPlugin<{ issuer: string }>(
@@ -83,7 +83,7 @@ export const docsRoutes = fastifyPlugin(
         theme: {
           title: 'Gatehouse API',
           js: [{ filename: 'appearance.js', content: APPEARANCE }],
-          css: [{ filename: 'ground.css', content: GROUND }],
+          css: [{ filename: 'background.css', content: BACKGROUND }],
         },
       });
     });

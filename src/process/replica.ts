@@ -26,7 +26,7 @@ const HASHING_WAIT_MS = 1000;
 const START_PATIENCE_MS = 15_000;
 
 /** What exists once, however many processes serve from it. Plain data, which survives the way from one to another. */
-export interface Ground {
+export interface SharedSetup {
   config: Readonly<Config>;
   databaseUrl: string;
   secrets: [string, ...string[]];
@@ -35,7 +35,7 @@ export interface Ground {
 /** What answers requests: a replica in this process, or several in processes of their own. */
 export interface Service {
   /** Resolves to the addresses, once requests are answered there. */
-  serve: (ground: Ground) => Promise<string[]>;
+  serve: (setup: SharedSetup) => Promise<string[]>;
   /** Finishes what is under way and lets go of everything, whatever has come of `serve`. */
   leave: (signal: Signal) => Promise<void>;
 }
@@ -47,7 +47,7 @@ export function createReplica(logger: Logger): Service {
   const stops: Stop[] = [];
   let isLeaving = false;
   return {
-    serve: (ground) => start(ground, logger, () => isLeaving, stops),
+    serve: (setup) => start(setup, logger, () => isLeaving, stops),
     leave: async (signal) => {
       isLeaving = true;
       if (!isFromKeyboard(signal)) await sleep(LEAVING_MS);
@@ -74,7 +74,7 @@ export async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
 
 /** Starts what a replica is made of, one after the other, and notes in `stops` how each is stopped. */
 async function start(
-  { config, databaseUrl, secrets }: Ground,
+  { config, databaseUrl, secrets }: SharedSetup,
   logger: Logger,
   isLeaving: () => boolean,
   stops: Stop[],

@@ -3,7 +3,7 @@ import { on } from 'node:events';
 
 import { explainCrashes, explainFailure } from './explain.js';
 import { createLogger } from '../http/log.js';
-import { createReplica, type Ground } from './replica.js';
+import { createReplica, type SharedSetup } from './replica.js';
 import { SIGNALS, type Signal } from './signals.js';
 import type { Report } from './workers.js';
 
@@ -14,12 +14,12 @@ async function work(): Promise<void> {
   // Nobody would ever tell an orphan to go.
   process.on('disconnect', () => process.exit());
   report({ isListening: true });
-  const ground = await next<Ground>(orders);
-  const { logLevel, workers } = ground.config;
+  const setup = await next<SharedSetup>(orders);
+  const { logLevel, workers } = setup.config;
   const replica = createReplica(createLogger(logLevel, workers));
   let signal: Signal = 'SIGINT';
   try {
-    report({ addresses: await replica.serve(ground) });
+    report({ addresses: await replica.serve(setup) });
     signal = await next<Signal>(orders);
   } finally {
     await replica.leave(signal);

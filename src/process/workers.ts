@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 
 import { StartError } from '../database/start-error.js';
-import type { Ground, Service } from './replica.js';
+import type { SharedSetup, Service } from './replica.js';
 import type { Signal } from './signals.js';
 
 /** What a worker tells us: that it listens to us, and what came of it then. */
@@ -25,8 +25,8 @@ interface Worker {
   /** Where it serves; rejects when it ends before it does. */
   addresses: Promise<string[]>;
   ended: Promise<Ending>;
-  /** It hears the ground to serve from, and later the signal to leave with. */
-  tell: (order: Ground | Signal) => void;
+  /** It hears the setup to serve from, and later the signal to leave with. */
+  tell: (order: SharedSetup | Signal) => void;
   kill: () => void;
 }
 
@@ -38,7 +38,7 @@ interface Ending {
 }
 
 /**
- * Starts the processes at once, so that they load their code while the ground is prepared.
+ * Starts the processes at once, so that they load their code while the setup is prepared.
  *
  * @param told a signal has come: nobody waits any longer for workers that a Ctrl-C may have ended already
  */
@@ -56,7 +56,7 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
   }
 
   /** Keeps the place of one worker filled until we leave. */
-  async function keep(worker: Worker, ground: Ground): Promise<void> {
+  async function keep(worker: Worker, setup: SharedSetup): Promise<void> {
     for (let delayMs = SHORTEST_DELAY_MS; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
       const ending = await worker.ended;
       if (isLeaving()) return;
@@ -64,15 +64,15 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
       logger.error({ worker: worker.pid, ...ending, delayMs }, 'a worker ended and will be replaced');
       await sleep(delayMs, undefined, { signal: leaving.signal }).catch(() => undefined);
       if (isLeaving()) return;
-      worker = replace(worker, ground);
+      worker = replace(worker, setup);
     }
   }
 
   /** The same worker again, which has ended, when the system has no process for us. */
-  function replace(worker: Worker, ground: Ground): Worker {
+  function replace(worker: Worker, setup: SharedSetup): Worker {
     try {
       const successor = start();
-      successor.tell(ground);
+      successor.tell(setup);
       successor.addresses.then(
         () => logger.info({ worker: successor.pid }, 'a worker took its place'),
         () => undefined,
@@ -86,8 +86,8 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
 
   const first = Array.from({ length: count }, start);
   return {
-    serve: async (ground) => {
-      for (const worker of first) worker.tell(ground);
+    serve: async (setup) => {
+      for (const worker of first) worker.tell(setup);
       // A Ctrl-C reaches all processes, and we may hear of a worker's end by it before our own signal.
       const serving = Promise.all(first.map(({ addresses }) => addresses)).catch(async (error: unknown) => {
         await Promise.race([told, sleep(SIGNAL_LAG_MS)]);
@@ -95,7 +95,7 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
       });
       const served = await Promise.race([told.then(() => null), serving]);
       if (served === null) return [];
-      for (const worker of first) void keep(worker, ground);
+      for (const worker of first) void keep(worker, setup);
       return served[0] ?? [];
     },
     leave: async (signal) => {
@@ -119,7 +119,7 @@ function startWorker(): Worker {
     isServing: false,
     addresses,
     ended,
-    // Over IPC: the ground holds secrets, and the environment of a process is open to more than the process. What is
+    // Over IPC: the setup holds secrets, and the environment of a process is open to more than the process. What is
     // sent before it listens is lost.
     tell: (order) => void listens.then(() => forked.send(order, () => undefined)),
     kill: () => void forked.process.kill('SIGKILL'),

@@ -18,7 +18,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { insist } from '../support/insist.js';
+import { retryOn503 } from '../support/retry.js';
 
 const INT4_MOST = 2n ** 31n - 1n;
 const INT8_MOST = 2n ** 63n - 1n;
@@ -71,7 +71,7 @@ async function live(user: TestUser): Promise<void> {
   expect(await Promise.all([access, other.access_token].map(statusOf))).toEqual([200, 401]);
   const next = `another ${user.password}`;
   const change = { current_password: user.password, new_password: next };
-  expect((await insist(() => ask(access, 'POST', '/password', change))).statusCode).toBe(204);
+  expect((await retryOn503(() => ask(access, 'POST', '/password', change))).statusCode).toBe(204);
   expect(await statusOf(access)).toBe(200);
   expect((await ask(access, 'POST', '/logout-all', {})).json()).toEqual({ sessions_ended: 1 });
   expect(await statusOf(access)).toBe(401);

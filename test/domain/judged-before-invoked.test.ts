@@ -13,7 +13,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { insist } from '../support/insist.js';
+import { retryOn503 } from '../support/retry.js';
 
 const INT8_MOST = 2n ** 63n - 1n;
 
@@ -123,7 +123,9 @@ describe('a version of claims', () => {
     const { access_token } = await renew();
     const payload = { current_password: user.password, new_password: 'Quaint umbrella, sailing moss' };
     const change = (token: string) =>
-      insist(() => replica.app.inject({ method: 'POST', url: '/password', headers: bearer(token), payload }));
+      retryOn503(() =>
+        replica.app.inject({ method: 'POST', url: '/password', headers: bearer(token), payload }),
+      );
     expect((await change(pair.access_token)).statusCode).toBe(401);
     expect((await change(access_token)).statusCode).toBeLessThan(300);
   });

@@ -13,7 +13,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { insist } from '../support/insist.js';
+import { retryOn503 } from '../support/retry.js';
 import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
 import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
@@ -55,7 +55,7 @@ beforeAll(async () => {
   service = await workshop.start({ ...environment, ...monitorEnvironment(port) });
   monitor = watchLoop(port);
   const { username, password } = user;
-  pair = (await insist(() => ask(service, 'POST', '/login', { body: { username, password } }))).json();
+  pair = (await retryOn503(() => ask(service, 'POST', '/login', { body: { username, password } }))).json();
 });
 afterAll(async () => {
   await workshop.clear();
@@ -312,6 +312,6 @@ describe.each([
 
 it('the service has lived through all of it', async () => {
   const headers = bearer(pair.access_token);
-  expect((await insist(() => ask(service, 'GET', '/session', { headers }))).status).toBe(200);
+  expect((await retryOn503(() => ask(service, 'GET', '/session', { headers }))).status).toBe(200);
   expect(service.process.exitCode).toBeNull();
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { login } from '../support/house.js';
 import { disguises, families as formFamilies } from './requests/form-bodies.js';
-import { keyFor, openGround, type Ground } from './requests/ground.js';
+import { keyFor, openStage, type Stage } from './requests/stage.js';
 import { families as jsonFamilies, LIMIT_BYTES, withStrayByte } from './requests/json-bodies.js';
 import {
   BODY_TARGETS,
@@ -18,53 +18,53 @@ import {
   validBody,
 } from './requests/targets.js';
 
-let ground: Ground;
+let stage: Stage;
 
 beforeAll(async () => {
-  ground = await openGround();
+  stage = await openStage();
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 const JSON_FAMILIES = Object.keys(jsonFamilies({ name: 'a' }));
 const FORM_FAMILIES = Object.keys(formFamilies('a.b.c'));
 
 describe.each(JSON_TARGETS)('POST $path', (target) => {
   it.each(JSON_FAMILIES)('refuses %s', async (family) => {
-    await expectRefused(ground, target, jsonFamilies(target.members(ground))[family] ?? []);
+    await expectRefused(stage, target, jsonFamilies(target.members(stage))[family] ?? []);
   });
 
   it('refuses a value that is no UTF-8', async () => {
-    const members = target.members(ground);
+    const members = target.members(stage);
     const cells = Object.keys(members).map((name) => malformed(name, withStrayByte(members, name)));
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 
   it('refuses null and nothing where it needs a body', async () => {
     if (target.isBodyOptional === true) return;
     const cells = [undefined, '', 'null'].map((body) => ({ ...malformed(String(body), ''), body }));
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 });
 
 describe.each(FORM_TARGETS)('POST $path', (target) => {
   it.each(FORM_FAMILIES)('refuses %s', async (family) => {
-    await expectRefused(ground, target, formFamilies(ground.pair.access_token)[family] ?? []);
+    await expectRefused(stage, target, formFamilies(stage.pair.access_token)[family] ?? []);
   });
 
   it.each(['access_token', 'refresh_token'] as const)('knows no other spelling of the %s', async (kind) => {
-    const before = await ground.state();
-    for (const text of disguises(ground.pair[kind])) {
-      const answer = await ground.send({
+    const before = await stage.state();
+    for (const text of disguises(stage.pair[kind])) {
+      const answer = await stage.send({
         method: 'POST',
         path: target.path,
-        headers: [...keyFor('client', ground), ['Content-Type', FORM_TYPE]],
+        headers: [...keyFor('client', stage), ['Content-Type', FORM_TYPE]],
         body: `token=${text}`,
       });
       const dead = target.path === '/introspect' ? '{"active":false}' : '';
       expect([text, answer.statusCode, answer.body]).toEqual([text, 200, dead]);
       expect(answer.headers).not.toHaveProperty('refreshed-api-token');
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 });
 
@@ -72,12 +72,12 @@ describe('a body where none is taken', () => {
   const READERS = TARGETS.filter(({ method }) => method === 'GET');
 
   it.each(READERS)('changes nothing of GET $path', async ({ method, path, door }) => {
-    const headers = keyFor(door, ground);
-    const before = await ground.state();
-    const plain = await ground.send({ method, path, headers });
+    const headers = keyFor(door, stage);
+    const before = await stage.state();
+    const plain = await stage.send({ method, path, headers });
     expect(plain.statusCode).toBe(200);
     for (const body of ['{"__proto__":{}}', '[', '\u0000', 'x'.repeat(LIMIT_BYTES + 1)]) {
-      const answer = await ground.send({
+      const answer = await stage.send({
         method,
         path,
         headers: [...headers, ['Content-Type', JSON_TYPE]],
@@ -89,14 +89,14 @@ describe('a body where none is taken', () => {
         plain.body,
       ]);
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 
   it('is read by nobody at /session, whatever the method', async () => {
     for (const method of ['GET', 'POST', 'DELETE', 'PROPFIND', 'OPTIONS']) {
       for (const body of ['[', '{"__proto__":{}}', '\u0000', 'x'.repeat(1024 * 1024)]) {
         const typed: [string, string][] = [['Content-Type', JSON_TYPE]];
-        const stranger = await ground.send({ method, path: '/session', headers: typed, body });
+        const stranger = await stage.send({ method, path: '/session', headers: typed, body });
         expect([method, body.slice(0, 20), stranger.statusCode]).toEqual([method, body.slice(0, 20), 401]);
       }
     }
@@ -105,8 +105,8 @@ describe('a body where none is taken', () => {
   it('is refused at DELETE /sessions/:id when it is malformed, too large or of another type', async () => {
     const target = TARGETS.find(({ method }) => method === 'DELETE');
     if (target === undefined) throw new Error('no such target');
-    const headers: [string, string][] = [...keyFor('user', ground), ['Content-Type', JSON_TYPE]];
-    await expectRefused(ground, target, [
+    const headers: [string, string][] = [...keyFor('user', stage), ['Content-Type', JSON_TYPE]];
+    await expectRefused(stage, target, [
       { ...malformed('a bracket', '['), headers },
       { ...malformed('a prototype', '{"__proto__":{}}'), headers },
       { ...malformed('a repeated member', '{"a":1,"a":1}'), headers },
@@ -119,10 +119,10 @@ describe('a body where none is taken', () => {
 
 describe('the very same members, untouched,', () => {
   it.each(BODY_TARGETS)('are taken by $path, up to 16 KiB', async (target) => {
-    const user = await ground.house.user();
-    const fresh = { ...ground, user, pair: await login(ground.replica, user) };
-    const before = await ground.state();
-    const { statusCode, body } = await ground.send({
+    const user = await stage.house.user();
+    const fresh = { ...stage, user, pair: await login(stage.replica, user) };
+    const before = await stage.state();
+    const { statusCode, body } = await stage.send({
       method: target.method,
       path: target.path,
       headers: [...keyFor(target.door, fresh), ['Content-Type', target.takes]],
@@ -130,6 +130,6 @@ describe('the very same members, untouched,', () => {
     });
     expect([200, 204]).toContain(statusCode);
     if (target.path === '/introspect') expect(body).toContain('"active":true');
-    else expect(await ground.state()).not.toBe(before);
+    else expect(await stage.state()).not.toBe(before);
   });
 });

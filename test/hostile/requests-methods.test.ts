@@ -5,15 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { MARKER } from '../support/answers.js';
 import { exchange } from '../support/raw-socket.js';
-import { keyFor, openGround, type Ground } from './requests/ground.js';
+import { keyFor, openStage, type Stage } from './requests/stage.js';
 import { expectRefused, JSON_TYPE, TARGETS, validBody, type Cell, type Target } from './requests/targets.js';
 
-let ground: Ground;
+let stage: Stage;
 
 beforeAll(async () => {
-  ground = await openGround();
+  stage = await openStage();
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 /** What frameworks have taken for another method than the one in the first line. */
 const OVERRIDES: [string, string][] = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'].map(
@@ -22,7 +22,7 @@ const OVERRIDES: [string, string][] = ['X-HTTP-Method-Override', 'X-HTTP-Method'
 
 function notAllowed(target: Target, method: string, more: [string, string][] = [], path = target.path): Cell {
   const type: [string, string] = ['Content-Type', target.takes === 'nothing' ? JSON_TYPE : target.takes];
-  const headers = [...keyFor(target.door, ground), type, ...more];
+  const headers = [...keyFor(target.door, stage), type, ...more];
   return {
     name: 'not allowed',
     status: 405,
@@ -30,7 +30,7 @@ function notAllowed(target: Target, method: string, more: [string, string][] = [
     method,
     path,
     headers,
-    body: validBody(target, ground),
+    body: validBody(target, stage),
   };
 }
 
@@ -40,7 +40,7 @@ describe.each(TARGETS)('$method $path', (target) => {
 
   it(`answers 405 to ${others.length} other methods`, async () => {
     await expectRefused(
-      ground,
+      stage,
       target,
       others.map((method) => notAllowed(target, method)),
     );
@@ -49,7 +49,7 @@ describe.each(TARGETS)('$method $path', (target) => {
   it('does not let a header or a parameter speak for the method', async () => {
     const cells = ['PUT', 'PATCH', 'TRACE', 'OPTIONS'].map((method) => notAllowed(target, method, OVERRIDES));
     const asked = notAllowed(target, 'PUT', [], `${target.path}?_method=POST&method=POST`);
-    await expectRefused(ground, target, [...cells, asked]);
+    await expectRefused(stage, target, [...cells, asked]);
   });
 });
 
@@ -60,7 +60,7 @@ it.each(['TRACE', 'OPTIONS', 'HEAD', 'PUT'])('%s repeats nothing of what was sen
       ['Authorization', `Bearer ${MARKER}`],
       ['Max-Forwards', '0'],
     ];
-    const answer = await ground.send({ method, path, headers, body: method === 'HEAD' ? undefined : MARKER });
+    const answer = await stage.send({ method, path, headers, body: method === 'HEAD' ? undefined : MARKER });
     expect(answer.body + JSON.stringify(answer.headers)).not.toContain(MARKER);
   }
 });
@@ -71,7 +71,7 @@ describe('/session', () => {
     async (method) => {
       for (const path of ['/session', '/session/a/b']) {
         expect(
-          (await ground.send({ method, path, body: method === 'HEAD' ? undefined : '[' })).statusCode,
+          (await stage.send({ method, path, body: method === 'HEAD' ? undefined : '[' })).statusCode,
         ).toBe(401);
       }
     },
@@ -80,7 +80,7 @@ describe('/session', () => {
 
 describe('in the first line', () => {
   async function statusesOf(line: string): Promise<number[]> {
-    const { port } = ground.replica.app.server.address() as AddressInfo;
+    const { port } = stage.replica.app.server.address() as AddressInfo;
     const answers = await exchange(port, `${line}\r\nHost: a\r\nConnection: close\r\n\r\n`);
     return answers.map(({ status }) => status);
   }

@@ -3,20 +3,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { problemOf } from '../support/answers.js';
 import type { TestUser } from '../support/house.js';
-import { openGround, type Ground } from './requests/ground.js';
+import { openStage, type Stage } from './requests/stage.js';
 import { LIMIT_BYTES } from './requests/json-bodies.js';
 import { JSON_TYPE } from './requests/targets.js';
 
-let ground: Ground;
+let stage: Stage;
 let alice: TestUser;
 
 const NAME = 'alice@example.com';
 
 beforeAll(async () => {
-  ground = await openGround();
-  alice = await ground.house.user({ username: NAME });
+  stage = await openStage();
+  alice = await stage.house.user({ username: NAME });
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 const INVISIBLE = [
   ...[
@@ -143,12 +143,12 @@ const SURROGATES = [
 
 function logIn(username: string, password: string) {
   const body = JSON.stringify({ username, password });
-  return ground.send({ method: 'POST', path: '/login', headers: [['Content-Type', JSON_TYPE]], body });
+  return stage.send({ method: 'POST', path: '/login', headers: [['Content-Type', JSON_TYPE]], body });
 }
 
 describe('a login with the right password', () => {
   it(`is refused to ${HOSTILE_NAMES.length} names that are not the user's`, async () => {
-    const before = await ground.state();
+    const before = await stage.state();
     for (const name of HOSTILE_NAMES) {
       const answer = await logIn(name, alice.password);
       expect([escape(name), problemOf(answer)]).toMatchObject([
@@ -157,11 +157,11 @@ describe('a login with the right password', () => {
       ]);
       expect(answer.body).not.toContain('alice');
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 
   it('is malformed with a lone surrogate in either member', async () => {
-    const before = await ground.state();
+    const before = await stage.state();
     for (const text of SURROGATES) {
       for (const answer of [await logIn(text, alice.password), await logIn(NAME, text)]) {
         expect([escape(text), problemOf(answer)]).toMatchObject([
@@ -170,7 +170,7 @@ describe('a login with the right password', () => {
         ]);
       }
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 
   // The same user by RFC 8265: case and width are mapped, so these are no disguise.
@@ -210,16 +210,16 @@ describe('the right name', () => {
         '$argon2id$v=19',
       ],
     ];
-    const before = await ground.state();
+    const before = await stage.state();
     for (const other of others) {
-      await ground.house.database.admin.query('DELETE FROM login_attempts');
+      await stage.house.database.admin.query('DELETE FROM login_attempts');
       const answer = await logIn(NAME, other);
       expect([escape(other), problemOf(answer)]).toMatchObject([
         escape(other),
         { status: 401, error: 'invalid_credentials' },
       ]);
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 });
 

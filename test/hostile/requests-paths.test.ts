@@ -1,7 +1,7 @@
 // Other spellings of every URL, and what is smuggled into it: no handler is reached by another path.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { keyFor, openGround, type Ground } from './requests/ground.js';
+import { keyFor, openStage, type Stage } from './requests/stage.js';
 import {
   expectRefused,
   FORM_TYPE,
@@ -13,12 +13,12 @@ import {
   type Target,
 } from './requests/targets.js';
 
-let ground: Ground;
+let stage: Stage;
 
 beforeAll(async () => {
-  ground = await openGround();
+  stage = await openStage();
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 /** Each is another URL, or at best the same one in a spelling that a proxy's rule about it would miss. */
 function disguisesOf(path: string): string[] {
@@ -150,8 +150,8 @@ function absolutesOf(path: string): string[] {
 describe.each(TARGETS.filter(({ path }) => path !== '/docs'))('$method $path', (target) => {
   function elsewhere(paths: string[]): Cell[] {
     const type = target.takes === 'nothing' ? JSON_TYPE : target.takes;
-    const headers: [string, string][] = [...keyFor(target.door, ground), ['Content-Type', type]];
-    const body = validBody(target, ground);
+    const headers: [string, string][] = [...keyFor(target.door, stage), ['Content-Type', type]];
+    const body = validBody(target, stage);
     return paths.map((path) => ({ name: 'elsewhere', status: 404, error: 'not_found', path, headers, body }));
   }
 
@@ -165,7 +165,7 @@ describe.each(TARGETS.filter(({ path }) => path !== '/docs'))('$method $path', (
 
   it('is what an absolute URL of its path names, and no less guarded', async () => {
     for (const authority of ['a', 'a:80', 'user:pass@a', '[::1]:3000']) {
-      const answer = await ground.send({ method: 'PATCH', path: `http://${authority}${target.path}` });
+      const answer = await stage.send({ method: 'PATCH', path: `http://${authority}${target.path}` });
       expect([authority, answer.statusCode]).toEqual([authority, 405]);
     }
   });
@@ -177,17 +177,17 @@ function isRefusal(status: number): boolean {
 }
 
 async function expectElsewhere(target: Target, cells: Cell[]): Promise<void> {
-  const before = await ground.state();
+  const before = await stage.state();
   for (const { path = '', headers = [], body } of cells) {
-    const answer = await ground.send({ method: target.method, path, headers, body });
+    const answer = await stage.send({ method: target.method, path, headers, body });
     expect([path, answer.statusCode]).toEqual([path, expect.toSatisfy(isRefusal)]);
     expect(answer.headers['content-type']).toMatch(/^application\/(?:problem\+)?json/);
   }
-  expect(await ground.state()).toBe(before);
+  expect(await stage.state()).toBe(before);
 }
 
 it('a living session is not ended by another spelling of its id', async () => {
-  const { session_id: id } = ground.pair;
+  const { session_id: id } = stage.pair;
   const target = TARGETS.find(({ method }) => method === 'DELETE');
   if (target === undefined) throw new Error('no such target');
   const encoded = `%3${id.charAt(0)}${id.slice(1)}`;
@@ -205,7 +205,7 @@ it('a living session is not ended by another spelling of its id', async () => {
     `/sessions//${id}`,
   ];
   const cells = paths.map((path) => ({ name: 'its id', status: 404, error: 'not_found', path }));
-  await expectRefused(ground, target, cells);
+  await expectRefused(stage, target, cells);
 });
 
 describe('below /docs and /session', () => {
@@ -232,7 +232,7 @@ describe('below /docs and /session', () => {
     ],
   ])('%s leads to no file', async (path) => {
     for (const base of ['/docs/', '/docs/static/', '/session/']) {
-      const { statusCode, body } = await ground.send({ method: 'GET', path: `${base}${path}` });
+      const { statusCode, body } = await stage.send({ method: 'GET', path: `${base}${path}` });
       expect([base, statusCode >= 400 && statusCode < 500, body]).toEqual([
         base,
         true,
@@ -251,7 +251,7 @@ describe('below /docs and /session', () => {
       'a?b=/health',
       '#',
     ]) {
-      expect((await ground.send({ method: 'GET', path: `/session/${path}` })).statusCode).toBe(401);
+      expect((await stage.send({ method: 'GET', path: `/session/${path}` })).statusCode).toBe(401);
     }
   });
 });
@@ -259,7 +259,7 @@ describe('below /docs and /session', () => {
 describe('a secret in the URL', () => {
   // RFC 6750 section 2.3 is not offered: URLs end up in logs and histories.
   it('opens no door', async () => {
-    const { access_token: access, refresh_token: refresh } = ground.pair;
+    const { access_token: access, refresh_token: refresh } = stage.pair;
     const query = [
       ...[
         `access_token=${access}`,
@@ -272,10 +272,10 @@ describe('a secret in the URL', () => {
         `headers[authorization]=Bearer%20${access}`,
         `__proto__[authorization]=${access}`,
       ],
-      ...[`client_id=${ground.client.id}&client_secret=${ground.client.secret}&token=${access}`],
-      ...[`username=${ground.user.username}&password=${encodeURIComponent(ground.user.password)}`],
+      ...[`client_id=${stage.client.id}&client_secret=${stage.client.secret}&token=${access}`],
+      ...[`username=${stage.user.username}&password=${encodeURIComponent(stage.user.password)}`],
     ];
-    const before = await ground.state();
+    const before = await stage.state();
     for (const path of [
       '/session',
       '/session/x',
@@ -286,23 +286,23 @@ describe('a secret in the URL', () => {
     ]) {
       const method = { '/sessions': 'GET', [`/sessions/${NO_SESSION}`]: 'DELETE' }[path] ?? 'POST';
       for (const parameters of query) {
-        const answer = await ground.send({ method, path: `${path}?${parameters}` });
+        const answer = await stage.send({ method, path: `${path}?${parameters}` });
         expect([path, parameters, answer.statusCode]).toEqual([path, parameters, 401]);
         expect(answer.body).not.toContain(access);
       }
     }
-    expect(await ground.state()).toBe(before);
+    expect(await stage.state()).toBe(before);
   });
 
   it('does not stand in for a member or a parameter', async () => {
     for (const target of TARGETS.filter(({ takes }) => takes !== 'nothing')) {
-      const members = target.members(ground) as Record<string, string>;
+      const members = target.members(stage) as Record<string, string>;
       const path = `${target.path}?${new URLSearchParams(members).toString()}`;
       const type = target.takes === FORM_TYPE ? FORM_TYPE : JSON_TYPE;
-      const headers: [string, string][] = [...keyFor(target.door, ground), ['Content-Type', type]];
+      const headers: [string, string][] = [...keyFor(target.door, stage), ['Content-Type', type]];
       const body = type === JSON_TYPE ? '{"unknown":1}' : 'unknown=1';
       const cell = { name: 'in the query', status: 400, error: 'invalid_request', path, headers, body };
-      await expectRefused(ground, target, [cell]);
+      await expectRefused(stage, target, [cell]);
     }
   });
 });

@@ -4,17 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { runs } from '../support/hostile.js';
 import { login } from '../support/house.js';
-import { keyFor, openGround, type Ground } from './requests/ground.js';
+import { keyFor, openStage, type Stage } from './requests/stage.js';
 import { bodiesOf, expectPromised, operationsOf, type Operation } from './requests/openapi.js';
 
-let ground: Ground;
+let stage: Stage;
 let operations: Operation[];
 
 beforeAll(async () => {
-  ground = await openGround();
-  operations = operationsOf((await ground.replica.app.inject({ url: '/openapi.json' })).json());
+  stage = await openStage();
+  operations = operationsOf((await stage.replica.app.inject({ url: '/openapi.json' })).json());
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 /** The operations of the contract; another test holds that the document has just these. */
 const NAMES = [
@@ -98,13 +98,13 @@ function requestsFor(operation: Operation): fc.Arbitrary<Drawn> {
 
 async function send(operation: Operation, { body, id, query, key, type, headers }: Drawn) {
   const all = [...headers];
-  if (key === 'fits') all.push(...keyFor(operation.door, ground));
+  if (key === 'fits') all.push(...keyFor(operation.door, stage));
   if (typeof key === 'object') all.push(['Authorization', key.wrong]);
   if (type === 'right' && body !== undefined)
     all.push(['Content-Type', operation.body?.type ?? 'application/json']);
   if (typeof type === 'object') all.push(['Content-Type', type.other]);
   const path = operation.path.replace('{id}', id.replaceAll(/[#?]/g, '')) + query;
-  return await ground.send({ method: operation.method, path, headers: all, body });
+  return await stage.send({ method: operation.method, path, headers: all, body });
 }
 
 /** Whether the document admits this body; forms are judged by what a standard reader makes of them. */
@@ -139,7 +139,7 @@ describe.each(NAMES)('%s', (name) => {
       if (operation.door !== 'nobody' && statusCode < 300) expect(drawn.key).toBe('fits');
       // These two end what the next request needs.
       if (operation.path.startsWith('/logout') && statusCode < 300)
-        ground.pair = await login(ground.replica, ground.user);
+        stage.pair = await login(stage.replica, stage.user);
     });
     // On failure fast-check prints the seed, and the request in its smallest form.
     await fc.assert(property, { numRuns: runs(60, 2000), endOnFailure: false });

@@ -2,7 +2,7 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 
-import { keyFor, openGround, type Ground } from './requests/ground.js';
+import { keyFor, openStage, type Stage } from './requests/stage.js';
 import {
   BODY_TARGETS,
   expectRefused,
@@ -13,12 +13,12 @@ import {
   type Target,
 } from './requests/targets.js';
 
-let ground: Ground;
+let stage: Stage;
 
 beforeAll(async () => {
-  ground = await openGround();
+  stage = await openStage();
 });
-afterAll(() => ground.close());
+afterAll(() => stage.close());
 
 /** Odd, but the type by RFC 9110 section 8.3.1: it is read, whatever its parameters say, and validated. */
 const SPELLINGS: ((type: string) => string)[] = [
@@ -98,18 +98,18 @@ const STRANGERS = [
 ];
 
 function typed(target: Target, ...types: string[]): [string, string][] {
-  return [...keyFor(target.door, ground), ...types.map((type): [string, string] => ['Content-Type', type])];
+  return [...keyFor(target.door, stage), ...types.map((type): [string, string] => ['Content-Type', type])];
 }
 
 function unsupported(target: Target, name: string, headers: [string, string][]): Cell {
-  return { name, status: 415, error: 'unsupported_media_type', headers, body: validBody(target, ground) };
+  return { name, status: 415, error: 'unsupported_media_type', headers, body: validBody(target, stage) };
 }
 
 /** Good but for one member: read as something that is not validated, it would be taken. */
 function invalidBody(target: Target): string {
-  const members = target.members(ground);
+  const members = target.members(stage);
   if (target.takes === JSON_TYPE) return JSON.stringify({ ...members, unknown: 1 });
-  return `${validBody(target, ground)}&unknown=1&unknown=1`;
+  return `${validBody(target, stage)}&unknown=1&unknown=1`;
 }
 
 function invalid(target: Target, name: string, headers: [string, string][]): Cell {
@@ -121,21 +121,21 @@ describe.each(BODY_TARGETS)('$path', (target) => {
     const cells = SPELLINGS.map((spell) => spell(target.takes)).map((type) =>
       invalid(target, type, typed(target, type)),
     );
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 
   it('refuses what only looks like its type', async () => {
     const cells = IMPOSTORS.map((spell) => spell(target.takes)).map((type) =>
       unsupported(target, type, typed(target, type)),
     );
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 
   it('refuses every other type, and a body of none', async () => {
     const other = target.takes === JSON_TYPE ? FORM_TYPE : JSON_TYPE;
     const cells = [other, ...STRANGERS].map((type) => unsupported(target, type, typed(target, type)));
     const untyped = ['', ' ', '\t'].map((type) => unsupported(target, `<${type}>`, typed(target, type)));
-    await expectRefused(ground, target, [...cells, ...untyped, unsupported(target, 'none', typed(target))]);
+    await expectRefused(stage, target, [...cells, ...untyped, unsupported(target, 'none', typed(target))]);
   });
 
   it('refuses two types, whichever comes first', async () => {
@@ -149,13 +149,13 @@ describe.each(BODY_TARGETS)('$path', (target) => {
     ];
     const cells = pairs.map((types) => ({
       ...invalid(target, types.join(), typed(target, ...types)),
-      body: validBody(target, ground),
+      body: validBody(target, stage),
     }));
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 
   it('unpacks nothing', async () => {
-    const body = Buffer.from(validBody(target, ground) ?? '');
+    const body = Buffer.from(validBody(target, stage) ?? '');
     const bomb = gzipSync(Buffer.alloc(10_000_000));
     const packed: [string, Buffer][] = [
       ['gzip', gzipSync(body)],
@@ -166,6 +166,6 @@ describe.each(BODY_TARGETS)('$path', (target) => {
       const headers: [string, string][] = [...typed(target, target.takes), ['Content-Encoding', encoding]];
       return { name: encoding, status: 400, error: 'invalid_request', headers, body: bytes };
     });
-    await expectRefused(ground, target, cells);
+    await expectRefused(stage, target, cells);
   });
 });

@@ -47,7 +47,7 @@ const DOORS: Record<string, Door> = {
   'GET /docs/static/index.html': 'anyone',
   'GET /docs/static/swagger-initializer.js': 'anyone',
   'GET /docs/static/theme/appearance.js': 'anyone',
-  'GET /docs/static/theme/ground.css': 'anyone',
+  'GET /docs/static/theme/background.css': 'anyone',
   'GET /docs/static/*': 'anyone',
   'GET /account': 'anyone',
   'GET /account/': 'anyone',

@@ -16,7 +16,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
-import { insist } from '../support/insist.js';
+import { retryOn503 } from '../support/retry.js';
 
 const NEW = 'correct horse battery staple';
 const WRONG = { status: 401, error: 'invalid_credentials', challenge: PLAIN_CHALLENGE };
@@ -43,7 +43,7 @@ function change(
   headers: Record<string, string> = bearer(pair.access_token),
 ): Promise<LightMyRequestResponse> {
   const payload = { current_password: current, new_password: next };
-  return insist(() => ask(replica, { method: 'POST', url: '/password', headers, payload }));
+  return retryOn503(() => ask(replica, { method: 'POST', url: '/password', headers, payload }));
 }
 
 function logIn(password: string): Promise<LightMyRequestResponse> {
@@ -99,7 +99,7 @@ describe('success', () => {
     const browser = openBrowser(replica);
     await browser.login(user);
     const payload = { current_password: user.password, new_password: NEW };
-    const changed = await insist(() => browser.send('POST', '/password', { payload }));
+    const changed = await retryOn503(() => browser.send('POST', '/password', { payload }));
     expect(changed.statusCode).toBe(204);
     expect((await browser.send('GET', '/session')).statusCode).toBe(200);
     expect([...browser.jar.keys()]).toEqual([ACCESS, REFRESH]);

@@ -13,7 +13,7 @@ import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { addUser } from '../../src/domain/users/users.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
-import { insist, insistOnStart } from './insist.js';
+import { retryOn503, retryStart } from './retry.js';
 
 export const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
 
@@ -104,7 +104,7 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         jwtAlgorithm: rules.jwtAlgorithm,
         secrets,
       };
-      const gatehouse = await insistOnStart(() => createGatehouse(options));
+      const gatehouse = await retryStart(() => createGatehouse(options));
       const app = await buildApp({
         gatehouse,
         config: rules,
@@ -147,7 +147,7 @@ export function basic({ id, secret }: TestClient): { authorization: string } {
 /** Logs in, again after a 503, and returns the pair; fails the test when that is refused. */
 export async function login({ app }: Replica, { username, password }: TestUser): Promise<TokenPair> {
   const payload = { username, password };
-  const response = await insist(() => app.inject({ method: 'POST', url: '/login', payload }));
+  const response = await retryOn503(() => app.inject({ method: 'POST', url: '/login', payload }));
   if (response.statusCode !== 200) throw new Error(`login: ${response.statusCode} ${response.body}`);
   return response.json<TokenPair>();
 }

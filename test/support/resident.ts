@@ -4,7 +4,7 @@ import { addClient } from '../../src/domain/clients.js';
 import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { addUser } from '../../src/domain/users/users.js';
 import { AMPLE_MS, type TokenPair } from './house.js';
-import { insist } from './insist.js';
+import { retryOn503 } from './retry.js';
 import { ask, type Answer, type Service } from './service.js';
 
 const NAME = 'resident';
@@ -30,7 +30,7 @@ export async function settle(databaseUrl: string): Promise<Resident> {
     openSessions: async (service, count) => {
       const pairs: TokenPair[] = [];
       while (pairs.length < count) {
-        const answer = await insist(() => logIn(service));
+        const answer = await retryOn503(() => logIn(service));
         if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
         pairs.push(answer.json<TokenPair>());
       }

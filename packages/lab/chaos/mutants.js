@@ -1,7 +1,7 @@
 // @ts-check
 // What a developer might write by mistake and our promise forbids: each mutant breaks the service in one way that a hunt finds.
 import * as endings from './mutants/endings.js';
-import { openGround } from './mutants/ground.js';
+import { openDatabases } from './mutants/databases.js';
 import { huntMutant } from './mutants/hunt.js';
 import * as rotations from './mutants/rotations.js';
 import * as verdicts from './mutants/verdicts.js';
@@ -57,7 +57,7 @@ export async function huntAll({
   onCatch = () => undefined,
   ...options
 }) {
-  const ground = await openGround();
+  const databases = await openDatabases();
   /** @type {Map<Mutant, Catch>} */
   const catches = new Map();
 
@@ -68,7 +68,7 @@ export async function huntAll({
       const own = isControl
         ? { mutant: null, withinMs: 1000 * (least(mutant) + CONTROL_SECONDS), least: 0 }
         : { mutant };
-      const caught = { ...(await huntMutant({ ...options, ...own, ground, hunt })), name: mutant.name };
+      const caught = { ...(await huntMutant({ ...options, ...own, databases, hunt })), name: mutant.name };
       catches.set(mutant, caught);
       onCatch(caught);
     }
@@ -81,9 +81,9 @@ export async function huntAll({
     const ends = await Promise.allSettled(lanes.map(huntInTurn));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   } finally {
-    await ground.close();
+    await databases.close();
   }
   return mutants.flatMap((mutant) => catches.get(mutant) ?? []);
 }
 
-export { huntMutant, openGround };
+export { huntMutant, openDatabases };

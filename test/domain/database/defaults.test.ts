@@ -16,7 +16,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../../support/house.js';
-import { insist, insistOnStart } from '../../support/insist.js';
+import { retryOn503, retryStart } from '../../support/retry.js';
 import { holdRow, holdSession } from '../../support/row-lock.js';
 import { stopMinute } from '../../support/stopped-clock.js';
 import { logOut, logOutAll, openTwins, stateOf, stateOfRefresh, type Twins } from '../../support/twins.js';
@@ -54,7 +54,7 @@ describe.each([
     const database = openDatabase(url, { readsOnly });
     const names = Object.keys(OURS);
     const settings = () =>
-      insistOnStart(
+      retryStart(
         () => database.query({ name: 'text', setting: 'text' })`
           SELECT name, current_setting(name) AS setting FROM unnest(${names}::text[]) AS name`,
       );
@@ -147,7 +147,7 @@ describe.each(['serializable', 'repeatable read'])(
       const pair = await login(twins.one, user);
       const next = 'correct horse battery staple';
       const change = (current: string, to: string) =>
-        insist(() =>
+        retryOn503(() =>
           twins.one.app.inject({
             method: 'POST',
             url: '/password',

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 
 import { oauthErrorOf, problemOf } from '../../support/answers.js';
-import { keyFor, type Door, type Ground } from './ground.js';
+import { keyFor, type Door, type Stage } from './stage.js';
 
 export const JSON_TYPE = 'application/json';
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
@@ -13,7 +13,7 @@ export interface Target {
   door: Door;
   takes: typeof JSON_TYPE | typeof FORM_TYPE | 'nothing';
   /** Members that are taken, and would change or tell something. */
-  members: (ground: Ground) => Record<string, string | boolean>;
+  members: (stage: Stage) => Record<string, string | boolean>;
   isBodyOptional?: boolean;
   allow: string;
 }
@@ -72,16 +72,16 @@ export const FORM_TARGETS = TARGETS.filter(({ takes }) => takes === FORM_TYPE);
 export const BODY_TARGETS = [...JSON_TARGETS, ...FORM_TARGETS];
 
 /** A body that the endpoint takes; undefined where it takes none. */
-export function validBody(target: Target, ground: Ground): string | undefined {
-  const members = target.members(ground);
+export function validBody(target: Target, stage: Stage): string | undefined {
+  const members = target.members(stage);
   if (target.takes === 'nothing') return undefined;
   if (target.takes === JSON_TYPE) return JSON.stringify(members);
   return new URLSearchParams(members as Record<string, string>).toString();
 }
 
 /** A key that fits, and the type that is taken. */
-export function headersOf(target: Target, ground: Ground): [string, string][] {
-  const key = keyFor(target.door, ground);
+export function headersOf(target: Target, stage: Stage): [string, string][] {
+  const key = keyFor(target.door, stage);
   return target.takes === 'nothing' ? key : [...key, ['Content-Type', target.takes]];
 }
 
@@ -100,14 +100,14 @@ export interface Cell {
 const LONGEST_REFUSAL = 4096;
 
 /** Sends every cell, and expects each to be refused as it says and the database to be as it was. */
-export async function expectRefused(ground: Ground, target: Target, cells: Cell[]): Promise<void> {
-  const before = await ground.state();
+export async function expectRefused(stage: Stage, target: Target, cells: Cell[]): Promise<void> {
+  const before = await stage.state();
   expect(cells.length).toBeGreaterThan(0);
   for (const { name, status, error, method = target.method, path = target.path, headers, body } of cells) {
-    const answer = await ground.send({
+    const answer = await stage.send({
       method,
       path,
-      headers: headers ?? headersOf(target, ground),
+      headers: headers ?? headersOf(target, stage),
       body,
     });
     const what = `${method} ${path}: ${name}`;
@@ -117,7 +117,7 @@ export async function expectRefused(ground: Ground, target: Target, cells: Cell[
     const isOauth = target.takes === FORM_TYPE && path.replace(/\?.*/, '') === target.path;
     expect([what, (isOauth ? oauthErrorOf : problemOf)(answer)]).toMatchObject([what, { status, error }]);
   }
-  expect(await ground.state()).toBe(before);
+  expect(await stage.state()).toBe(before);
 }
 
 export function malformed(name: string, body: string | Buffer): Cell {

@@ -13,7 +13,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { holdRow, holdSession, type RowLock } from '../../support/row-lock.js';
 import { logOut, logOutAll, openTwins, stateOf, stateOfRefresh, type Twins } from '../../support/twins.js';
 
@@ -49,7 +49,7 @@ function change(
 ): Promise<LightMyRequestResponse> {
   const payload = { current_password: user.password, new_password: next };
   const headers = bearer(access_token);
-  return insist(() => app.inject({ method: 'POST', url: '/password', headers, payload }));
+  return retryOn503(() => app.inject({ method: 'POST', url: '/password', headers, payload }));
 }
 
 async function mayLogIn(password: string): Promise<boolean> {

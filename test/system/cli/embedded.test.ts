@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Outcome } from '../../support/command.js';
 import { basic, type TestClient, type TokenPair } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { ask, type Answer } from '../../support/service.js';
 
@@ -93,12 +93,12 @@ function isPostgresRunning(): boolean {
 
 function logIn(url: string): Promise<Answer> {
   const body = { username: 'alice', password: PASSWORD };
-  return insist(() => ask({ url }, 'POST', '/login', { body }));
+  return retryOn503(() => ask({ url }, 'POST', '/login', { body }));
 }
 
 async function isActive(url: string, client: TestClient, token: string): Promise<boolean> {
   const question = { headers: basic(client), body: new URLSearchParams({ token }) };
-  const answer = await insist(() => ask({ url }, 'POST', '/introspect', question));
+  const answer = await retryOn503(() => ask({ url }, 'POST', '/introspect', question));
   return answer.json<{ active: boolean }>().active;
 }
 
@@ -146,7 +146,7 @@ it('works beside the service, which heeds it with the next request', async () =>
   expect((await logIn(url)).status).toBe(401);
 
   const next = (await json(['keys', 'rotate'])) as { kid: string };
-  const jwks = await insist(() => ask({ url }, 'GET', '/.well-known/jwks.json'));
+  const jwks = await retryOn503(() => ask({ url }, 'GET', '/.well-known/jwks.json'));
   expect(jwks.json<{ keys: { kid: string }[] }>().keys.map(({ kid }) => kid)).toContain(next.kid);
   expect(isPostgresRunning()).toBe(true);
   await stop();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGatehouse } from '@gatehouse/browser';
 import { startExample, type Example } from '../../support/example.js';
 import { bearer, type TestUser } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { openStage, type Stage } from '../../http/resource-server/stage.js';
 
@@ -54,7 +54,7 @@ describe('orders', () => {
 
   it('takes orders of those who may give them, and keeps them apart', async () => {
     const reader = await stage.logIn();
-    const refused = await insist(() =>
+    const refused = await retryOn503(() =>
       fetch(`${orders.url}/orders`, {
         method: 'POST',
         headers: { ...bearer(reader.access_token), 'content-type': 'application/json' },
@@ -63,7 +63,9 @@ describe('orders', () => {
     );
     expect(refused.status).toBe(403);
     expect(refused.headers.get('www-authenticate')).toContain('scope="orders:write"');
-    const list = await insist(() => fetch(`${orders.url}/orders`, { headers: bearer(reader.access_token) }));
+    const list = await retryOn503(() =>
+      fetch(`${orders.url}/orders`, { headers: bearer(reader.access_token) }),
+    );
     expect(await list.json()).toEqual({ orders: [] });
   });
 
@@ -124,11 +126,11 @@ describe('web', () => {
     const changes: string[] = [];
     gatehouse.onChange(({ type, why }) => changes.push(`${type}: ${why}`));
     const list = async () => {
-      const answer = await insist(() => gatehouse.fetch(`${addresses.orders}/orders`));
+      const answer = await retryOn503(() => gatehouse.fetch(`${addresses.orders}/orders`));
       return answer.status === 200 ? await answer.json() : answer.status;
     };
     await gatehouse.login({ username: ada.username, password: ada.password });
-    const made = await insist(() =>
+    const made = await retryOn503(() =>
       gatehouse.fetch(`${addresses.orders}/orders`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

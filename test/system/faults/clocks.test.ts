@@ -9,7 +9,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
 import { START } from '../../support/twins.js';
 
@@ -40,21 +40,21 @@ afterAll(async () => {
 
 async function logIn(service: Service): Promise<TokenPair> {
   const { username, password } = user;
-  const answer = await insist(() => ask(service, 'POST', '/login', { body: { username, password } }));
+  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body: { username, password } }));
   return answer.json<TokenPair>();
 }
 
 function introspect(service: Service, token: string): Promise<Answer> {
   const body = new URLSearchParams({ token, client_id: client.id, client_secret: client.secret });
-  return insist(() => ask(service, 'POST', '/introspect', { body }));
+  return retryOn503(() => ask(service, 'POST', '/introspect', { body }));
 }
 
 function getSession(service: Service, token: string): Promise<Answer> {
-  return insist(() => ask(service, 'GET', '/session', { headers: { authorization: `Bearer ${token}` } }));
+  return retryOn503(() => ask(service, 'GET', '/session', { headers: { authorization: `Bearer ${token}` } }));
 }
 
 function refresh(service: Service, token: string): Promise<Answer> {
-  return insist(() => ask(service, 'POST', '/refresh', { body: { refresh_token: token } }));
+  return retryOn503(() => ask(service, 'POST', '/refresh', { body: { refresh_token: token } }));
 }
 
 /** What an answer says, the request’s own id left out. */

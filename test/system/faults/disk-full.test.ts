@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { TokenPair } from '../../support/house.js';
 import { createOwnCluster, type OwnCluster } from '../../support/own-cluster.js';
 import { settle, type Resident } from '../../support/resident.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
 import { findObstacle, mountSmallDisk, type SmallDisk } from '../../support/small-disk.js';
 import { slowestOf, statusesOf, verdictsOf, watch } from '../../support/watch.js';
@@ -62,7 +62,7 @@ describe.skipIf(obstacle !== undefined && !isExpected)('a full disk', () => {
   async function areActive(pairs: TokenPair[]): Promise<boolean[]> {
     const verdicts: boolean[] = [];
     for (const pair of pairs) {
-      const answer = await insist(() => resident.introspect(service, pair));
+      const answer = await retryOn503(() => resident.introspect(service, pair));
       verdicts.push(...verdictsOf([answer]));
     }
     return verdicts;
@@ -70,8 +70,8 @@ describe.skipIf(obstacle !== undefined && !isExpected)('a full disk', () => {
 
   const logOut = (pair: TokenPair) => resident.logOut(service, pair);
   const refresh = (pair: TokenPair) => resident.refresh(service, pair);
-  const logOutAtLast = (pairs: TokenPair[]) => oneByOne(pairs, (pair) => insist(() => logOut(pair)));
-  const refreshAtLast = (pairs: TokenPair[]) => oneByOne(pairs, (pair) => insist(() => refresh(pair)));
+  const logOutAtLast = (pairs: TokenPair[]) => oneByOne(pairs, (pair) => retryOn503(() => logOut(pair)));
+  const refreshAtLast = (pairs: TokenPair[]) => oneByOne(pairs, (pair) => retryOn503(() => refresh(pair)));
 
   it(
     'stops no read, is 503 to what has no room, and nothing is left of it once there is room',

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TokenPair } from '../../support/house.js';
 import { createOwnCluster, type OwnCluster } from '../../support/own-cluster.js';
 import { settle, type Resident } from '../../support/resident.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
 import { slowestOf, statusesOf, verdictsOf, watch } from '../../support/watch.js';
 
@@ -75,7 +75,7 @@ it('answers 503 in time while nothing moves, and is truthful again without help'
   ];
   const [alive, dead] = [pairs, ended].flatMap((some) => some.slice(0, 1)) as [TokenPair, TokenPair];
   const ends = await Promise.all(
-    ended.map((pair, place) => insist(() => resident.logOut(serviceAt(place), pair))),
+    ended.map((pair, place) => retryOn503(() => resident.logOut(serviceAt(place), pair))),
   );
   expect(statusesOf(ends)).toEqual(new Set([204]));
 
@@ -106,15 +106,15 @@ it('answers 503 in time while nothing moves, and is truthful again without help'
 
   // What was acknowledged stands. What was answered 503 has happened or not, alike everywhere, and can be asked again.
   const askAll = (pair: TokenPair) =>
-    Promise.all(services.map((service) => insist(() => resident.introspect(service, pair))));
+    Promise.all(services.map((service) => retryOn503(() => resident.introspect(service, pair))));
   for (const pair of ended) expect(verdictsOf(await askAll(pair))).toEqual(new Set([false]));
   for (const [place, pair] of leaving.entries()) {
     expect(verdictsOf(await askAll(pair)).size).toBe(1);
-    expect((await insist(() => resident.logOut(serviceAt(place), pair))).status).toBe(204);
+    expect((await retryOn503(() => resident.logOut(serviceAt(place), pair))).status).toBe(204);
     expect(verdictsOf(await askAll(pair))).toEqual(new Set([false]));
   }
   for (const [place, pair] of staying.entries()) {
     expect(verdictsOf(await askAll(pair))).toEqual(new Set([true]));
-    expect((await insist(() => resident.refresh(serviceAt(place), pair))).status).toBe(200);
+    expect((await retryOn503(() => resident.refresh(serviceAt(place), pair))).status).toBe(200);
   }
 });

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import type { TokenPair } from '../../support/house.js';
 import { settle, type Resident } from '../../support/resident.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import {
   createWorkshop,
   environmentFor,
@@ -64,7 +64,7 @@ async function introspectAllDay(asked: Service, times: number): Promise<Day> {
     return resident.introspect(asked, pair);
   };
   const work = async () => {
-    for (let turn = 0; turn < times / CALLERS; turn += 1) day.answers.push(await insist(introspect));
+    for (let turn = 0; turn < times / CALLERS; turn += 1) day.answers.push(await retryOn503(introspect));
   };
   await Promise.all(Array.from({ length: CALLERS }, work));
   return day;

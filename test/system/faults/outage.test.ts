@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bearer, type TokenPair } from '../../support/house.js';
 import { createOwnCluster, type OwnCluster } from '../../support/own-cluster.js';
 import { settle, type Resident } from '../../support/resident.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
 
 /** The deadlines, and what a busy machine may add. */
@@ -103,14 +103,14 @@ it('answers 503 in time while the database is gone, and recovers without a resta
   expect(services.map(({ process }) => process.exitCode)).toEqual([null, null]);
 
   // What failed has spent and ended nothing: the same call does now what it should have done.
-  expect((await insist(() => resident.refresh(serviceAt(1), pair))).status).toBe(200);
-  const alive = await insist(() => resident.introspect(serviceAt(0), other));
+  expect((await retryOn503(() => resident.refresh(serviceAt(1), pair))).status).toBe(200);
+  const alive = await retryOn503(() => resident.introspect(serviceAt(0), other));
   expect(alive.json()).toMatchObject({ active: true });
-  const logout = await insist(() => resident.logOut(serviceAt(0), other));
+  const logout = await retryOn503(() => resident.logOut(serviceAt(0), other));
   expect(logout.status).toBe(204);
-  const dead = await insist(() => resident.introspect(serviceAt(1), other));
+  const dead = await retryOn503(() => resident.introspect(serviceAt(1), other));
   expect(dead.body).toBe('{"active":false}');
-  expect((await insist(() => resident.logIn(serviceAt(0)))).status).toBe(200);
+  expect((await retryOn503(() => resident.logIn(serviceAt(0)))).status).toBe(200);
 });
 
 it('keeps what it has answered, through a crash right afterwards', async () => {
@@ -120,7 +120,7 @@ it('keeps what it has answered, through a crash right afterwards', async () => {
   const [kept, ...ended] = logins as [TokenPair, ...TokenPair[]];
   const logouts = await Promise.all(
     ended.map(({ access_token }, place) =>
-      insist(() => ask(serviceAt(place), 'POST', '/logout', { headers: bearer(access_token) })),
+      retryOn503(() => ask(serviceAt(place), 'POST', '/logout', { headers: bearer(access_token) })),
     ),
   );
   await cluster.crash();
@@ -128,9 +128,9 @@ it('keeps what it has answered, through a crash right afterwards', async () => {
   await untilAllAnswer(kept);
   expect(logouts.map(({ status }) => status)).toEqual([204, 204, 204]);
   for (const pair of ended) {
-    const answer = await insist(() => resident.introspect(serviceAt(0), pair));
+    const answer = await retryOn503(() => resident.introspect(serviceAt(0), pair));
     expect(answer.body).toBe('{"active":false}');
   }
-  const answer = await insist(() => resident.introspect(serviceAt(1), kept));
+  const answer = await retryOn503(() => resident.introspect(serviceAt(1), kept));
   expect(answer.json()).toMatchObject({ active: true });
 });

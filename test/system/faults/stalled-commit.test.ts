@@ -16,7 +16,7 @@ import {
   type House,
   type Replica,
 } from '../../support/house.js';
-import { insist, insistOnStart } from '../../support/insist.js';
+import { retryOn503, retryStart } from '../../support/retry.js';
 import { stallCommits } from '../../support/stalled-commits.js';
 
 const WRITERS = 10;
@@ -33,7 +33,7 @@ beforeAll(async () => {
     openDatabase(house.database.url, { connections: READERS, readsOnly: true }),
   ];
   const [database, reader] = pools;
-  const gatehouse = await insistOnStart(() =>
+  const gatehouse = await retryStart(() =>
     createGatehouse({
       database,
       reader,
@@ -68,7 +68,7 @@ it('answers 503 to writes, the truth to reads, and opens no connection beyond it
   const client = await house.client();
   const user = await house.user();
   const spectator = await login(replica, user);
-  const read = () => insist(() => introspect(replica, client, spectator.access_token));
+  const read = () => retryOn503(() => introspect(replica, client, spectator.access_token));
   const pairs = await Promise.all([1, 2, 3, 4].map(() => login(replica, user)));
   const sessions = [...pairs, ...(await Promise.all([1, 2, 3, 4].map(() => login(replica, user))))];
   const before = await countConnections();

@@ -5,7 +5,7 @@ import { beforeEach, expect, it } from 'vitest';
 
 import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../../src/http/cookies.js';
 import type { TestUser } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import type { RawHeaders, Stage } from './stage.js';
 
 const OWN_PAGE: RawHeaders = ['Sec-Fetch-Site', 'same-origin'];
@@ -41,7 +41,7 @@ export function checkHosts(stage: () => Stage): void {
     return { statusCode, cookies, body: Buffer.concat(chunks).toString() };
   }
 
-  const send = (...what: Parameters<typeof sendOnce>) => insist(() => sendOnce(...what));
+  const send = (...what: Parameters<typeof sendOnce>) => retryOn503(() => sendOnce(...what));
   const own = () => new URL(stage().origin).host;
   const evil = () => `evil.example:${stage().ports.gateway}`;
 

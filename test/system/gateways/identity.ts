@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import type { TestUser, TokenPair } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { foldedOf } from './headers.js';
 import { bearer, SOCKET_KEY, type RawHeaders, type Stage } from './stage.js';
 
@@ -138,7 +138,7 @@ export function checkIdentity(stage: () => Stage): void {
     }
 
     it('opens for who is known, and is theirs', async () => {
-      const { status, socket } = await insist(() => upgrade(bearer(pair.access_token)));
+      const { status, socket } = await retryOn503(() => upgrade(bearer(pair.access_token)));
       expect(status).toBe(101);
       if (socket === null) throw new Error('no socket');
       socket.write('hello');
@@ -149,7 +149,7 @@ export function checkIdentity(stage: () => Stage): void {
 
     it('stays shut for everybody else', async () => {
       const before = stage().arrivals();
-      const { status } = await insist(() => upgrade([]));
+      const { status } = await retryOn503(() => upgrade([]));
       expect([status, stage().arrivals()]).toEqual([401, before]);
     });
   });

@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { forge, PLAIN_CHALLENGE, TOKEN_CHALLENGE } from '../../support/answers.js';
 import type { TestUser, TokenPair } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, bearer, JSON_BODY, type Answer, type Stage } from './stage.js';
 
 /** A refusal as Gatehouse words it, with its own challenge, and once. */
@@ -95,7 +95,9 @@ export function checkRefusals(stage: () => Stage): void {
       ...['Connection', 'close, X-Forwarded-For', ...JSON_BODY],
     ];
     const body = JSON.stringify({ username, password });
-    const login = await insist(() => ask(stage().ports.gateway, 'POST', '/login', lies, body, '127.0.0.2'));
+    const login = await retryOn503(() =>
+      ask(stage().ports.gateway, 'POST', '/login', lies, body, '127.0.0.2'),
+    );
     const { access_token: token } = JSON.parse(login.body) as TokenPair;
     const list = await stage().send('GET', '/sessions', bearer(token));
     expect(JSON.parse(list.body)).toMatchObject({ sessions: [{ ip: '127.0.0.2' }] });

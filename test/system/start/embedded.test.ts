@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { bearer, type TokenPair } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, untilReady, type Service } from '../../support/service.js';
 
 const workshop = createWorkshop();
@@ -54,7 +54,7 @@ function readDemo(): Promise<string> {
 
 async function logInAsDemo(): Promise<{ status: number; pair: TokenPair }> {
   const [body = '{}'] = /\{"username":"demo","password":"[^"]+"\}/.exec(await readDemo()) ?? [];
-  const answer = await insist(() => ask(service, 'POST', '/login', { body: JSON.parse(body) as object }));
+  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body: JSON.parse(body) as object }));
   return { status: answer.status, pair: answer.json<TokenPair>() };
 }
 
@@ -89,7 +89,7 @@ it('names the file with the demo in its log, and shows its secrets nowhere', asy
 async function paste(): Promise<{ stdout: string; stderr: string }> {
   for (;;) {
     const headers = bearer((await logInAsDemo()).pair.access_token);
-    await insist(() => ask(service, 'POST', '/logout-all', { headers, body: {} }));
+    await retryOn503(() => ask(service, 'POST', '/logout-all', { headers, body: {} }));
     const env = { PATH: process.env['PATH'] };
     const pasted = await promisify(execFile)('bash', ['-eu', join(dataDir, 'demo.txt')], { env });
     if (!/temporarily_unavailable|^503$/m.test(pasted.stdout)) return pasted;
@@ -125,7 +125,7 @@ it('refuses a second service on the same directory, and goes on serving', async 
 
 it('knows its users, its sessions and its key after a restart, and makes no second demo', async () => {
   const { pair } = await logInAsDemo();
-  const readKeys = async () => (await insist(() => ask(service, 'GET', '/.well-known/jwks.json'))).body;
+  const readKeys = async () => (await retryOn503(() => ask(service, 'GET', '/.well-known/jwks.json'))).body;
   const before = { demo: await readDemo(), jwks: await readKeys() };
   expect(await service.stop('SIGTERM')).toEqual({ code: 0, signal: null });
   service = await workshop.spawn({ DATA_DIR: dataDir, PORT: String(service.port) });
@@ -134,7 +134,7 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
 
   expect(await readKeys()).toBe(before.jwks);
   const headers = bearer(pair.access_token);
-  const session = await insist(() => ask(service, 'GET', '/session', { headers }));
+  const session = await retryOn503(() => ask(service, 'GET', '/session', { headers }));
   expect(session.status).toBe(200);
   expect((await logInAsDemo()).status).toBe(200);
   expect(await readDemo()).toBe(before.demo);

@@ -8,7 +8,7 @@ import { openDatabase } from '../../../src/database/prisma.js';
 import { addUser } from '../../../src/domain/users/users.js';
 import { bearer, type TokenPair } from '../../support/house.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../../support/empty-database.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor } from '../../support/service.js';
 
 const workshop = createWorkshop();
@@ -45,10 +45,12 @@ it('become ready, all three, with one first key and no demo', async () => {
   await pool.close();
   for (const issuer of services) {
     const body = { username: 'everybody', password: 'a password for everybody' };
-    const login = await insist(() => ask(issuer, 'POST', '/login', { body }));
+    const login = await retryOn503(() => ask(issuer, 'POST', '/login', { body }));
     const { access_token: access } = login.json<TokenPair>();
     const answers = await Promise.all(
-      services.map((service) => insist(() => ask(service, 'GET', '/session', { headers: bearer(access) }))),
+      services.map((service) =>
+        retryOn503(() => ask(service, 'GET', '/session', { headers: bearer(access) })),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   }

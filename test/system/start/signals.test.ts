@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 import { openHouse, type House, type TokenPair } from '../../support/house.js';
 import { holdSession } from '../../support/row-lock.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../../support/service.js';
 
 /** What must come within a second or two of something else, in another process: the machine may be slower than that, seldom twice. */
@@ -21,7 +21,7 @@ afterAll(() => house.close());
 
 async function logIn(service: Service): Promise<TokenPair> {
   const { username, password } = await house.user();
-  const answer = await insist(() => ask(service, 'POST', '/login', { body: { username, password } }));
+  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body: { username, password } }));
   return answer.json<TokenPair>();
 }
 

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { linesOf, openConnections, type Connection } from '../../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../../support/house.js';
 import { holdRow } from '../../support/row-lock.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { createWorkshop, environmentFor, isAlive, type Service } from '../../support/service.js';
 
 /** Processes take their time on a busy machine. */
@@ -45,7 +45,7 @@ async function holdRefreshes(connections: Connection[]) {
   const pairs: TokenPair[] = [];
   for (const { ask } of connections) {
     const { username, password } = await house.user();
-    const { body } = await insist(() => ask('POST', '/login', { body: { username, password } }));
+    const { body } = await retryOn503(() => ask('POST', '/login', { body: { username, password } }));
     pairs.push(JSON.parse(body) as TokenPair);
   }
   const sids = pairs.map(({ session_id }) => session_id).join();
@@ -135,7 +135,7 @@ it('take no notice of a signal of their own: the first process decides', async (
     process.kill(pid, 'SIGQUIT');
   }
   await sleep(300);
-  for (const { ask } of both) expect((await insist(() => ask('GET', '/ready'))).status).toBe(200);
+  for (const { ask } of both) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
   // Whoever had gone would have been replaced.
   expect(linesOf(service).filter(({ msg }) => String(msg).startsWith('a worker ended'))).toEqual([]);
 });

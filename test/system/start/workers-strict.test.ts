@@ -12,7 +12,7 @@ import {
   type TestUser,
   type TokenPair,
 } from '../../support/house.js';
-import { insist } from '../../support/insist.js';
+import { retryOn503 } from '../../support/retry.js';
 import { createWorkshop, environmentFor } from '../../support/service.js';
 
 const CONNECTIONS = 16;
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 async function logIn({ ask }: Connection): Promise<TokenPair> {
   const { username, password } = user;
-  const answer = await insist(() => ask('POST', '/login', { body: { username, password } }));
+  const answer = await retryOn503(() => ask('POST', '/login', { body: { username, password } }));
   expect(answer.status).toBe(200);
   return JSON.parse(answer.body) as TokenPair;
 }
@@ -57,8 +57,8 @@ function form({ ask }: Connection, path: string, token: string) {
 async function opinions(token: string): Promise<unknown[]> {
   const asked = connections.map(async (connection) => {
     const [session, introspected] = await Promise.all([
-      insist(() => connection.ask('GET', '/session', { headers: bearer(token) })),
-      insist(() => form(connection, '/introspect', token)),
+      retryOn503(() => connection.ask('GET', '/session', { headers: bearer(token) })),
+      retryOn503(() => form(connection, '/introspect', token)),
     ]);
     const { active = introspected.status } = JSON.parse(introspected.body) as { active?: boolean };
     return [session.status, active];
@@ -124,7 +124,7 @@ describe.each(ENDS)('%s', (_what, end) => {
       expect(await opinions(pair.access_token)).toEqual([[200, true]]);
       const first = await end(connection, pair);
       const isLate = first.status === 503;
-      const { status } = isLate ? await insist(() => end(connection, pair)) : first;
+      const { status } = isLate ? await retryOn503(() => end(connection, pair)) : first;
       // What was given up may have been done all the same: then nothing is left to be ended.
       expect(isLate ? [0, 200, 204, 401] : [0, 200, 204]).toContain(status);
       expect(await opinions(pair.access_token)).toEqual([[401, false]]);
@@ -146,7 +146,7 @@ it('agree on a refresh token that is used on all connections at once', async () 
   if (connection === undefined) return;
   const { refresh_token } = await logIn(connection);
   const answers = await Promise.all(
-    connections.map(({ ask }) => insist(() => ask('POST', '/refresh', { body: { refresh_token } }))),
+    connections.map(({ ask }) => retryOn503(() => ask('POST', '/refresh', { body: { refresh_token } }))),
   );
   const successors = answers.map(({ body }) => (JSON.parse(body) as TokenPair).refresh_token);
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));

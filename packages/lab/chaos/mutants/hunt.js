@@ -11,7 +11,7 @@ import { createRecorder } from '../history.js';
 import { createRandom } from '../../shared/random.js';
 import { createTerm } from '../term.js';
 import { buildMutant, DIST } from './build.js';
-import { openGround } from './ground.js';
+import { openDatabases } from './databases.js';
 
 /** @typedef {import('../mutants.js').Mutant} Mutant */
 /** @typedef {import('../checker.js').Violation} Violation */
@@ -49,7 +49,7 @@ const LEAST_OPERATIONS = 20_000;
 
 /**
  * @param {object} options
- * @param {import('./ground.js').Ground} options.ground
+ * @param {import('./databases.js').Databases} options.databases
  * @param {Mutant | null} options.mutant null for the build as it is, which is never to be caught
  * @param {Hunt=} options.hunt
  * @param {number} options.seed
@@ -61,7 +61,7 @@ const LEAST_OPERATIONS = 20_000;
  * @returns {Promise<Catch>}
  */
 export async function huntMutant({
-  ground: shared,
+  databases: shared,
   mutant,
   hunt = mutant?.hunt,
   seed,
@@ -76,11 +76,11 @@ export async function huntMutant({
   /** @type {(() => Promise<unknown>)[]} */
   const closers = [];
   try {
-    const ground = killsPostgres ? await openGround() : shared;
-    if (killsPostgres) closers.push(ground.close);
+    const databases = killsPostgres ? await openDatabases() : shared;
+    if (killsPostgres) closers.push(databases.close);
     const build = mutant === null ? null : await buildMutant(mutant);
     if (build !== null) closers.push(build.remove);
-    const postgres = await ground.takeDatabase();
+    const postgres = await databases.takeDatabase();
     const cluster = await openCluster({ dist: build?.dist ?? DIST, replicas, rules, postgres, log });
     closers.push(cluster.close);
     if (shiftMs !== 0) await shiftClock(cluster, shiftMs);

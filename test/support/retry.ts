@@ -10,7 +10,7 @@ const START_PATIENCE_MS = 60_000;
 type Told = { status: number } | { statusCode: number };
 
 /** Asks again after a 503, as it says: other tests may take the machine from a service for longer than its deadlines. */
-export async function insist<Some extends Told>(asking: () => Promise<Some>): Promise<Some> {
+export async function retryOn503<Some extends Told>(asking: () => Promise<Some>): Promise<Some> {
   for (;;) {
     const answer = await asking();
     if (('status' in answer ? answer.status : answer.statusCode) !== 503) return answer;
@@ -19,7 +19,7 @@ export async function insist<Some extends Told>(asking: () => Promise<Some>): Pr
 }
 
 /** The same for what is put together from the database, as the service does when it starts. */
-export async function insistOnStart<Some>(starting: () => Promise<Some>): Promise<Some> {
+export async function retryStart<Some>(starting: () => Promise<Some>): Promise<Some> {
   const endsAtMs = performance.now() + START_PATIENCE_MS;
   for (;;) {
     try {

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { openMigrated } from '../cluster.js';
 import { DIST } from './build.js';
 
-/** @typedef {Awaited<ReturnType<typeof openGround>>} Ground */
+/** @typedef {Awaited<ReturnType<typeof openDatabases>>} Databases */
 
 /** Opens it, with a migrated database that each hunt gets a copy of. */
-export async function openGround() {
+export async function openDatabases() {
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-hunts-'));
   const remove = () => rm(directory, { recursive: true, force: true });
   const postgres = await openMigrated({ dist: DIST, directory }).catch(async (error) => {

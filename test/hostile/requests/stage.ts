@@ -25,7 +25,7 @@ export interface Sent {
   body?: string | Buffer | undefined;
 }
 
-export interface Ground {
+export interface Stage {
   house: House;
   replica: Replica;
   user: TestUser;
@@ -41,7 +41,7 @@ export interface Ground {
 /** A body this large could still be on its way when the answer comes, and be cut off with it. */
 const LARGE_BODY_BYTES = 64 * 1024;
 
-export async function openGround(): Promise<Ground> {
+export async function openStage(): Promise<Stage> {
   const house = await openHouse();
   // Each request comes from an address of its own, so that none is refused for the sake of those before.
   const replica = await house.replica({ config: { trustProxy: ['127.0.0.0/8'] } });
@@ -120,7 +120,7 @@ async function readAll({ database }: House): Promise<string> {
 export type Door = 'nobody' | 'user' | 'client';
 
 /** Credentials that open the door, so that nothing but the rest of the request is a reason to refuse. */
-export function keyFor(door: Door, { pair, client }: Ground): [string, string][] {
+export function keyFor(door: Door, { pair, client }: Stage): [string, string][] {
   if (door === 'nobody') return [];
   const { authorization } = door === 'user' ? bearer(pair.access_token) : basic(client);
   return [['Authorization', authorization]];
