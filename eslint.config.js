@@ -22,13 +22,13 @@ export default tseslint.config(
     extends: [tseslint.configs.recommended],
     languageOptions: { globals: globals.node },
     rules: {
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/prefer-promise-reject-errors': 'error',
       '@typescript-eslint/only-throw-error': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
     },
   },
   { files: ['examples/web/public/**'], languageOptions: { globals: globals.browser } },
@@ -36,6 +36,7 @@ export default tseslint.config(
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     rules: {
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       // Written as escapes, characters that join others are what is meant.
       'no-misleading-character-class': ['error', { allowEscape: true }],
       '@typescript-eslint/restrict-template-expressions': [
