@@ -93,6 +93,14 @@ describe('a successor in Refreshed-API-Token', () => {
     expect(page.story()).toEqual(['renewed/reissue']);
   });
 
+  it('is taken up by a page that has just been loaded', async () => {
+    const { storage, sid } = await openSignedIn();
+    await at(WINDOW);
+    const page = openTab({ url, storage });
+    expect((await page.fetch(`${url}/sessions`)).status).toBe(200);
+    expect(page.changes).toEqual([{ type: 'renewed', why: 'reissue', sessionId: sid }]);
+  });
+
   it('is taken up from a 401 of the grace, and the request is repeated with it', async () => {
     const page = await openSignedIn();
     await at(GRACE);
@@ -455,7 +463,7 @@ describe('time', () => {
     passHere(599);
     await page.ask();
     expect(page.paths()).toEqual(['/sessions']);
-    passHere(2);
+    passHere(1);
     await page.ask();
     expect(page.paths()).toEqual(['/sessions', '/refresh', '/sessions']);
   });
@@ -472,6 +480,20 @@ describe('time', () => {
     passHere(2);
     await page.ask();
     expect(page.network.count('/refresh')).toBe(1);
+  });
+
+  it('of a token that another tab has renewed is not known here, and nothing is renewed too early', async () => {
+    const page = await openSignedIn();
+    const other = openTab({ url, storage: page.storage });
+    await at(2_000);
+    expect((await other.fetch(`${url}/sessions`)).status).toBe(200);
+    await at(2_000 + WINDOW);
+    expect((await page.ask()).status).toBe(200);
+    expect(page.story()).toEqual(['renewed/other-tab', 'renewed/reissue']);
+    // As much later than our own token as the successor is later than the other tab's.
+    passHere(600 + WINDOW);
+    expect((await page.ask()).status).toBe(200);
+    expect(page.network.count('/refresh')).toBe(0);
   });
 
   it('need not be right on the device: years in either direction change nothing', async () => {

@@ -148,6 +148,32 @@ describe('without locks', () => {
     expect(await one.session()).toBeNull();
   });
 
+  it('the late answer to a logout leaves the login of another tab alone', async () => {
+    const [one, two] = pair();
+    await one.login(user);
+    const late = hold();
+    one.network.next('/logout', late.fate);
+    const leaving = one.logout();
+    await late.arrived;
+    const { sid } = await two.login(await house.user());
+    late.letGo();
+    await leaving;
+    expect(await one.session()).toMatchObject({ sid });
+  });
+
+  it('two tabs can log out at once', async () => {
+    const [one, two] = pair();
+    await one.login(user);
+    const late = hold();
+    one.network.next('/logout', late.fate);
+    const leaving = one.logout();
+    await late.arrived;
+    await two.logout();
+    late.letGo();
+    await leaving;
+    expect(storage.items.size).toBe(0);
+  });
+
   it('it does not put back a refresh token that is spent', async () => {
     const [one, two] = pair();
     const { sid } = await one.login(user);
@@ -205,6 +231,28 @@ describe('the other tabs', () => {
     await one.logout();
     await until(() => two.changes.length === 3);
     expect(two.story()).toEqual(['signed-in/other-tab', 'renewed/other-tab', 'signed-out/other-tab']);
+  });
+
+  it('are named as the cause of what a tab finds when it writes, where nobody has told it', async () => {
+    vi.stubGlobal('BroadcastChannel', undefined);
+    const [one, two] = pair();
+    await one.login(user);
+    await two.login(await house.user());
+    expect(two.story()).toEqual(['signed-in/other-tab', 'signed-in/login']);
+    await house.database.clock.freeze(NOON + WINDOW);
+    const late = hold();
+    two.network.next('/sessions', late.fate);
+    const asking = two.fetch(`${url}/sessions`);
+    await late.arrived;
+    await house.database.clock.freeze(NOON + 2 * BEYOND);
+    await one.fetch(`${url}/sessions`);
+    late.letGo();
+    await asking;
+    expect(two.story().slice(2)).toEqual(['renewed/other-tab']);
+    await house.database.clock.freeze(NOON + 4 * BEYOND);
+    await one.fetch(`${url}/sessions`);
+    await two.logout();
+    expect(two.story().slice(3)).toEqual(['renewed/other-tab', 'signed-out/logout']);
   });
 
   it('look into the storage when something of ours was written there, and otherwise not', () => {
