@@ -23,7 +23,7 @@ export default defineConfig({
     ...COMMON,
     globalSetup: ['test/support/cluster.ts'],
     isolate: false,
-    include: process.env['MUTANTS_TESTS']?.split(',') ?? [LANES],
+    include: process.env['MUTANTS_TESTS']?.split('\n') ?? [LANES],
     // They read the sources as text, and here a source holds all of its mutants.
     exclude: ['test/unit/house/**'],
   },

@@ -14,7 +14,7 @@ if (sources.length === 0) {
   process.exit(1);
 }
 // For vitest.mutants.ts, which Stryker's own processes read.
-if (tests.length > 0) process.env.MUTANTS_TESTS = tests.join(',');
+if (tests.length > 0) process.env.MUTANTS_TESTS = tests.join('\n');
 
 const results = await new Stryker({
   mutate: sources,
@@ -42,9 +42,7 @@ const isUntested = ({ status, testsCompleted }) => status === 'Survived' && test
 for (const { fileName, location, replacement } of results.filter(isUntested)) {
   const { line, column } = location.start;
   const at = `${relative('', fileName)}:${line}:${column}`;
-  process.stderr.write(
-    `mutants: no test came to its end with ${at} as ${replacement}: it has not been tried\n`,
-  );
+  process.stderr.write(`mutants: ${at} as ${replacement}: no survivor, no test could run with it\n`);
 }
 const kept = JSON.parse(readFileSync(INCREMENTAL, 'utf8'));
 for (const file of Object.values(kept.files))
