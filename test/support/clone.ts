@@ -12,6 +12,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 export interface Package {
   engines: { node: string };
   dependencies: Record<string, string>;
+  optionalDependencies: Record<string, string>;
 }
 
 export interface Clone {

@@ -24,13 +24,22 @@ const ROLLDOWN = `
   const { writeFileSync } = require('node:fs');
   exports.rolldown = async () => ({ write: async ({ file }) => writeFileSync(file, ''), close: async () => undefined });`;
 
-const ALL = ['prisma client', 'protocol', 'service', 'resource-server', 'browser', 'account-page'];
+const ALL = [
+  'prisma client',
+  'protocol',
+  'local-postgres',
+  'service',
+  'resource-server',
+  'browser',
+  'account-page',
+];
 
 let clone: Clone;
 
 beforeAll(async () => {
   clone = await createClone();
-  await clone.install(...Object.keys(clone.described.dependencies));
+  const { dependencies, optionalDependencies } = clone.described;
+  await clone.install(...Object.keys({ ...dependencies, ...optionalDependencies }));
   await clone.install('typescript', 'prisma', 'rolldown', '@types/node', '@types/pg', '@types/ms');
   await clone.write('node_modules/typescript/bin/tsc', TSC);
   await clone.write('node_modules/prisma/build/index.js', PRISMA);
@@ -89,7 +98,8 @@ it.each([
   ['packages/resource-server/src/cache.ts', ['resource-server']],
   ['packages/account-page/src/account.css', ['account-page']],
   ['packages/browser/src/tabs.ts', ['browser', 'account-page']],
-  ['packages/protocol/src/scope.ts', ALL.slice(1)],
+  ['packages/local-postgres/src/seat.ts', ['local-postgres', 'service']],
+  ['packages/protocol/src/scope.ts', ALL.slice(1).filter((part) => part !== 'local-postgres')],
   ['tsconfig.json', ALL.slice(1)],
 ])('a change of %s builds %s, and nothing else', async (path, parts) => {
   await clone.write(path, path.endsWith('.json') ? '{ }' : '/* changed */');

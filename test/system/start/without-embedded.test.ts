@@ -123,5 +123,5 @@ it('takes no other failure of the package for its absence', async () => {
   await install('throw new TypeError("broken");');
   const service = await spawn();
   expect((await service.exited).code).toBe(1);
-  expect(service.output.stderr).toMatch(/^gatehouse: TypeError\n/);
+  expect(service.output.stderr).toMatch(/^gatehouse: this error is not foreseen.*\nTypeError\n/);
 });
