@@ -16,16 +16,17 @@ const generated = join(root, 'src/database/generated/client.ts');
 const schema = join(root, 'prisma/schema.prisma');
 const packageOf = (name) => join(root, 'packages', name);
 
-/** @param {string} part that is built from now on */
-function say(part) {
-  process.stderr.write(`build: ${part}\n`);
-}
-
 /** Ends the build with a line that says why, if there is one. */
 function refuse(why) {
   if (why === undefined) return;
   process.stderr.write(`${why}\n`);
   process.exit(1);
+}
+
+/** @param {string} part that is built from now on, if its compiler is there */
+function begin(part) {
+  refuse(explainMissingCompiler(root));
+  process.stderr.write(`build: ${part}\n`);
 }
 
 /** A package with a native part, without the stack of its own search for it. */
@@ -111,8 +112,7 @@ async function make(what, sources, work) {
   const stamp = join(root, 'dist', `.${what}`);
   const all = [...sources, 'tsconfig.json', 'package-lock.json'].map((source) => join(root, source));
   if (!isStale(stamp, all)) return;
-  refuse(explainMissingCompiler(root));
-  say(what);
+  begin(what);
   const finish = makeStamp(stamp);
   await work();
   finish();
@@ -131,8 +131,7 @@ if (process.argv.includes('--all')) {
   rmSync(dirname(generated), { recursive: true, force: true });
 }
 if (isStale(generated, [schema])) {
-  refuse(explainMissingCompiler(root));
-  say('prisma client');
+  begin('prisma client');
   run('prisma/build/index.js', 'generate');
 }
 if (!process.argv.includes('--generate')) {

@@ -118,7 +118,7 @@ describeInBrowser('the tabs of a browser', () => {
         if (gathering === null || gathering.met === AT_ONCE) rounds += 1;
       }
       expect(rounds).toBeGreaterThan(0);
-      // Whatever overtook what: the token that was kept is one that goes on.
+      // In any order of the answers the token that was kept is one that goes on.
       for (const page of pages) {
         await shop.house.database.clock.advance(GONE_SECONDS);
         expect(await look(page)).toBe(orders);

@@ -100,7 +100,7 @@ async function fill(past: number): Promise<void> {
   );
 }
 
-/** Whatever becomes of the work, so that a test that fails ends. */
+/** Releases what is held also when the work fails, so that a failing test ends. */
 async function holding<Held extends { release: () => Promise<void> }>(
   held: Held,
   work: (held: Held) => Promise<void>,

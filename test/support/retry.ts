@@ -1,4 +1,4 @@
-// Whoever asks again where a busy machine took longer than the deadlines: for calls that must succeed, whenever they do.
+// Asks again where a busy machine took longer than the deadlines: for calls that must succeed at some time.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { DatabaseUnavailable } from '../../src/database/prisma.js';

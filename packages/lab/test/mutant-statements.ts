@@ -1,4 +1,4 @@
-// The SQL that a build would send: its functions are called with whatever, and nothing is sent.
+// The SQL that a build would send: its functions are called with values that stand for anything, and nothing is sent.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -9,13 +9,13 @@ interface Sql {
 }
 
 /** Stands for every argument: each of its members is the same, and so is what it returns. */
-const WHATEVER: unknown = new Proxy(() => undefined, {
+const ANYTHING: unknown = new Proxy(() => undefined, {
   get: (_, name) => {
     if (name === 'then') return undefined;
     if (name === Symbol.toPrimitive) return () => '1';
-    return WHATEVER;
+    return ANYTHING;
   },
-  apply: () => WHATEVER,
+  apply: () => ANYTHING,
 });
 
 /** More than any function of the domain takes. */
@@ -41,7 +41,7 @@ export async function readStatements(dist: string, file: string): Promise<string
     if (typeof member !== 'function') continue;
     const call = member as (...parameters: unknown[]) => unknown;
     try {
-      await call(database, ...Array.from({ length: ARGUMENTS }, () => WHATEVER));
+      await call(database, ...Array.from({ length: ARGUMENTS }, () => ANYTHING));
     } catch {
       // It has sent what it sends before it minds that there is no row.
     }

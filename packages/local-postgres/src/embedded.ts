@@ -1,4 +1,4 @@
-// The embedded PostgreSQL under DATA_DIR: whoever needs it starts it, and the last one out stops it.
+// The embedded PostgreSQL under DATA_DIR: the first process that needs it starts it, and the last one to leave stops it.
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
