@@ -5,8 +5,12 @@
 # Any other value than yes and no names a stage that is not there, and fails.
 ARG EMBEDDED_POSTGRES=yes
 
+# The base of all stages, by its digest (Node 24.19.0, Debian 12): all builds of this commit stand on the same one. To build on the mended Debian
+# and Node of today, use `--build-arg NODE_IMAGE=node:24-slim`; a release asks for today's digest and builds on that.
+ARG NODE_IMAGE=node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df
+
 # The compiler, and what it makes.
-FROM node:24-slim AS build
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages packages
@@ -19,7 +23,7 @@ RUN node scripts/build.js --all
 
 # What the service needs at run time, and nothing else: itself and the packages that it imports, not what pages and resource
 # servers install.
-FROM node:24-slim AS embedded-no
+FROM ${NODE_IMAGE} AS embedded-no
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY --from=build /app/packages packages
@@ -35,7 +39,7 @@ FROM embedded-${EMBEDDED_POSTGRES} AS dependencies
 COPY docker/remove-unneeded.js docker/
 RUN node docker/remove-unneeded.js
 
-FROM node:24-slim
+FROM ${NODE_IMAGE}
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 WORKDIR /app
 COPY package.json ./

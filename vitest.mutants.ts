@@ -16,6 +16,7 @@ export default defineConfig({
       '@gatehouse/protocol': inPackages('protocol/src/index.ts'),
       // Before the name of its package, which would be found in it.
       '@gatehouse/resource-server/fastify': inPackages('resource-server/src/fastify.ts'),
+      '@gatehouse/resource-server/watch': inPackages('resource-server/src/watch.ts'),
       '@gatehouse/resource-server': inPackages('resource-server/src/introspector.ts'),
     },
   },

@@ -10,7 +10,7 @@ const given = process.argv.slice(2);
 const tests = given.filter((path) => path.endsWith('.test.ts'));
 const sources = given.filter((path) => !tests.includes(path));
 if (sources.length === 0) {
-  process.stderr.write('mutants: name the sources to change: npm run mutants -- src/http/cookies.ts\n');
+  process.stderr.write('mutants: name the sources to change: npm run mutants -- src/http/doors/cookies.ts\n');
   process.exit(1);
 }
 // For vitest.mutants.ts, which Stryker's own processes read.

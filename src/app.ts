@@ -7,24 +7,33 @@ import type { Logger } from 'pino';
 
 import type { Config } from './config/config.js';
 import type { Gatehouse } from './domain/gatehouse.js';
+import { createRangeTest } from './domain/networks.js';
 import { readAccountPage } from './http/account-page.js';
-import { readProxies } from './http/address.js';
-import { usersDoor } from './http/bearer.js';
-import { clientsDoor } from './http/client.js';
-import { crossOrigin } from './http/cors.js';
-import { ANSWER_DEADLINE_MS, answerDeadline } from './http/deadline.js';
-import { docsRoutes, openapiDocument } from './http/docs.js';
-import { answerFrameworkError } from './http/early-errors.js';
-import { installErrors } from './http/errors.js';
-import { takeForms, takeJson } from './http/forms.js';
-import { securityHeaders } from './http/headers.js';
-import { hostGuard } from './http/hosts.js';
-import { logRequests } from './http/log.js';
-import { addMembers } from './http/members.js';
-import { methodNotAllowed } from './http/methods.js';
-import { createRates } from './http/rates.js';
+import { readProxies } from './http/intake/address.js';
+import { usersDoor } from './http/doors/bearer.js';
+import { clientsDoor, manyTokensDoor } from './http/doors/client.js';
+import { crossOrigin } from './http/answers/cors.js';
+import { ANSWER_DEADLINE_MS, answerDeadline } from './http/intake/deadline.js';
+import { docsRoutes, openapiDocument } from './http/openapi/docs.js';
+import { answerFrameworkError } from './http/server/early-errors.js';
+import { installErrors } from './http/answers/errors.js';
+import { takeForms, takeJson } from './http/intake/forms.js';
+import { securityHeaders } from './http/answers/headers.js';
+import { hostGuard } from './http/intake/hosts.js';
+import { logRequests } from './http/log/log.js';
+import { addMembers } from './http/doors/members.js';
+import { meterAnswers, type Meter } from './http/meter.js';
+import { methodNotAllowed } from './http/intake/methods.js';
+import { operatorsDoor } from './http/doors/operators.js';
+import { createRates, RATES, type Limits } from './http/doors/rates.js';
 import { accountRoute } from './http/routes/account.js';
+import { adminClientsRoute } from './http/routes/admin/clients.js';
+import { adminKeysRoute } from './http/routes/admin/keys.js';
+import { adminRevocationsRoute } from './http/routes/admin/revocations.js';
+import { adminSessionsRoute } from './http/routes/admin/sessions.js';
+import { adminUsersRoute } from './http/routes/admin/users.js';
 import { healthRoutes } from './http/routes/health.js';
+import { introspectBatchRoute } from './http/routes/introspect-batch.js';
 import { introspectRoute } from './http/routes/introspect.js';
 import { loginRoute } from './http/routes/login.js';
 import { logoutAllRoute } from './http/routes/logout-all.js';
@@ -32,20 +41,30 @@ import { logoutRoute } from './http/routes/logout.js';
 import { passwordRoute } from './http/routes/password.js';
 import { refreshRoute } from './http/routes/refresh.js';
 import { revokeRoute } from './http/routes/revoke.js';
+import { rootRoute } from './http/routes/root.js';
 import { sessionRoute } from './http/routes/session.js';
 import { sessionsRoute } from './http/routes/sessions.js';
 import { wellKnownRoutes } from './http/routes/well-known.js';
-import { createLimitedServer, LIMITS } from './http/server.js';
-import { refuseAmbiguity } from './http/unambiguous.js';
+import { createLimitedServer, LIMITS } from './http/server/server.js';
+import { refuseAmbiguity } from './http/intake/unambiguous.js';
 
 export interface AppOptions {
   gatehouse: Gatehouse;
-  config: Pick<Config, 'corsOrigins' | 'trustProxy' | 'docs' | 'accountPage' | 'issuer' | 'host'>;
+  config: Pick<
+    Config,
+    'corsOrigins' | 'trustProxy' | 'docs' | 'admin' | 'accountPage' | 'accountHelp' | 'issuer' | 'host'
+  >;
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
   isLeaving?: () => boolean;
+  /** Counts each answer; by default nobody does, and no hook is there for it. */
+  meter?: Meter | undefined;
+  /** Makes a span of each request; by default nobody does. */
+  traceRequests?: ((app: FastifyInstance) => Promise<void>) | undefined;
   /** For who may wait longer. */
   answerDeadlineMs?: number;
+  /** How often one may ask. */
+  limits?: Limits;
 }
 
 /** The service as a Fastify instance that is ready to listen, or to be injected into. */
@@ -54,7 +73,10 @@ export async function buildApp({
   config,
   logger,
   isLeaving = () => false,
+  meter,
+  traceRequests,
   answerDeadlineMs = ANSWER_DEADLINE_MS,
+  limits = RATES,
 }: AppOptions): Promise<FastifyInstance> {
   const headers = securityHeaders(config.issuer);
   const app = Fastify({
@@ -66,7 +88,11 @@ export async function buildApp({
     serverFactory: (handler) =>
       createLimitedServer(handler, {
         headers,
-        onDrop: () => logger.warn('too many connections: new ones are closed'),
+        isProxy: createRangeTest(config.trustProxy),
+        onDrop: () =>
+          logger.warn(
+            'too many connections: those that are idle longest are closed; a network gets a quarter of them, unless TRUST_PROXY names it',
+          ),
       }),
     // The server beneath answers them itself.
     clientErrorHandler: () => undefined,
@@ -82,12 +108,15 @@ export async function buildApp({
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
-  app.decorateRequest('reason', undefined);
+  for (const name of ['trail', 'refusal', 'reason', 'outage', 'unavailability', 'trace'] as const)
+    app.decorateRequest(name, undefined);
   addMembers(app);
   readProxies(app, config.trustProxy);
   installErrors(app);
   takeJson(app);
+  if (traceRequests !== undefined) await traceRequests(app);
   logRequests(app, logger);
+  if (meter !== undefined) meterAnswers(app, meter);
   await app.register(answerDeadline, { deadlineMs: answerDeadlineMs });
   const always = { ...headers, 'cache-control': 'no-store' };
   app.addHook('onRequest', (request, reply, done) => {
@@ -107,7 +136,7 @@ export async function buildApp({
   await app.register(methodNotAllowed);
   if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
 
-  const rates = await createRates(app);
+  const rates = await createRates(app, gatehouse, limits);
 
   // The door for anyone. Health is asked by those who watch over us: it is not limited.
   await app.register(healthRoutes, { gatehouse, isLeaving });
@@ -116,19 +145,41 @@ export async function buildApp({
     await anyone.register(loginRoute, { gatehouse });
     await anyone.register(refreshRoute, { gatehouse });
     await anyone.register(logoutRoute, { gatehouse });
+    // Judges its token itself: one of a session that it has just replaced is dead, and may repeat the call all the same.
+    await anyone.register(passwordRoute, { gatehouse });
     await anyone.register(wellKnownRoutes, { gatehouse });
+    await anyone.register(rootRoute, config);
     if (config.docs) await anyone.register(docsRoutes);
-    if (config.accountPage) await anyone.register(accountRoute, { page: readAccountPage(gatehouse.rules) });
+    if (config.accountPage)
+      await anyone.register(accountRoute, { page: readAccountPage({ ...gatehouse.rules, ...config }) });
   });
 
   // The door for clients with a secret.
   await app.register(async (clients) => {
     await takeForms(clients);
-    await clients.register(clientsDoor, { gatehouse });
-    rates.byClient(clients);
+    await clients.register(clientsDoor, { gatehouse, ...rates });
+    rates.countGuesses(clients);
     await clients.register(introspectRoute, { gatehouse });
     await clients.register(revokeRoute, { gatehouse });
   });
+  await app.register(async (clients) => {
+    await clients.register(manyTokensDoor, { gatehouse, ...rates });
+    rates.countGuesses(clients);
+    await clients.register(introspectBatchRoute, { gatehouse, takeTokens: rates.takeTokens });
+  });
+
+  // The door for operators: clients as well, with other permissions.
+  if (config.admin)
+    await app.register(async (operators) => {
+      const { origin } = new URL(config.issuer);
+      await operators.register(operatorsDoor, { gatehouse, ...rates, origin });
+      rates.countGuesses(operators);
+      await operators.register(adminUsersRoute, gatehouse);
+      await operators.register(adminSessionsRoute, gatehouse);
+      await operators.register(adminRevocationsRoute, gatehouse);
+      await operators.register(adminClientsRoute, gatehouse);
+      await operators.register(adminKeysRoute, gatehouse);
+    });
 
   // The door for users with a token.
   await app.register(async (users) => {
@@ -139,7 +190,6 @@ export async function buildApp({
       rates.byNetwork(limited);
       await limited.register(logoutAllRoute, { gatehouse });
       await limited.register(sessionsRoute, { gatehouse });
-      await limited.register(passwordRoute, { gatehouse });
     });
   });
 

@@ -8,14 +8,19 @@ import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
 import { StartError } from './database/start-error.js';
 import { addressDemo, createDemo } from './process/demo.js';
+import { isLoopback } from './domain/networks.js';
 import { createPasswordHasher } from './domain/passwords/hasher.js';
+import { findUsersBeyondTokens } from './domain/users/users.js';
 import { loadDotEnv, readSecrets } from './process/environment.js';
 import { explainCrashes, writeExplanation } from './process/explain.js';
-import { createLogger } from './http/log.js';
-import { explainListening, tryPort } from './http/port.js';
+import { createLogger } from './http/log/log.js';
+import { explainListening, METRICS_SETTING, tryPort } from './http/server/port.js';
 import { createReplica, stopAll, type SharedSetup, type Stop } from './process/replica.js';
 import { hearSignals } from './process/signals.js';
 import { startWorkers } from './process/workers.js';
+
+/** Nobody waits for us yet, and users may be many. */
+const LOOK_DEADLINE_MS = 30_000;
 
 async function main(): Promise<void> {
   const { told } = hearSignals();
@@ -24,6 +29,7 @@ async function main(): Promise<void> {
   const logger = createLogger(config.logLevel, config.workers);
   for (const warning of config.warnings) logger.warn(warning);
   await refuseTakenPort(config);
+  if (config.metricsAddress !== null) await refuseTakenMetricsPort(config.metricsAddress);
   const service = config.workers === 1 ? createReplica(logger) : startWorkers(config.workers, logger, told);
   const interruption = new AbortController();
   void told.then(() => interruption.abort());
@@ -34,8 +40,11 @@ async function main(): Promise<void> {
     interruption.signal.throwIfAborted();
     const addresses = await service.serve(setup);
     for (const address of addresses) logger.info(`listening on ${address}`);
-    if (addresses.length > 0) showPages(config, logger);
-    if (config.databaseUrl === null) await showDemo(config, addresses, isFirst, logger);
+    const address = addresses.find((each) => each.startsWith('http://127.0.0.1:')) ?? addresses[0];
+    if (address !== undefined) {
+      showPages(config, address, logger);
+      if (config.databaseUrl === null) await showDemo(config, address, isFirst, logger);
+    }
     logger.info({ signal: await told }, 'leaving');
   } catch (error) {
     // What breaks because we were told to go is no failure.
@@ -43,6 +52,7 @@ async function main(): Promise<void> {
   } finally {
     const signal = interruption.signal.aborted ? await told : 'SIGINT';
     await stopAll([...stops, () => service.leave(signal)], logger);
+    if (interruption.signal.aborted) logger.info('everything has stopped');
   }
 }
 
@@ -61,6 +71,12 @@ async function refuseTakenPort(config: Config): Promise<void> {
   }
 }
 
+async function refuseTakenMetricsPort(address: NonNullable<Config['metricsAddress']>): Promise<void> {
+  await tryPort(address).catch((error: unknown) => {
+    throw explainListening(error, address.port, METRICS_SETTING);
+  });
+}
+
 /** Makes what exists once, whoever serves from it, and notes in `stops` what is to be left. */
 async function prepare(
   config: Config,
@@ -72,7 +88,27 @@ async function prepare(
   signal.throwIfAborted();
   const applied = await migrate(databaseUrl);
   if (applied.length > 0) logger.info({ migrations: applied }, 'applied migrations');
-  return { config, databaseUrl, secrets: await readSecrets(config) };
+  const setup = { config, databaseUrl, secrets: await readSecrets(config) };
+  await nameUsersBeyondTokens(setup, logger);
+  return setup;
+}
+
+/** What they log in to is refused everywhere, so nobody should have to find out why. */
+async function nameUsersBeyondTokens({ config, databaseUrl }: SharedSetup, logger: Logger): Promise<void> {
+  const database = openDatabase(databaseUrl, { connections: 1, deadlineMs: LOOK_DEADLINE_MS });
+  try {
+    for (const { id } of await findUsersBeyondTokens(database, config)) {
+      logger.warn(
+        { user: id },
+        'tokens of this user are too long to be taken anywhere: shorten the scope, AUDIENCE or ISSUER',
+      );
+    }
+  } catch (error) {
+    // Nobody's login waits for this look.
+    logger.warn({ err: error }, 'could not look for users whose tokens are too long');
+  } finally {
+    await database.close();
+  }
 }
 
 async function startEmbedded(
@@ -84,7 +120,9 @@ async function startEmbedded(
   const place = resolve(config.dataDir);
   logger.info(`${(await hasDatabase(place)) ? 'opening the' : 'making a new'} database in ${place}`);
   const embedded = await enterEmbedded(config.dataDir, 'service', signal);
-  stops.push(() => embedded.leave());
+  stops.push(async () => {
+    if (await embedded.leave()) logger.info('PostgreSQL has stopped');
+  });
   return embedded.url;
 }
 
@@ -99,25 +137,32 @@ async function makeDemo({ config, databaseUrl }: SharedSetup): Promise<boolean> 
   }
 }
 
-/** Pages count only for the host of the issuer, so that another address would answer 421. */
-function showPages({ accountPage, docs, issuer }: Config, logger: Logger): void {
+/**
+ * Pages count only for the host of the issuer, so that another address would answer 421. On this machine its own names count as well: a
+ * gateway that has the issuer's address does not pass `/docs` on.
+ */
+function showPages({ accountPage, docs, issuer, host }: Config, address: string, logger: Logger): void {
+  const isLocal = isLoopback(host) || isLoopback(new URL(issuer).hostname);
   if (accountPage) logger.info(`open ${issuer}/account to sign in and see sessions`);
-  if (docs) logger.info(`open ${issuer}/docs to try the endpoints`);
+  if (docs) logger.info(`open ${isLocal ? address : issuer}/docs to try the endpoints`);
 }
 
-/** @param isFirst the demo was made by this start */
+/**
+ * @param address where we listen
+ * @param isFirst the demo was made by this start
+ */
 async function showDemo(
   { dataDir }: Config,
-  addresses: string[],
+  address: string,
   isFirst: boolean,
   logger: Logger,
 ): Promise<void> {
-  const url = addresses.find((address) => address.startsWith('http://127.0.0.1:')) ?? addresses[0];
-  if (url === undefined) return;
-  const demo = await addressDemo(dataDir, url);
-  if (demo === null || !isFirst) return;
-  logger.info(`made a user and a client to try out: see ${demo.file}`);
-  if (!process.stdout.isTTY) return;
+  const demo = await addressDemo(dataDir, address);
+  if (demo === null) return;
+  logger.info(
+    `the user demo and the client demo-service are for trying out; their secrets are in ${demo.file}`,
+  );
+  if (!isFirst || !process.stdout.isTTY) return;
   // One that is closed at this moment must not end us before PostgreSQL is told to stop.
   process.stdout.on('error', () => undefined).write(`\n${demo.text}\n`);
 }

@@ -3,19 +3,29 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import {
   addClient,
+  changeClient,
   CLIENT_ID,
   listClients,
   PERMISSIONS,
   removeClient,
   type Permission,
 } from '../domain/clients.js';
-import { examples, Refusal, toLine, toTable } from './output.js';
+import { findClient } from '../domain/operators/clients.js';
+import { showClient } from '../domain/operators/shown.js';
+import { defineSecrets, noClient } from './client-secrets.js';
+import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
 export function defineClients(clients: Command, shell: Shell): void {
   defineAdd(clients, shell);
   defineList(clients, shell);
   defineRemove(clients, shell);
+  defineShow(clients, shell);
+  defineChange(clients, shell);
+  defineSecrets(
+    clients.command('secrets').description('replace the secret of a client without an outage'),
+    shell,
+  );
 }
 
 function defineAdd(clients: Command, { withDatabase, print }: Shell): void {
@@ -79,17 +89,68 @@ function defineRemove(clients: Command, { withDatabase, print }: Shell): void {
     .argument('<id>')
     .action(async (id: string) => {
       await withDatabase(async (database) => {
-        if (!(await removeClient(database, id)))
-          throw new Refusal(`there is no client ${toLine(id)}: see \`gatehouse clients list\``);
+        if (!(await removeClient(database, id))) throw noClient(id);
         print({ id }, `removed the client ${id}`);
       });
     });
 }
 
+function defineShow(clients: Command, { withDatabase, print }: Shell): void {
+  clients
+    .command('show')
+    .description('show a client with the ids of its secrets')
+    .argument('<id>')
+    .action(async (id: string) => {
+      await withDatabase(async (database) => {
+        const client = await findClient(database, id);
+        if (client === null) throw noClient(id);
+        const shown = showClient(client);
+        const secrets = toTable(
+          shown.secrets.map(({ id: secret, created_at }) => ({ secret, created_at })),
+          'no secrets: nobody can be this client',
+        );
+        print(shown, `the client ${id} ${describePermissions(client.permissions)}\n${secrets}`);
+      });
+    });
+}
+
+function defineChange(clients: Command, { withDatabase, print }: Shell): void {
+  clients
+    .command('change')
+    .description('give a client permissions in place of those that it has, at once on every replica')
+    .argument('<id>')
+    .addOption(
+      new Option('--permission <permission>', 'what it may do; repeat it for several').argParser(
+        collectPermissions,
+      ),
+    )
+    .option('--no-permissions', 'it may do nothing any more')
+    .addHelpText(
+      'after',
+      `\nPermissions: ${PERMISSIONS.join(', ')}.\n` +
+        examples('gatehouse clients change orders-api --permission introspect --permission revoke'),
+    )
+    .action(async (id: string, options: { permission?: Permission[]; permissions: boolean }) => {
+      if ((options.permission === undefined) === options.permissions)
+        throw new Refusal('nothing was changed: say --permission for each permission, or --no-permissions', {
+          isWrongUsage: true,
+        });
+      await withDatabase(async (database) => {
+        const client = await changeClient(database, id, options.permission ?? [], null);
+        if (client === null) throw noClient(id);
+        print(showClient(client), `the client ${id} ${describePermissions(client.permissions)}`);
+      });
+    });
+}
+
+function describePermissions(permissions: readonly Permission[]): string {
+  return permissions.length === 0 ? 'may do nothing' : `may ${permissions.join(' and ')}`;
+}
+
 function parseClientId(id: string): string {
   if (CLIENT_ID.test(id)) return id;
   throw new InvalidArgumentError(
-    'It is up to 100 letters, digits, dots, hyphens and underscores, and begins with a letter or a digit.',
+    'It is up to 100 letters, digits, dots, hyphens and underscores, begins with a letter or a digit, and is not gatehouse.',
   );
 }
 

@@ -4,8 +4,11 @@ import type { Command } from 'commander';
 import type { Database } from '../database/prisma.js';
 import { readSecrets } from '../process/environment.js';
 import { WrongSecret } from '../domain/errors.js';
-import { findSealingSecret, reencryptKeys, retireKey, rotateKeys } from '../domain/keys/lifecycle.js';
-import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys, type ListedKey } from '../domain/keys/keys.js';
+import { findSealingSecret, reencryptKeys, rotateKeys } from '../domain/keys/lifecycle.js';
+import { resetKeys, retireKey } from '../domain/keys/retirement.js';
+import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys } from '../domain/keys/keys.js';
+import { findAlgorithm, warnOfChange } from './algorithm.js';
+import { showKey, showTime } from '../domain/operators/shown.js';
 import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -14,6 +17,7 @@ export function defineKeys(keys: Command, shell: Shell): void {
   defineRotate(keys, shell);
   defineRetire(keys, shell);
   defineReencrypt(keys, shell);
+  defineReset(keys, shell);
 }
 
 function defineList(keys: Command, { withDatabase, print }: Shell): void {
@@ -22,13 +26,13 @@ function defineList(keys: Command, { withDatabase, print }: Shell): void {
     .description('list all keys, oldest first, and what each does: next, signing, verifying or retired')
     .action(async () => {
       await withDatabase(async (database) => {
-        const rows = (await listKeys(database)).map(keyOnTheWire);
+        const rows = (await listKeys(database)).map(showKey);
         print(rows, toTable(rows, 'no keys: the service makes the first one when it starts'));
       });
     });
 }
 
-function defineRotate(keys: Command, { withDatabase, print, config }: Shell): void {
+function defineRotate(keys: Command, { withDatabase, print, tell, config }: Shell): void {
   keys
     .command('rotate')
     .description(
@@ -36,16 +40,19 @@ function defineRotate(keys: Command, { withDatabase, print, config }: Shell): vo
     )
     .addHelpText(
       'after',
-      '\nThe algorithm is JWT_ALGORITHM. The old key verifies until its last token is dead.\n' +
+      '\nThe algorithm is JWT_ALGORITHM; a warning says when that is another one than before. The old key verifies until its\n' +
+        'last token is dead.\n' +
         examples('gatehouse keys rotate'),
     )
     .action(async () => {
       await withDatabase(async (database) => {
         const { jwtAlgorithm, ...rest } = await config();
         const secret = await takeRightSecret(database, rest);
+        const before = await findAlgorithm(database);
         const next = await rotateKeys(database, jwtAlgorithm, secret);
         if (next === null) throw new Refusal(await explainWaiting(database));
-        const signsAt = toTime(next.signsAt);
+        const signsAt = showTime(next.signsAt);
+        warnOfChange(tell, before, jwtAlgorithm, `by ${signsAt}`);
         print(
           { kid: next.kid, algorithm: jwtAlgorithm, state: 'next', signs_at: signsAt },
           `the key ${next.kid} (${jwtAlgorithm}) is published and signs from ${signsAt} on`,
@@ -54,7 +61,7 @@ function defineRotate(keys: Command, { withDatabase, print, config }: Shell): vo
     });
 }
 
-function defineRetire(keys: Command, { withDatabase, print, config }: Shell): void {
+function defineRetire(keys: Command, { withDatabase, print, tell, config }: Shell): void {
   keys
     .command('retire')
     .description('for a leak: the key dies, EVERY session of EVERY user ends, and a new key signs at once')
@@ -64,8 +71,10 @@ function defineRetire(keys: Command, { withDatabase, print, config }: Shell): vo
       await withDatabase(async (database) => {
         const { jwtAlgorithm, ...rest } = await config();
         const secret = await takeRightSecret(database, rest);
+        const before = await findAlgorithm(database);
         const fresh = await retireKey(database, kid, jwtAlgorithm, secret);
         if (fresh === null) throw new Refusal(await explainUnretired(database, kid));
+        warnOfChange(tell, before, jwtAlgorithm, 'from now on');
         print(
           { kid: fresh.kid, algorithm: jwtAlgorithm, state: 'signing', retired_kid: kid },
           `the key ${kid} is dead and every session has ended; the key ${fresh.kid} (${jwtAlgorithm}) signs now`,
@@ -109,6 +118,42 @@ function defineReencrypt(keys: Command, { withDatabase, print, config }: Shell):
     });
 }
 
+const RESET =
+  'every session of every user ends, every key dies, and a new key signs at once, encrypted with the AUTH_SECRET of today; ' +
+  'users, passwords and clients stay';
+
+function defineReset(keys: Command, { withDatabase, print, tell, config }: Shell): void {
+  keys
+    .command('reset')
+    .description(`for a lost AUTH_SECRET: ${RESET}`)
+    .option('--end-everything', 'do it')
+    .addHelpText(
+      'after',
+      '\nSet a new AUTH_SECRET first, for this command and for the service; AUTH_SECRET_PREVIOUS does not matter here.\n' +
+        examples('AUTH_SECRET=new… gatehouse keys reset --end-everything'),
+    )
+    .action(async ({ endEverything }: { endEverything?: true }) => {
+      if (endEverything !== true) {
+        throw new Refusal(`nothing was changed: with --end-everything ${RESET}`, { isWrongUsage: true });
+      }
+      await withDatabase(async (database) => {
+        const { jwtAlgorithm, ...rest } = await config();
+        const [secret] = await readSecrets(rest);
+        const before = await findAlgorithm(database);
+        const fresh = await resetKeys(database, jwtAlgorithm, secret);
+        if (fresh === null)
+          throw new Refusal('there is no key yet: the service makes the first one when it starts');
+        warnOfChange(tell, before, jwtAlgorithm, 'from now on');
+        const { kid, retired } = fresh;
+        print(
+          { kid, algorithm: jwtAlgorithm, state: 'signing', retired },
+          `every session has ended and ${retired} ${retired === 1 ? 'key is' : 'keys are'} dead; ` +
+            `the key ${kid} (${jwtAlgorithm}) signs now`,
+        );
+      });
+    });
+}
+
 /**
  * The secret to seal a new key with. Sealed with a secret that no replica knows, the key would leave all of them
  * unable to sign.
@@ -129,26 +174,11 @@ async function explainWaiting(database: Database): Promise<string> {
   const next = (await listKeys(database)).find(({ state }) => state === 'next');
   if (next === undefined)
     return 'the keys have just been changed by somebody else: look at them and try again';
-  return `the key ${next.kid} is waiting already and signs from ${toTime(next.signsAt)} on`;
+  return `the key ${next.kid} is waiting already and signs from ${showTime(next.signsAt)} on`;
 }
 
 async function explainUnretired(database: Database, kid: string): Promise<string> {
   const key = (await listKeys(database)).find((candidate) => candidate.kid === kid);
   if (key === undefined) return `there is no key ${toId(kid)}: see \`gatehouse keys list\``;
-  return `the key ${kid} was retired at ${toTime(key.retiredAt ?? 0)} already`;
-}
-
-function keyOnTheWire({ kid, algorithm, state, createdAt, signsAt, retiredAt }: ListedKey) {
-  return {
-    kid,
-    algorithm,
-    state,
-    created_at: toTime(createdAt),
-    signs_at: toTime(signsAt),
-    retired_at: retiredAt === null ? null : toTime(retiredAt),
-  };
-}
-
-function toTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
+  return `the key ${kid} was retired at ${showTime(key.retiredAt ?? 0)} already`;
 }

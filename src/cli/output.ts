@@ -14,7 +14,7 @@ export class Refusal extends StartError {
 }
 
 /** A row of a list: names as on the wire, times as RFC 3339. */
-export type Row = Record<string, string | string[] | null>;
+export type Row = Record<string, string | string[] | boolean | number | null>;
 
 /** One JSON value on one line. What a terminal could take for a command is escaped, which changes no value. */
 export function toJson(value: unknown): string {
@@ -39,8 +39,25 @@ export function toTable(rows: readonly Row[], none: string): string {
 }
 
 function toCell(value: Row[string]): string {
-  if (value === null || value.length === 0) return '-';
-  return toLine(Array.isArray(value) ? value.join(' ') : value);
+  if (value === null || value === '') return '-';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (Array.isArray(value) && value.length === 0) return '-';
+  return toLine(Array.isArray(value) ? value.join(' ') : String(value));
+}
+
+/** A table, and how to read on. */
+export function toPage(rows: readonly Row[], next: string | null, none: string): string {
+  const table = toTable(rows, none);
+  return next === null ? table : `${table}\nmore: --after ${next}`;
+}
+
+/** One thing, a line for each of its members. */
+export function toRecord(row: Row): string {
+  const names = Object.keys(row);
+  const width = Math.max(...names.map((name) => name.length));
+  return names
+    .map((name) => `${name.toUpperCase().replaceAll('_', ' ').padEnd(width)}  ${toCell(row[name] ?? null)}`)
+    .join('\n');
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The table of contents of the command line, and what becomes of its results and failures. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
+import { readVersion } from '../config/version.js';
+import { defineHelp, termOf } from './help.js';
 import { Refusal, toJson } from './output.js';
 import type { Shell, Surroundings } from './shell.js';
+import { withSuggestion } from './suggestions.js';
 
 interface Noun {
   description: string;
@@ -32,9 +34,17 @@ const NOUNS: Record<string, Noun> = {
     description: 'the keys that sign tokens',
     define: async (...args) => (await import('./keys.js')).defineKeys(...args),
   },
+  database: {
+    description: 'the PostgreSQL that the service keeps its promises on',
+    define: async (...args) => (await import('./database.js')).defineDatabase(...args),
+  },
   migrate: {
     description: 'apply pending migrations and print their names; the service does the same when it starts',
     define: async (...args) => (await import('./migrate.js')).defineMigrate(...args),
+  },
+  completion: {
+    description: 'print a script that completes our commands in a shell',
+    define: async (...args) => (await import('./completion.js')).defineCompletion(...args),
   },
 };
 
@@ -68,25 +78,32 @@ async function createProgram(argv: readonly string[], surroundings: Surroundings
   const { stdout, stderr } = surroundings;
   const program = new Command('gatehouse')
     .description('Users, clients, sessions and keys of Gatehouse, on the database that the service uses.')
-    .version(readVersion(), '--version', 'print the version')
+    .version(readVersion(), '-v, --version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(withoutValues(text.replace(/^error: /, 'gatehouse: '))),
+      outputError: (text, write) => {
+        const typedOption = /unknown option '(--[^']*)'/.exec(text)?.[1];
+        const error = withoutValues(text.replace(/^error: /, 'gatehouse: '));
+        write(withSuggestion(error, typedOption, program, argv));
+      },
     })
     // Every command takes options; to say so on every line would help nobody.
     .configureHelp({ subcommandTerm: termOf })
-    .helpOption('--help', 'show this help')
+    .helpOption('-h, --help', 'show this help')
+    // Of the nouns; ours for all of them comes below.
     .helpCommand('help [command]', 'show the help of a command')
+    .helpCommand(false)
     .showHelpAfterError('Add --help to see how it is used.')
     // So that a value that looks like `--json` or `--version` reaches the option that it is meant for.
     .enablePositionalOptions();
   const shell = createShell(program, surroundings);
   for (const [name, { description, define }] of Object.entries(NOUNS)) {
     const command = program.command(name).description(description);
-    if (argv.includes(name)) await define(command, shell);
+    if (argv.includes(name) || needsAll(argv)) await define(command, shell);
   }
+  defineHelp(program, (word) => word in NOUNS);
   takeJsonEverywhere(program);
   return program.addHelpText(
     'after',
@@ -96,6 +113,13 @@ embedded database, which it starts for as long as it needs when the service does
 
 Exit status: 0 done, 1 failed, 2 called wrongly. Errors go to standard error.`,
   );
+}
+
+/** A script for a shell names all commands. So may a suggestion, where no noun was typed that we know. */
+function needsAll(argv: readonly string[]): boolean {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const isLost = words.length > 0 && !words.some((word) => word === 'help' || word in NOUNS);
+  return words[0] === 'completion' || isLost;
 }
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
@@ -112,7 +136,9 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
   const visitor = { tell, beforeSignals };
   return {
     stdin,
+    stderr,
     config,
+    tell,
     withUrl: async (work) => {
       const { visit } = await import('./visit.js');
       return await visit(await config(), { mayCreate: true, mayBeOutdated: true, ...visitor }, work);
@@ -121,7 +147,8 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
       const { visit } = await import('./visit.js');
       return await visit(await config(), { ...options, ...visitor }, async (url) => {
         const { openDatabase } = await import('../database/prisma.js');
-        const database = openDatabase(url, { connections: 1, deadlineMs });
+        const { acceptsForeign = false } = options;
+        const database = openDatabase(url, { connections: 1, deadlineMs, acceptsForeign });
         try {
           return await work(database);
         } finally {
@@ -147,17 +174,4 @@ function withoutValues(text: string): string {
 function takeJsonEverywhere(command: Command): void {
   command.option('--json', 'print one JSON value on standard output, and nothing else there');
   for (const child of command.commands) takeJsonEverywhere(child);
-}
-
-function termOf(command: Command): string {
-  const names = command.registeredArguments.map((argument) =>
-    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
-  );
-  return [command.name(), ...names].join(' ');
-}
-
-/** Both src/cli and dist/cli are two levels below the package. */
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

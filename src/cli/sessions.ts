@@ -1,15 +1,20 @@
 /** `gatehouse sessions`: where a user is logged in, and how an operator ends it. */
 import type { Command } from 'commander';
 
+import { findSession, findSessions } from '../domain/operators/lists.js';
+import { showSession } from '../domain/operators/shown.js';
 import { endSession } from '../domain/sessions/endings.js';
 import { listSessions } from '../domain/sessions/listed.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser } from '../domain/users/users.js';
-import { examples, Refusal, toId, toLine, toTable } from './output.js';
+import { parseId, parseNetwork, parseTime, refusing, takePage, type PageOptions } from './options.js';
+import { examples, Refusal, toId, toLine, toPage, toRecord, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
 export function defineSessions(sessions: Command, shell: Shell): void {
   defineList(sessions, shell);
+  defineFind(sessions, shell);
+  defineShow(sessions, shell);
   defineEnd(sessions, shell);
 }
 
@@ -23,7 +28,7 @@ function defineList(sessions: Command, { withDatabase, print }: Shell): void {
         const user = await findUser(database, name);
         if (user === null)
           throw new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
-        const rows = (await listSessions(database, user.id)).map((session) => ({
+        const rows = (await listSessions(database, user.id, null)).map((session) => ({
           id: session.id,
           created_at: session.openedAt.toISOString(),
           last_used_at: session.rotatedAt.toISOString(),
@@ -32,6 +37,62 @@ function defineList(sessions: Command, { withDatabase, print }: Shell): void {
           user_agent: session.userAgent,
         }));
         print(rows, toTable(rows, 'no sessions'));
+      });
+    });
+}
+
+interface FindOptions extends PageOptions {
+  userId?: string;
+  ip?: string[];
+  since?: Date;
+  until?: Date;
+}
+
+function defineFind(sessions: Command, { withDatabase, print }: Shell): void {
+  takePage(
+    sessions
+      .command('find')
+      .description('find sessions of everybody, ended or not, latest opened first')
+      .option('--user-id <id>', 'of one user', parseId)
+      .option(
+        '--ip <network>',
+        'opened from an address or a CIDR range; with --since and --until',
+        parseNetwork,
+      )
+      .option('--since <time>', 'opened from here on', parseTime)
+      .option('--until <time>', 'opened before', parseTime),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'gatehouse sessions find --limit 10',
+        'gatehouse sessions find --ip 198.51.100.0/24 --since 2026-11-30T15:00:00Z --until 2026-11-30T18:00:00Z',
+      ),
+    )
+    .action(async ({ limit, after = null, ...options }: FindOptions) => {
+      const { userId = null, ip: networks = null, since = null, until = null } = options;
+      if (networks !== null && (since === null || until === null))
+        throw new Refusal('--ip wants --since and --until beside it', { isWrongUsage: true });
+      await withDatabase(async (database) => {
+        const filter = { userId, networks, since, until };
+        const page = await refusing(() => findSessions(database, filter, { limit, after }));
+        const rows = page.rows.map(showSession);
+        print({ sessions: rows, next: page.next }, toPage(rows, page.next, 'no sessions'));
+      });
+    });
+}
+
+function defineShow(sessions: Command, { withDatabase, print }: Shell): void {
+  sessions
+    .command('show')
+    .description('show one session, ended or not')
+    .argument('<id>', 'id of the session, the `sid` of its tokens')
+    .action(async (id: string) => {
+      await withDatabase(async (database) => {
+        const session = isUuid(id) ? await findSession(database, id) : null;
+        if (session === null)
+          throw new Refusal(`there is no session ${toId(id)}, or its row is not kept any more`);
+        print(showSession(session), toRecord(showSession(session)));
       });
     });
 }

@@ -6,7 +6,7 @@ import type { VisitOptions } from './visit.js';
 /** What a command reads and writes; a process has all of it. */
 export interface Surroundings {
   environment: () => Promise<Record<string, string | undefined>>;
-  stdin: AsyncIterable<Uint8Array | string> & { isTTY?: boolean };
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   stdout: { write: (text: string) => unknown };
   stderr: { write: (text: string) => unknown };
   /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
@@ -16,14 +16,18 @@ export interface Surroundings {
 }
 
 /** What the commands share. */
-export interface Shell {
-  stdin: Surroundings['stdin'];
+export interface Shell extends Pick<Surroundings, 'stdin' | 'stderr'> {
   /** @throws {ConfigError} */
   config: () => Promise<Readonly<Config>>;
   /** Lends the service's database. */
-  withDatabase: <T>(work: (database: Database) => Promise<T>, options?: VisitOptions) => Promise<T>;
+  withDatabase: <T>(
+    work: (database: Database) => Promise<T>,
+    options?: VisitOptions & { acceptsForeign?: boolean },
+  ) => Promise<T>;
   /** Lends its address, migrated or not. */
   withUrl: <T>(work: (url: string) => Promise<T>) => Promise<T>;
+  /** A line for people, beside a result in either form. */
+  tell: (line: string) => unknown;
   /** The result of a command: with `--json` the value, otherwise the text. */
   print: (value: unknown, text: string) => void;
 }

@@ -1,8 +1,10 @@
 /** `gatehouse users`: who may log in. */
-import { isScope } from '@gatehouse/protocol';
-import { InvalidArgumentError, type Command } from 'commander';
+import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
+import { Option, type Command } from 'commander';
 
-import { canonicalUsername, explainUsername } from '../domain/usernames.js';
+import { fitsIntoTokens } from '../domain/tokens/length.js';
+import { showUser } from '../domain/operators/shown.js';
+import { canonicalUsername } from '../domain/users/usernames.js';
 import {
   addUser,
   changePassword,
@@ -10,47 +12,47 @@ import {
   enableUser,
   findUser,
   listUsers,
-  type ListedUser,
 } from '../domain/users/users.js';
-import { examples, Refusal, toLine, toTable } from './output.js';
+import { defineChange, defineFind, defineShow, noUser, parseScope, parseUsername } from './found-users.js';
+import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
-
-/** Scopes travel in every access token, which must stay well below what proxies take for a header. */
-const MAX_SCOPE_CHARACTERS = 1024;
-
-const PASSWORD_STDIN = [
-  '--password-stdin',
-  'read the password from standard input; a newline at its end is not part of it',
-] as const;
 
 interface PasswordOptions {
   passwordStdin?: true;
+  passwordPrompt?: true;
 }
 
 export function defineUsers(users: Command, shell: Shell): void {
   defineAdd(users, shell);
   defineList(users, shell);
+  defineFind(users, shell);
+  defineShow(users, shell);
+  defineChange(users, shell);
   defineDisable(users, shell);
   defineEnable(users, shell);
   definePassword(users, shell);
 }
 
-function defineAdd(users: Command, { stdin, withDatabase, print }: Shell): void {
-  users
-    .command('add')
-    .description('add a user; without --password-stdin a strong password is made and shown this once')
+function defineAdd(users: Command, shell: Shell): void {
+  const { withDatabase, print } = shell;
+  takePassword(users.command('add'))
+    .description('add a user; a strong password is made and shown this once, unless you give one')
     .argument('<name>', 'user name; an e-mail address is one', parseUsername)
     .option('--scope <scope>', 'scope of all tokens of the user: words with single spaces', parseScope, '')
-    .option(...PASSWORD_STDIN)
     .addHelpText(
       'after',
       examples(
         'gatehouse users add alice@example.com --scope "read write"',
+        'gatehouse users add alice@example.com --password-prompt',
         'gatehouse users add alice@example.com --password-stdin < password.txt',
       ),
     )
-    .action(async (username: string, { scope, passwordStdin }: PasswordOptions & { scope: string }) => {
-      const password = await choosePassword(username, passwordStdin === true ? stdin : null);
+    .action(async (username: string, { scope, ...options }: PasswordOptions & { scope: string }) => {
+      if (!fitsIntoTokens({ username, scope }, await shell.config()))
+        throw new Refusal(
+          `tokens of ${username} would be longer than ${MAX_TOKEN_CHARACTERS} characters: choose a shorter name or scope`,
+        );
+      const password = await choosePassword(username, options, shell);
       await withDatabase(
         async (database) => {
           const user = await addUser(database, { username, passwordHash: password.hash, scope });
@@ -72,7 +74,7 @@ function defineList(users: Command, { withDatabase, print }: Shell): void {
     .description('list all users')
     .action(async () => {
       await withDatabase(async (database) => {
-        const rows = (await listUsers(database)).map(userOnTheWire);
+        const rows = (await listUsers(database)).map(showUser);
         print(rows, toTable(rows, 'no users'));
       });
     });
@@ -89,7 +91,7 @@ function defineDisable(users: Command, { withDatabase, print }: Shell): void {
         if (!(await disableUser(database, name))) throw noUser(name);
         const user = await findUser(database, name);
         if (user === null) throw noUser(name);
-        print(userOnTheWire(user), `${user.username} is disabled, every session has ended`);
+        print(showUser(user), `${user.username} is disabled, every session has ended`);
       });
     });
 }
@@ -104,28 +106,28 @@ function defineEnable(users: Command, { withDatabase, print }: Shell): void {
         if (!(await enableUser(database, name))) throw noUser(name);
         const user = await findUser(database, name);
         if (user === null) throw noUser(name);
-        print(userOnTheWire(user), `${user.username} may log in`);
+        print(showUser(user), `${user.username} may log in`);
       });
     });
 }
 
-function definePassword(users: Command, { stdin, withDatabase, print }: Shell): void {
-  users
-    .command('password')
-    .description('set a new password and end every session; without --password-stdin a strong one is made')
+function definePassword(users: Command, shell: Shell): void {
+  const { withDatabase, print } = shell;
+  takePassword(users.command('password'))
+    .description('set a new password and end every session; a strong one is made, unless you give one')
     .argument('<name>')
-    .option(...PASSWORD_STDIN)
     .addHelpText(
       'after',
       examples(
         'gatehouse users password alice@example.com',
+        'gatehouse users password alice@example.com --password-prompt',
         'gatehouse users password alice@example.com --password-stdin < password.txt',
       ),
     )
-    .action(async (name: string, { passwordStdin }: PasswordOptions) => {
+    .action(async (name: string, options: PasswordOptions) => {
       const username = canonicalUsername(name);
       if (username === null) throw noUser(name);
-      const password = await choosePassword(username, passwordStdin === true ? stdin : null);
+      const password = await choosePassword(username, options, shell);
       await withDatabase(async (database) => {
         const user = await findUser(database, username);
         if (user === null || !(await changePassword(database, username, password.hash))) throw noUser(name);
@@ -137,42 +139,28 @@ function definePassword(users: Command, { stdin, withDatabase, print }: Shell): 
     });
 }
 
-/** Loaded by the commands that set a password: the others have no use for argon2. */
-async function choosePassword(...args: Parameters<typeof import('./password.js').choosePassword>) {
-  const password = await import('./password.js');
-  return await password.choosePassword(...args);
-}
-
-function noUser(name: string): Refusal {
-  return new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
-}
-
-function userOnTheWire({ id, username, scope, createdAt, disabledAt }: ListedUser) {
-  return {
-    id,
-    username,
-    scope,
-    created_at: createdAt.toISOString(),
-    disabled_at: disabledAt?.toISOString() ?? null,
-  };
-}
-
-function parseUsername(typed: string): string {
-  const username = canonicalUsername(typed);
-  if (username === null)
-    throw new InvalidArgumentError(`The user name ${explainUsername(typed) ?? 'is none'}.`);
-  return username;
-}
-
-function parseScope(text: string): string {
-  if (text === '') return text;
-  if (!isScope(text))
-    throw new InvalidArgumentError(
-      'It is words of printable ASCII without " and \\, with single spaces between them (RFC 6749 section 3.3).',
+/** One way to give a password, or none. */
+function takePassword(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--password-prompt',
+        'ask for the password on the terminal, twice, and show nothing of it',
+      ).conflicts('passwordStdin'),
+    )
+    .option(
+      '--password-stdin',
+      'read the password from standard input; a newline at its end is not part of it',
     );
-  if (text.length > MAX_SCOPE_CHARACTERS)
-    throw new InvalidArgumentError(`It has at most ${MAX_SCOPE_CHARACTERS} characters.`);
-  const words = text.split(' ');
-  if (new Set(words).size < words.length) throw new InvalidArgumentError('It names something twice.');
-  return text;
+}
+
+/** Loaded by the commands that set a password: the others have no use for argon2. */
+async function choosePassword(username: string, options: PasswordOptions, shell: Shell) {
+  const { askPassword, keepPassword, makePassword, readPassword } = await import('./password.js');
+  const rules = await shell.config();
+  if (options.passwordPrompt === true)
+    return await keepPassword(username, await askPassword(username, rules, shell), rules);
+  if (options.passwordStdin === true)
+    return await keepPassword(username, await readPassword(shell.stdin), rules);
+  return await makePassword();
 }

@@ -1,5 +1,10 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
+import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
+
+import { warnAboutUrl } from '../database/database-url.js';
 import type { JwtAlgorithm } from '../domain/keys/keys.js';
+import { haveCommonAddress } from '../domain/networks.js';
+import { leavesRoomForNames } from '../domain/tokens/length.js';
 import { explainName, findOwnName, findUnread, findUnseenEnds } from './names.js';
 import { completeUrl, sourceOf, takeSecretFiles } from './secret-files.js';
 import {
@@ -31,10 +36,22 @@ export interface Config {
   reissueGraceSeconds: number;
   reissueMax: number;
   replayWindowSeconds: number;
+  /** Null: any number. */
+  sessionsPerUser: number | null;
+  /** In characters; of passwords that are set from now on. */
+  passwordMinLength: number;
   corsOrigins: string[];
   trustProxy: string[];
   docs: boolean;
+  /** Whether operators are served over HTTP. */
+  admin: boolean;
   accountPage: boolean;
+  /** What the account page says to somebody who cannot sign in. */
+  accountHelp: string;
+  /** Where metrics are served; null: nothing is measured. */
+  metricsAddress: { host: string; port: number } | null;
+  /** Base of the addresses of the collector that spans are sent to; null: nothing is traced. */
+  otlpEndpoint: string | null;
   logLevel: string;
   /** What is allowed but probably not meant, to be logged at start. */
   warnings: string[];
@@ -79,7 +96,11 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
   const url = completeUrl(values, problems);
   if (problems.size > 0) throw new ConfigError([...problems.values()]);
   const issuerUrl = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const warnings = [...warnAboutIssuer(issuerUrl), ...findUnread(environment)];
+  const warnings = [
+    ...warnAboutIssuer(issuerUrl),
+    ...(url === null ? [] : warnAboutUrl(url)),
+    ...findUnread(environment),
+  ];
   for (const list of [values.CORS_ORIGINS, values.TRUST_PROXY, warnings]) Object.freeze(list);
   return Object.freeze({
     databaseUrl: url,
@@ -98,10 +119,16 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     reissueGraceSeconds: values.REISSUE_GRACE,
     reissueMax: values.REISSUE_MAX,
     replayWindowSeconds: values.REFRESH_REPLAY_WINDOW,
+    sessionsPerUser: values.SESSIONS_PER_USER ?? null,
+    passwordMinLength: values.PASSWORD_MIN_LENGTH,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy: values.TRUST_PROXY,
     docs: values.DOCS === 'on',
+    admin: values.ADMIN === 'on',
     accountPage: values.ACCOUNT_PAGE === 'on',
+    accountHelp: values.ACCOUNT_HELP,
+    metricsAddress: values.METRICS_ADDRESS ?? null,
+    otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
     logLevel: values.LOG_LEVEL,
     warnings,
   });
@@ -140,14 +167,24 @@ function findContradictions(values: Environment, problems: Problems): void {
     const name = sourceOf('AUTH_SECRET_PREVIOUS', values);
     problems.set(name, `${name} equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take ${name} away`);
   }
+  if (
+    values.METRICS_ADDRESS?.port === values.PORT &&
+    haveCommonAddress(values.METRICS_ADDRESS.host, values.HOST) &&
+    isSound('METRICS_ADDRESS', 'HOST', 'PORT')
+  )
+    problems.set('METRICS_ADDRESS', 'METRICS_ADDRESS must have another port than PORT');
   // The embedded PostgreSQL takes 100 connections, of which each worker opens 14.
   if (values.WORKERS > 6 && DATABASE_URL === undefined && isSound('DATABASE_URL'))
     problems.set('WORKERS', 'WORKERS must be at most 6 without DATABASE_URL: set it, or fewer');
+  const issuer = values.ISSUER ?? `http://localhost:${values.PORT}`;
+  const longer = Buffer.byteLength(issuer) > Buffer.byteLength(values.AUDIENCE) ? 'ISSUER' : 'AUDIENCE';
+  if (!leavesRoomForNames({ issuer, audience: values.AUDIENCE }) && isSound('AUDIENCE', 'ISSUER'))
+    problems.set(
+      longer,
+      `${longer} is too long: with ISSUER and AUDIENCE, tokens of long user names would be longer than ${MAX_TOKEN_CHARACTERS} characters; set a shorter one`,
+    );
   // A resource server that forgets `typ` would take a refresh token for an access token.
-  if (
-    values.AUDIENCE === (values.ISSUER ?? `http://localhost:${values.PORT}`) &&
-    isSound('AUDIENCE', 'ISSUER')
-  ) {
+  if (values.AUDIENCE === issuer && isSound('AUDIENCE', 'ISSUER')) {
     problems.set('AUDIENCE', 'AUDIENCE must differ from ISSUER, which is the audience of refresh tokens');
   }
   if (values.DATABASE_PASSWORD_FILE !== undefined && DATABASE_URL === undefined && isSound('DATABASE_URL')) {

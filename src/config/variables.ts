@@ -2,7 +2,7 @@
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
-import { findDoubt, UNSEEN } from '../database/database-url.js';
+import { findDoubt, findUnusableFile, UNSEEN } from '../database/database-url.js';
 import { JWT_ALGORITHMS } from '../domain/keys/keys.js';
 import { isLoopback, isRange } from '../domain/networks.js';
 import { isKeyMaterial, isMonotonous } from '../domain/keys/secrets.js';
@@ -45,6 +45,16 @@ function wholeNumber(least: number, most: number) {
     .refine((value) => value >= least && value <= most, message);
 }
 
+/** Name or address and a port, as in `127.0.0.1:9464`, `[::1]:9464` or `0.0.0.0:9464`. */
+const address = z.string().transform((text, context): { host: string; port: number } => {
+  const { name, inBrackets, port = '' } = ADDRESS.exec(text)?.groups ?? {};
+  const host = inBrackets ?? name;
+  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return { host, port: Number(port) };
+  context.addIssue('must be an address and a port, such as 127.0.0.1:9464 or [::1]:9464');
+  return z.NEVER;
+});
+const ADDRESS = /^(?:(?<name>[A-Za-z0-9._-]+)|\[(?<inBrackets>[0-9A-Fa-f:.]+)\]):(?<port>[0-9]{1,5})$/;
+
 const list = z.string().transform((text) => text.split(/[\s,]+/).filter((item) => item !== ''));
 
 const secret = z
@@ -67,7 +77,7 @@ const secret = z
   );
 
 const databaseUrl = z.string().superRefine((text, context) => {
-  const doubt = findDoubt(text);
+  const doubt = findDoubt(text) ?? findUnusableFile(text)?.replace(/^DATABASE_URL /, '');
   if (doubt !== undefined) context.addIssue(doubt);
 });
 
@@ -77,6 +87,13 @@ const issuer = z
   .refine(
     (text) => /^https?:\/\/[^\s?#@\\]*[^\s?#@\\/]$/.test(text) && URL.canParse(text),
     'must be an https URL without query, fragment, user or trailing slash, such as https://login.example.com',
+  );
+
+const collector = z
+  .string()
+  .refine(
+    (text) => /^https?:\/\/[^\s?#@\\]+$/.test(text) && URL.canParse(text),
+    'must be an http or https URL without user, query or fragment, such as http://127.0.0.1:4318; passwords go into OTEL_EXPORTER_OTLP_HEADERS',
   );
 
 const originList = list.superRefine((origins, context) => {
@@ -116,6 +133,8 @@ export const environmentSchema = z.object({
   REISSUE_GRACE: duration({ atMostSeconds: MAX_GRACE_SECONDS, mayBeZero: true }).default(60),
   REISSUE_MAX: wholeNumber(0, 1_000_000).default(90),
   REFRESH_REPLAY_WINDOW: duration({ atMostSeconds: 300, mayBeZero: true }).default(30),
+  SESSIONS_PER_USER: wholeNumber(1, 1000).optional(),
+  PASSWORD_MIN_LENGTH: wholeNumber(8, 64).default(15),
   CORS_ORIGINS: originList.default([]),
   TRUST_PROXY: list
     .refine(
@@ -124,7 +143,14 @@ export const environmentSchema = z.object({
     )
     .default([]),
   DOCS: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ADMIN: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ACCOUNT_PAGE: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ACCOUNT_HELP: z
+    .string()
+    .max(300, 'must be at most 300 characters')
+    .default('Forgot your password? Ask the people who run this service for a new one.'),
+  METRICS_ADDRESS: address.optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: collector.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 

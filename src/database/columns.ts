@@ -6,7 +6,6 @@ interface Types {
   bytea: Uint8Array<ArrayBuffer>;
   float8: number;
   int4: number;
-  'int4[]': number[];
   text: string;
   'text[]': string[];
   timestamptz: Date;
@@ -20,7 +19,6 @@ const OIDS: Record<Type, number> = {
   bytea: 17,
   float8: 701,
   int4: 23,
-  'int4[]': 1007,
   text: 25,
   'text[]': 1009,
   timestamptz: 1184,

@@ -1,4 +1,7 @@
 /** DATABASE_URL: whether it can be read in one way only, and what may be told of it. */
+import { readUrl } from './read-url.js';
+import { StartError } from './start-error.js';
+import { findWrongParameter, trustsAnyServer } from './url-parameters.js';
 
 /**
  * What is not to be seen: control and format characters, white space, the characters that Unicode lets vanish (zero-width
@@ -35,7 +38,26 @@ export function findDoubt(url: string): string | undefined {
   if (rest.includes('#')) return `holds a #: ${REMEDY}`;
   if (path.lastIndexOf('/') > 0) return `holds a / in the name of the database: ${REMEDY}`;
   if (!HOST.test(host)) return `holds a character that no host has, where the host stands: ${REMEDY}`;
-  return path.length > 1 && URL.canParse(url) ? undefined : FORM;
+  return path.length > 1 && URL.canParse(url) ? findWrongParameter(new URL(url)) : FORM;
+}
+
+/** Why the files that this URL names cannot be used, as a whole sentence; undefined where they can. The URL has no doubt in it. */
+export function findUnusableFile(url: string): string | undefined {
+  try {
+    readUrl(url);
+    return undefined;
+  } catch (error) {
+    if (error instanceof StartError) return error.message;
+    throw error;
+  }
+}
+
+/** A warning where what this URL says is allowed, but probably not meant. The URL has no doubt in it. */
+export function warnAboutUrl(url: string): string[] {
+  if (!trustsAnyServer(new URL(url))) return [];
+  return [
+    'DATABASE_URL: sslmode=require encrypts, and takes any server for the right one; sslmode=verify-full does not (docs/database-tls.md)',
+  ];
 }
 
 /** A character that is encoded as bytes that are none, and an encoded NUL, which ends a text for PostgreSQL, are no better. */

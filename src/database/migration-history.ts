@@ -22,10 +22,25 @@ export async function readHistory(client: pg.Client, migrations: Migration[]): P
     `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS "isFinished", logs
      FROM public._prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
   );
+  if (rows.some(({ isFinished }) => isFinished)) await refuseStrayed(client);
   for (const row of rows) refuseEdited(row, migrations);
   const unknown = rows.filter(({ name }) => !migrations.some((migration) => migration.name === name));
   if (unknown.length > 0) await refuseUnlivable(client, unknown, migrations);
   return rows;
+}
+
+/**
+ * Builds of before put the tables into the schema that came first in the search path of role and database, and their history
+ * into public: they started once and never again.
+ */
+async function refuseStrayed(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ isThere: boolean }>(
+    `SELECT to_regclass('public.service') IS NOT NULL AS "isThere"`,
+  );
+  if (rows[0]?.isThere !== false) return;
+  throw new StartError(
+    'The tables of Gatehouse are missing in the schema public, where their history is: an older Gatehouse put them into another schema. Move each one, as in ALTER TABLE other.users SET SCHEMA public, and the type: ALTER TYPE other.revocation_kind SET SCHEMA public.',
+  );
 }
 
 /**
@@ -37,9 +52,9 @@ async function refuseUnlivable(
   unknown: MigrationRow[],
   migrations: Migration[],
 ): Promise<void> {
-  const mustKnow = await readMustKnow(client);
-  const isLivable = mustKnow !== null && migrations.some(({ name }) => name === mustKnow);
-  if (isLivable && unknown.every(({ isFinished }) => isFinished)) return;
+  const isDone = unknown.every(({ isFinished }) => isFinished);
+  const mustKnow = isDone ? await readMustKnow(client) : null;
+  if (migrations.some(({ name }) => name === mustKnow)) return;
   throw new StartError(
     `This database was migrated by a newer Gatehouse (${unknown.map(({ name }) => name).join(', ')} is unknown here, and this version cannot live with it). Run that version or a later one.`,
   );
@@ -47,12 +62,9 @@ async function refuseUnlivable(
 
 /** Null where the database does not say: then only the build that migrated it knows. */
 async function readMustKnow(client: pg.Client): Promise<string | null> {
-  const { rows: columns } = await client.query(
-    `SELECT FROM pg_attribute WHERE attrelid = to_regclass('public.service') AND attname = 'must_know'`,
-  );
-  if (columns.length === 0) return null;
-  const { rows } = await client.query<{ mustKnow: string }>(
-    'SELECT must_know AS "mustKnow" FROM public.service',
+  // By name, as a member of the row: older databases lack the column.
+  const { rows } = await client.query<{ mustKnow: string | null }>(
+    `SELECT to_jsonb(service) ->> 'must_know' AS "mustKnow" FROM public.service`,
   );
   return rows[0]?.mustKnow ?? null;
 }

@@ -1,11 +1,15 @@
 /** The way to PostgreSQL: one pool, one deadline for every statement, one kind of error for "we cannot know". */
-import pg from 'pg';
+import type pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { Pool } from './driver.js';
+import { describe, isOurMistake, lackOf, type DatabaseLack } from './failure.js';
+import { createFence, type Fence } from './fence.js';
+import { areOwn } from './pooler.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
+import { STALLED, watchStalls, type StallWatch } from './stalled-commits.js';
 import type { Tables } from './tables.js';
-import { STANDBY, verifyConnection } from './verify-connection.js';
+import { poolSettings, verifyConnection } from './verify-connection.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
 export const STATEMENT_DEADLINE_MS = 2000;
@@ -16,12 +20,21 @@ export const STATEMENT_DEADLINE_MS = 2000;
  */
 const CONNECTION_PATIENCE_MS = 10_000;
 
+/** Before the deadline of a statement, another connection is asked whether commits wait for a standby. */
+const LOOK_AHEAD_MS = 500;
+
 /**
  * The database did not answer, or not as a healthy primary does: whatever was asked is unknown. Its message is ours and
  * may be logged; that of its cause may not.
  */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
+  readonly lack: DatabaseLack;
+
+  constructor(message: string, lack: DatabaseLack, options?: { cause: unknown }) {
+    super(message, options);
+    this.lack = lack;
+  }
 }
 
 /**
@@ -39,37 +52,70 @@ export interface Database {
   prepared: <const C extends Columns>(name: string, columns: C) => Ask<RowOf<C>>;
   /** Reads lists to show them, with Prisma's client, which the first list loads. */
   read: <Result>(list: (tables: Tables) => PromiseLike<Result>) => Promise<Result>;
+  /** Whether servers have told who they are so far, so that a primary that was replaced is recognized. */
+  isFenced: () => boolean;
+  /** Whether a write has found the disk full. Who writes something later, and finds room, takes it back. */
+  readonly room: { isShort: boolean };
+  /**
+   * Whether connections keep what they are told, which no pooler keeps that lends them by transaction. It takes two
+   * connections of the pool.
+   *
+   * @throws {DatabaseUnavailable}
+   */
+  keepsSettings: () => Promise<boolean>;
+  /** How many connections are open, how many of these nobody uses, and how many statements wait for one. */
+  connections: () => { open: number; idle: number; waiting: number };
   close: () => Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** How many connections the pool holds at most. */
+  connections?: number;
+  /** Nothing is ever committed here, so that a late answer's connection can be given up at once. */
+  readsOnly?: boolean;
+  /** For those who may wait longer than {@link STATEMENT_DEADLINE_MS}. */
+  deadlineMs?: number;
+  /** What this process has heard of servers, where several pools share it. */
+  fence?: Fence;
+  /** Opens a connection for each statement. */
+  isFresh?: boolean;
+  /** Also in another cluster than the stored one. */
+  acceptsForeign?: boolean;
 }
 
 /**
  * Connects lazily: it succeeds without a database, and each query says whether there is one.
  *
  * @param url a `postgresql://` connection string
- * @param options.connections how many connections the pool holds at most
- * @param options.readsOnly nothing is ever committed here, so that a late answer's connection can be given up at once
- * @param options.deadlineMs for those who may wait longer than {@link STATEMENT_DEADLINE_MS}
  * @throws {DatabaseUnavailable} from `query`, when no trustworthy answer came in that time
  */
-export function openDatabase(
-  url: string,
-  options: { connections?: number; readsOnly?: boolean; deadlineMs?: number } = {},
-): Database {
+export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   const { connections = 10, readsOnly = false, deadlineMs = STATEMENT_DEADLINE_MS } = options;
+  const { fence = createFence(), isFresh = false, acceptsForeign = false } = options;
   const pool = new Pool({
     connectionString: url,
     application_name: 'gatehouse',
     max: connections,
+    maxUses: isFresh ? 1 : Infinity,
     connectionTimeoutMillis: Math.max(deadlineMs, STATEMENT_DEADLINE_MS),
     query_timeout: readsOnly ? deadlineMs : Math.max(deadlineMs, CONNECTION_PATIENCE_MS),
     idleTimeoutMillis: 60_000,
     keepAlive: true,
-    verify: verifyConnection(deadlineMs, { readsOnly }),
+    settings: poolSettings(deadlineMs, { readsOnly }),
+    verify: verifyConnection({ fence, acceptsForeign }),
   });
   // A connection that breaks while idle leaves the pool by itself; the next query learns what the matter is.
   pool.on('error', () => undefined);
+  const room = { isShort: false };
+  const stalls = readsOnly ? undefined : watchStalls(url);
   let tables: ReturnType<typeof loadTables> | undefined;
+  let comparing: Promise<boolean> | undefined;
   const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
+
+  function noteRoom(error: unknown): never {
+    if (error instanceof DatabaseUnavailable && error.lack === 'disk_full') room.isShort = true;
+    throw error;
+  }
 
   /** Statements go to the driver itself, which takes a quarter of the CPU time that they take through Prisma (packages/lab/bench/README.md). */
   function ask<const C extends Columns>(columns: C, name?: string): Ask<RowOf<C>> {
@@ -78,7 +124,8 @@ export function openDatabase(
       if (statement === undefined)
         known.set(template, (statement = { ...readStatement(template, values), isChecked: false }));
       const sent = { name, text: statement.text, values: parametersOf(statement, values) };
-      const { rows, fields } = await withinDeadline(deadlineMs, pool.query<RowOf<C>>(sent));
+      const asking = withinDeadline(deadlineMs, pool.query<RowOf<C>>(sent), stalls);
+      const { rows, fields } = await asking.catch(noteRoom);
       // A statement brings the same columns each time, so the first answer tells.
       if (!statement.isChecked) {
         assertColumns(columns, fields);
@@ -91,76 +138,71 @@ export function openDatabase(
   return {
     query: (columns) => ask(columns),
     prepared: (name, columns) => ask(columns, name),
+    room,
     read: async (list) => {
       const loaded = await (tables ??= loadTables(pool));
       return await withinDeadline(deadlineMs, list(loaded));
     },
+    isFenced: fence.isOn,
+    // One at a time for all who ask: each one of several could wait for the second connection that another one holds.
+    keepsSettings: async () => {
+      comparing ??= compareTwo(pool).finally(() => (comparing = undefined));
+      return await withinDeadline(deadlineMs, comparing);
+    },
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: async () => {
       try {
         await (await tables)?.$disconnect();
       } finally {
-        await pool.end();
+        await Promise.all([pool.end(), stalls?.close()]);
       }
     },
   };
 }
 
-async function loadTables(pool: pg.Pool) {
-  const { openTables } = await import('./tables.js');
-  return openTables(pool);
+const loadTables = async (pool: pg.Pool) => (await import('./tables.js')).openTables(pool);
+
+/** A connection on which this fails does not go back to the pool: a transaction may be open there. */
+async function compareTwo(pool: pg.Pool): Promise<boolean> {
+  const one = await pool.connect();
+  let two: pg.PoolClient | undefined;
+  let failure: unknown;
+  try {
+    two = await pool.connect();
+    return await areOwn(one, two);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    for (const client of [one, two]) client?.release(failure !== undefined);
+  }
 }
 
-async function withinDeadline<T>(deadlineMs: number, work: PromiseLike<T>): Promise<T> {
+/** @param stalls is asked shortly before, so that the deadline can say what the matter is */
+async function withinDeadline<T>(deadlineMs: number, work: PromiseLike<T>, stalls?: StallWatch): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  const seen = { isStalled: false };
   const deadline = new Promise<never>((_, reject) => {
+    const giveUp = () =>
+      reject(new DatabaseUnavailable(`no answer within ${deadlineMs} ms`, 'database_slow'));
+    const aheadMs = stalls === undefined ? 0 : Math.min(LOOK_AHEAD_MS, deadlineMs / 2);
+    // The same timer for both: nearly all work is done before either.
     timer = setTimeout(() => {
-      reject(new DatabaseUnavailable(`no answer within ${deadlineMs} ms`));
-    }, deadlineMs);
+      void stalls?.look().then((found) => (seen.isStalled = found));
+      if (aheadMs === 0) giveUp();
+      else timer = setTimeout(giveUp, aheadMs);
+    }, deadlineMs - aheadMs);
   });
   try {
     return await Promise.race([work, deadline]);
   } catch (error) {
-    throw isOurMistake(error) ? error : new DatabaseUnavailable(describe(error), { cause: error });
+    if (isOurMistake(error)) throw error;
+    // Also for those that failed for a lock: a commit that waits keeps its own.
+    if (seen.isStalled) throw new DatabaseUnavailable(STALLED, 'commits_wait', { cause: error });
+    throw error instanceof DatabaseUnavailable
+      ? error
+      : new DatabaseUnavailable(describe(error), lackOf(error), { cause: error });
   } finally {
     clearTimeout(timer);
   }
-}
-
-/**
- * Statements that are wrong in themselves (SQLSTATE classes 22 data, 23 constraint, 42 syntax or access) are bugs and
- * stay what they are. All else, known or not, means that the database cannot be asked: that way an error that
- * nobody thought of fails closed.
- */
-function isOurMistake(error: unknown): boolean {
-  return /^(22|23|42)/.test(sqlState(error) ?? '');
-}
-
-interface DriverFailure {
-  meta?: { driverAdapterError?: { cause?: { originalCode?: string; kind?: string } }; code?: string };
-}
-
-/** The SQLSTATE that PostgreSQL gave, dug out of Prisma's wrapping if need be; undefined when there was none. */
-export function sqlState(error: unknown): string | undefined {
-  if (error instanceof pg.DatabaseError) return error.code;
-  const { meta } = error as DriverFailure;
-  return meta?.driverAdapterError?.cause?.originalCode ?? meta?.code;
-}
-
-/** What the pool says in words that hold no value. */
-const POOL_MESSAGES = new Set([
-  'timeout exceeded when trying to connect',
-  'Query read timeout',
-  'Connection terminated unexpectedly',
-  'Connection terminated due to connection timeout',
-  'Cannot use a pool after calling end on the pool',
-  STANDBY,
-]);
-
-/** The names that Prisma and PostgreSQL give it. Their sentences quote parameters, and are kept out of logs by that. */
-function describe(error: unknown): string {
-  const { message, code, meta } = error as DriverFailure & Partial<NodeJS.ErrnoException>;
-  if (message !== undefined && POOL_MESSAGES.has(message)) return message;
-  const names = [meta?.driverAdapterError?.cause?.kind, sqlState(error) ?? code];
-  const known = names.filter((name) => name !== undefined && /^\w{1,60}$/.test(name));
-  return known.length > 0 ? known.join(', ') : 'it failed in a way that nobody foresaw';
 }

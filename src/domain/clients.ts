@@ -1,10 +1,25 @@
-/** Resource servers: who they are, and what they may ask. */
-import { hash, randomInt, timingSafeEqual } from 'node:crypto';
+/** Clients, programs that say by a secret who they are: what they may ask, and how they come, change and go. */
+import { hash, randomInt, randomUUID } from 'node:crypto';
 
+import { nullable, type RowOf } from '../database/columns.js';
 import type { Database } from '../database/prisma.js';
-import { firstRow } from './service-row.js';
+import { sql } from '../database/sql.js';
+import { AuthError } from './errors.js';
+import { firstRow } from './service/service-row.js';
 
-export const PERMISSIONS = ['introspect', 'revoke'] as const;
+export const PERMISSIONS = [
+  'introspect',
+  'revoke',
+  'users:read',
+  'users:write',
+  'sessions:read',
+  'sessions:end',
+  'revocations:lift',
+  'clients:read',
+  'clients:write',
+  'keys:read',
+  'keys:write',
+] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 export interface Client {
@@ -18,105 +33,275 @@ export interface ClientCredentials {
   readonly secret: string;
 }
 
-/** The clients of one version, in memory. */
-export interface ClientList {
-  version: string;
-  /** The client, or null for an unknown id as for a wrong secret. */
-  authenticate: (credentials: ClientCredentials) => Client | null;
+/** A secret as lists show it. */
+export interface ListedSecret {
+  id: string;
+  createdAt: Date;
 }
+
+/** A client as operators see it; its secrets oldest first. */
+export interface FoundClient extends Client {
+  createdAt: Date;
+  secrets: ListedSecret[];
+}
+
+/** Two, so that a new secret can be given to all who use the client before the old one goes. */
+export const MOST_SECRETS = 2;
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** 43 characters of 62 are a little over 256 bits; alphanumeric, so that no encoding of Basic can mangle them. */
 const SECRET_CHARACTERS = 43;
 
-/** A client's id is typed into commands and Basic headers: no space, no colon, nothing to encode. */
-export const CLIENT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+/**
+ * A client's id is typed into commands and Basic headers: no space, no colon, nothing to encode. Tokens name this service as
+ * their client (`client_id`), so no other client has that name.
+ */
+export const CLIENT_ID = /^(?!gatehouse$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-function makeSecret(): string {
+export function makeSecret(): string {
   return Array.from({ length: SECRET_CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
 }
 
-function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
+export function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(hash('sha256', secret, 'buffer'));
 }
 
-/** What an unknown client's secret is compared with, so that it takes as long as a wrong one. */
-const NOBODY = hashSecret(makeSecret());
-
 /** A permission of another version means nothing to this one. */
-function permissionsIn(stored: readonly string[] | null): Permission[] {
+export function permissionsIn(stored: readonly string[] | null): Permission[] {
   return PERMISSIONS.filter((permission) => stored?.includes(permission));
 }
 
-export async function loadClients(database: Database): Promise<ClientList> {
-  // One statement, so that the version is that of this very list.
-  const rows = await database.query({
-    version: 'uuid',
-    id: 'text?',
-    secretHash: 'bytea?',
-    permissions: 'text[]?',
-  })`
-    SELECT service.clients_version AS version, clients.id, secret_hash AS "secretHash", permissions
-    FROM service LEFT JOIN clients ON true`;
-  const first = firstRow(rows);
-  const known = new Map(
-    rows.flatMap(({ id, secretHash, permissions }) =>
-      id === null || secretHash === null
-        ? []
-        : [[id, { secretHash, permissions: permissionsIn(permissions) }]],
-    ),
-  );
-  // What was right stays right as long as this list is in force, which each request's statement confirms.
-  const proved = new WeakMap<ClientCredentials, Client>();
+/** What `clients.secret_hash` is where its secret is gone: nothing hashes to it. */
+const NO_SECRET = sql`decode(repeat('00', 32), 'hex')`;
 
-  function check({ id, secret }: ClientCredentials): Client | null {
-    const client = known.get(id);
-    const matches = timingSafeEqual(hashSecret(secret), client?.secretHash ?? NOBODY);
-    return client !== undefined && matches ? { id, permissions: client.permissions } : null;
-  }
+/**
+ * What each statement below begins with, after `asked (actor, client_id, given)`: both clients' rows, held until it commits, and
+ * whether the actor may do this. An actor needs every permission that it would give, and every one that the other client holds; a
+ * null one is the command line, which may do all. Rows are held in the order of their ids, so that two statements wait for each
+ * other in one direction only, and the later one decides by what the earlier one has left.
+ */
+const JUDGED = sql`clock AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS now),
+    held AS MATERIALIZED (
+      SELECT clients.id, clients.permissions
+      FROM clients, asked
+      WHERE clients.id IN (asked.actor, asked.client_id)
+      ORDER BY clients.id
+      FOR NO KEY UPDATE OF clients
+    ), judged AS MATERIALIZED (
+      SELECT asked.*, now, client.id IS NOT NULL AS is_known,
+             asked.actor IS NULL
+               OR (actor.permissions @> (ARRAY['clients:write'] || asked.given || client.permissions)) IS TRUE AS is_allowed
+      FROM clock, asked LEFT JOIN held AS actor ON actor.id = asked.actor LEFT JOIN held AS client ON client.id = asked.client_id
+    )`;
 
-  return {
-    version: first.version,
-    authenticate: (credentials) => {
-      const known = proved.get(credentials);
-      if (known !== undefined) return known;
-      const client = check(credentials);
-      if (client !== null) proved.set(credentials, client);
-      return client;
-    },
-  };
+/** Tells every replica. It writes also where nothing was changed, so that its commit waits for all that must confirm an earlier change. */
+const NOTED = sql`noted AS (UPDATE service SET clients_version = gen_random_uuid() FROM judged WHERE is_allowed)`;
+
+const JUDGED_COLUMNS = { isKnown: 'bool', isAllowed: 'bool' } as const;
+
+const LACKING =
+  'The client lacks a permission for this: it needs each one that it would give, and each one that the other client holds.';
+
+/** @throws {AuthError} insufficient_scope */
+function readVerdict<Row extends RowOf<typeof JUDGED_COLUMNS>>(rows: readonly Row[]): Row {
+  const row = firstRow(rows);
+  if (!row.isAllowed) throw new AuthError('insufficient_scope', { detail: LACKING });
+  return row;
 }
 
-/** Adds a client and makes its secret, which is returned this once; null when the id is taken. */
+/**
+ * Adds a client and makes its secret, which is returned this once; null when the id is taken.
+ *
+ * @param by the client that asks; null for the command line, which may give every permission
+ * @throws {AuthError} insufficient_scope
+ */
 export async function addClient(
   database: Database,
   id: string,
-  permissions: Permission[],
-): Promise<(Client & { secret: string }) | null> {
+  permissions: readonly Permission[],
+  by: string | null = null,
+): Promise<(FoundClient & { secret: string }) | null> {
   const secret = makeSecret();
-  // Settles two additions of one id: the primary key lets one in. The version tells every replica.
-  const rows = await database.query({ id: 'text' })`
-    WITH added AS (
+  const secretId = randomUUID();
+  // Settles two additions of one id: the primary key lets one in. What the actor may give is read where the row of the actor is
+  // held, so that a permission that was taken from it a moment ago is not given any more.
+  const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
+    WITH asked AS MATERIALIZED (
+      SELECT ${by}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+    ), ${JUDGED}, added AS (
       INSERT INTO clients (id, secret_hash, permissions, created_at)
-      VALUES (${id}, ${hashSecret(secret)}, ${permissions}::text[], clock_timestamp())
+      SELECT client_id, ${hashSecret(secret)}::bytea, given, now FROM judged WHERE is_allowed
       ON CONFLICT (id) DO NOTHING
-      RETURNING id
-    ), noted AS (
-      UPDATE service SET clients_version = gen_random_uuid() WHERE EXISTS (SELECT FROM added)
-    )
-    SELECT id FROM added`;
-  return rows.length === 0 ? null : { id, secret, permissions };
+      RETURNING id, secret_hash, created_at
+    ), made AS (
+      INSERT INTO client_secrets (id, client_id, secret_hash, created_at)
+      SELECT ${secretId}::uuid, id, secret_hash, created_at FROM added
+    ), ${NOTED}
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", added.created_at AS "createdAt" FROM judged LEFT JOIN added ON true`;
+  const { createdAt } = readVerdict(rows);
+  if (createdAt === null) return null;
+  return {
+    id,
+    permissions: permissionsIn(permissions),
+    createdAt,
+    secrets: [{ id: secretId, createdAt }],
+    secret,
+  };
 }
 
-/** Removes a client at once, on every replica; false when there was none. */
-export async function removeClient(database: Database, id: string): Promise<boolean> {
-  // Settles a request in flight: its liveness statement brings a version, which this raises in the same commit.
-  const rows = await database.query({ id: 'text' })`
-    WITH removed AS (DELETE FROM clients WHERE id = ${id} RETURNING id),
-    noted AS (UPDATE service SET clients_version = gen_random_uuid() WHERE EXISTS (SELECT FROM removed))
-    SELECT id FROM removed`;
-  return rows.length > 0;
+/** A client beside one of its secrets. */
+export const CLIENT_COLUMNS = {
+  id: 'text',
+  permissions: 'text[]',
+  createdAt: 'timestamptz',
+  secretId: 'uuid?',
+  secretCreatedAt: 'timestamptz?',
+} as const;
+
+/** Rows of one client, one for each secret. */
+export function toClient(rows: readonly RowOf<typeof CLIENT_COLUMNS>[]): FoundClient | null {
+  const [first] = rows;
+  if (first === undefined) return null;
+  const secrets = rows.flatMap(({ secretId, secretCreatedAt }) =>
+    secretId === null || secretCreatedAt === null ? [] : [{ id: secretId, createdAt: secretCreatedAt }],
+  );
+  return { id: first.id, permissions: permissionsIn(first.permissions), createdAt: first.createdAt, secrets };
+}
+
+/**
+ * Gives a client these permissions in place of those that it has; null leaves them as they are.
+ *
+ * @param by as with {@link addClient}
+ * @returns the client as it is now; null when there is none
+ * @throws {AuthError} insufficient_scope
+ */
+export async function changeClient(
+  database: Database,
+  id: string,
+  permissions: readonly Permission[] | null,
+  by: string | null,
+): Promise<FoundClient | null> {
+  // Settles two changes that take from each other what they need, and a change of a client that is just being given more: the
+  // later one waits for the rows of both clients, and is refused where the earlier one has left too little, or too much.
+  const { secretId, secretCreatedAt, ...columns } = CLIENT_COLUMNS;
+  const rows = await database.query({
+    ...JUDGED_COLUMNS,
+    ...nullable(columns),
+    secretId,
+    secretCreatedAt,
+  })`
+    WITH asked AS MATERIALIZED (
+      SELECT ${by}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+    ), ${JUDGED}, changed AS (
+      UPDATE clients SET permissions = coalesce(judged.given, clients.permissions)
+      FROM judged WHERE clients.id = judged.client_id AND is_allowed
+      RETURNING clients.id, clients.permissions, clients.created_at
+    ), ${NOTED}
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", changed.id, changed.permissions, changed.created_at AS "createdAt",
+           client_secrets.id AS "secretId", client_secrets.created_at AS "secretCreatedAt"
+    FROM judged LEFT JOIN changed ON true LEFT JOIN client_secrets ON client_secrets.client_id = changed.id
+    ORDER BY client_secrets.created_at, client_secrets.id`;
+  readVerdict(rows);
+  return toClient(rows.filter(isChanged));
+}
+
+type Changed = RowOf<typeof CLIENT_COLUMNS>;
+
+function isChanged<Row extends { [Name in keyof Changed]: Changed[Name] | null }>(
+  row: Row,
+): row is Row & Changed {
+  return row.id !== null;
+}
+
+/**
+ * Removes a client at once, on every replica; false when there was none.
+ *
+ * @param by as with {@link addClient}
+ * @throws {AuthError} insufficient_scope
+ */
+export async function removeClient(
+  database: Database,
+  id: string,
+  by: string | null = null,
+): Promise<boolean> {
+  // Settles a request in flight: its liveness statement brings a version, which this raises in the same commit. Of two clients
+  // that remove each other, one is gone when the other's turn comes, and removes nothing.
+  const rows = await database.query(JUDGED_COLUMNS)`
+    WITH asked AS MATERIALIZED (
+      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+    ), ${JUDGED}, removed AS (
+      DELETE FROM clients USING judged WHERE clients.id = judged.client_id AND is_allowed
+    ), ${NOTED}
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed" FROM judged`;
+  return readVerdict(rows).isKnown;
+}
+
+/**
+ * Makes a further secret, which is returned this once; null when there is no such client.
+ *
+ * @param by as with {@link addClient}
+ * @throws {AuthError} insufficient_scope; too_many_secrets when there are {@link MOST_SECRETS}
+ */
+export async function addSecret(
+  database: Database,
+  id: string,
+  by: string | null,
+): Promise<(ListedSecret & { secret: string }) | null> {
+  const secret = makeSecret();
+  const secretId = randomUUID();
+  // Settles two additions at once: they are counted in the client's row, which the later one reads when the earlier one has committed.
+  const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
+    WITH asked AS MATERIALIZED (
+      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, ${hashSecret(secret)}::bytea AS secret_hash
+    ), ${JUDGED}, counted AS (
+      UPDATE clients SET
+        secret_count = secret_count + 1,
+        secret_hash = CASE WHEN clients.secret_hash = ${NO_SECRET} THEN judged.secret_hash ELSE clients.secret_hash END
+      FROM judged
+      WHERE clients.id = judged.client_id AND is_allowed AND clients.secret_count < ${MOST_SECRETS}::int4
+      RETURNING clients.id
+    ), made AS (
+      INSERT INTO client_secrets (id, client_id, secret_hash, created_at)
+      SELECT ${secretId}::uuid, counted.id, judged.secret_hash, now FROM counted, judged
+      RETURNING created_at
+    ), ${NOTED}
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", made.created_at AS "createdAt" FROM judged LEFT JOIN made ON true`;
+  const { isKnown, createdAt } = readVerdict(rows);
+  if (!isKnown) return null;
+  if (createdAt === null) throw new AuthError('too_many_secrets');
+  return { id: secretId, createdAt, secret };
+}
+
+/**
+ * Deletes a secret at once, on every replica; false when there was none.
+ *
+ * @param by as with {@link addClient}
+ * @throws {AuthError} insufficient_scope
+ */
+export async function removeSecret(
+  database: Database,
+  id: string,
+  secretId: string,
+  by: string | null,
+): Promise<boolean> {
+  // Settles a request in flight as the removal of a client does, and two deletions of one secret: the later one finds it gone, and
+  // does not count it again.
+  const rows = await database.query({ ...JUDGED_COLUMNS, isRemoved: 'bool' })`
+    WITH asked AS MATERIALIZED (
+      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+    ), ${JUDGED}, removed AS (
+      DELETE FROM client_secrets USING judged
+      WHERE client_secrets.id = ${secretId}::uuid AND client_secrets.client_id = judged.client_id AND is_allowed
+      RETURNING client_secrets.client_id, client_secrets.secret_hash
+    ), counted AS (
+      UPDATE clients SET
+        secret_count = secret_count - 1,
+        secret_hash = CASE WHEN clients.secret_hash = removed.secret_hash THEN ${NO_SECRET} ELSE clients.secret_hash END
+      FROM removed WHERE clients.id = removed.client_id
+    ), ${NOTED}
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", EXISTS (SELECT FROM removed) AS "isRemoved" FROM judged`;
+  return readVerdict(rows).isRemoved;
 }
 
 export async function listClients(database: Database): Promise<(Client & { createdAt: Date })[]> {

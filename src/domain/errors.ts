@@ -29,9 +29,18 @@ export class AuthError extends Error {
   }
 }
 
+/** What is missing beside the database when a request cannot be served now. docs/metrics.md says what each means. */
+export const LACKS = ['hashing', 'deadline', 'not_ready', 'other'] as const;
+
 /** A cause in our own constant words, which may be logged; the message of any other error is withheld. */
 export class Reason extends Error {
   override name = 'Reason';
+  readonly lack: (typeof LACKS)[number];
+
+  constructor(words: string, lack: Reason['lack'] = 'other') {
+    super(words);
+    this.lack = lack;
+  }
 }
 
 /** AUTH_SECRET does not open the signing keys. A new key is no answer: it would end nothing and start a second truth. */

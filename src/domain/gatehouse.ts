@@ -1,29 +1,40 @@
 /** Every verb of the domain on one page, and what one replica's domain is made of. */
 import type { Database } from '../database/prisma.js';
-import { loadClients, type Client, type ClientCredentials } from './clients.js';
+import type { Client, ClientCredentials } from './clients.js';
+import { claimCluster } from './service/cluster.js';
 import { AuthError, WrongSecret } from './errors.js';
 import { createThrottle } from './guessing/throttle.js';
 import { type JwtAlgorithm } from './keys/keys.js';
 import { createFirstKey } from './keys/lifecycle.js';
 import { loadRing, type CreateTokenCodec, type PublicJwk } from './keys/ring.js';
-import { createJudge, findSuccessor, type Judgement, type Successor } from './liveness/liveness.js';
+import { judgeAloud, tellSuccessor } from './liveness/aloud.js';
+import { loadClients } from './liveness/client-list.js';
+import { createJudges, findSuccessor, type Judgement, type Successor } from './liveness/liveness.js';
+import { createOperators, type Operators } from './operators/operators.js';
 import { createReplicaState } from './liveness/replica-state.js';
-import { createPasswordChange } from './passwords/change.js';
+import { shareWork } from './liveness/shared.js';
+import { createPasswordChange, type PasswordChange, type Passwords } from './passwords/change.js';
 import type { PasswordHasher } from './passwords/hasher.js';
-import { endAllSessions, endSession } from './sessions/endings.js';
-import { createLogins, type TokenPair } from './sessions/logins.js';
+import type { PasswordRules } from './passwords/policy.js';
+import { findReadiness, type Readiness } from './service/readiness.js';
+import { actorOfClient } from './sessions/actors.js';
+import { endAllSessions, endSession, type Ended } from './sessions/endings.js';
+import { createLogins, type Login } from './sessions/logins.js';
+import { createPairs, type TokenPair } from './sessions/pairs.js';
 import { revokeToken } from './sessions/revocations.js';
 import { listSessions, type ListedSession } from './sessions/listed.js';
 import type { Device, SessionRules } from './sessions/sessions.js';
+import { noteSession, type Trail } from './reports/told.js';
 import { isUuid, type AccessClaims, type TokenRules } from './tokens/claims.js';
 import type { ClaimsOf, ReadToken } from './tokens/reader.js';
 
 /**
- * What may be asked of the domain. A verb that says no more than a type says rejects with {@link DatabaseUnavailable} when the
+ * What may be asked of the domain. Verbs that open, rotate or end something take the trail of the request last: there they note
+ * whom it was about and what came of it, for the log. A verb that says no more than a type says rejects with {@link DatabaseUnavailable} when the
  * primary cannot be asked: then nobody knows the answer, nor whether anything has changed.
  */
 export interface Gatehouse {
-  readonly rules: TokenRules & SessionRules;
+  readonly rules: TokenRules & SessionRules & PasswordRules;
 
   /**
    * Whether a login from this address would be let in now, before it has been read.
@@ -33,11 +44,11 @@ export interface Gatehouse {
   assertFree: (ip: string) => void;
 
   /**
-   * Opens a session for a user name and a password.
+   * Opens a session for a user name and a password; it never lives longer than the rules say.
    *
-   * @throws {AuthError} too_many_requests, invalid_credentials, temporarily_unavailable
+   * @throws {AuthError} too_many_requests, invalid_credentials, too_many_sessions, temporarily_unavailable
    */
-  login: (credentials: { username: string; password: string }, device: Device) => Promise<TokenPair>;
+  login: (login: Login, device: Device, trail?: Trail) => Promise<TokenPair>;
 
   /**
    * The successor of a refresh token; the same again for a parallel call, a lost answer or a retry. After a
@@ -46,25 +57,26 @@ export interface Gatehouse {
    *
    * @throws {AuthError} invalid_token, refresh_superseded, refresh_reused (the session has been ended)
    */
-  refresh: (refreshToken: string) => Promise<TokenPair>;
+  refresh: (refreshToken: string, trail?: Trail) => Promise<TokenPair>;
 
   /**
    * Ends the token's session, also when it had ended or the token had expired.
    *
    * @throws {AuthError} invalid_token for a token that we could not have issued as this kind
    */
-  logout: (token: string, kind: keyof ClaimsOf) => Promise<void>;
+  logout: (token: string, kind: keyof ClaimsOf, trail?: Trail) => Promise<void>;
 
   /**
    * Ends all sessions of the user whose live access token asks for it, or all but the asking one.
    *
-   * @returns how many sessions ended
+   * @returns how many sessions ended, counted up to a thousand
    * @throws {AuthError} invalid_token when the asking session has ended meanwhile
    */
   logoutAll: (
     claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
     options: { exceptCurrent: boolean },
-  ) => Promise<number>;
+    trail?: Trail,
+  ) => Promise<Ended>;
 
   /**
    * Whether a token is live, and who the client is that asks, if it has credentials; both decided in one statement.
@@ -73,43 +85,58 @@ export interface Gatehouse {
    */
   judge: (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
 
+  /** The same about up to 256 tokens, in their order; all is decided in one statement, and others have turns in between. */
+  judgeMany: (tokens: readonly string[], credentials: ClientCredentials) => Promise<Judgement[]>;
+
+  /** The client with these credentials, as far as this replica has heard. Nobody is asked: only `judge` says who asks. */
+  findKnownClient: (credentials: ClientCredentials) => Client | null;
+
+  /** Hears of the clients that have been added by now; once a second at most, for all who ask. */
+  hearOfClients: () => Promise<void>;
+
   /** The token that takes the place of a judged one which is near its end, or in its grace; null when none is due. */
   findSuccessor: (judgement: Judgement) => Successor | null;
 
   /** Revokes a token for a client: of an access token its lineage, of a refresh token the session; of null nothing. */
-  revoke: (token: ReadToken | null, client: Client) => Promise<void>;
+  revoke: (token: ReadToken | null, client: Client, trail?: Trail) => Promise<void>;
 
-  /** The sessions of a user that stand, latest opened first. */
-  listSessions: (claims: Pick<AccessClaims, 'sub'>) => Promise<ListedSession[]>;
+  /** The sessions of a user that stand, latest opened first: at most a thousand, the asking one always among them. */
+  listSessions: (claims: Pick<AccessClaims, 'sub' | 'sid'>) => Promise<ListedSession[]>;
 
   /**
    * Ends one session of the user who asks, if it has not ended yet.
    *
    * @returns whether the user has such a session, ended or not
    */
-  endSession: (claims: Pick<AccessClaims, 'sub'>, sid: string) => Promise<boolean>;
+  endSession: (claims: Pick<AccessClaims, 'sub'>, sid: string, trail?: Trail) => Promise<boolean>;
 
   /**
-   * Sets a new password, and ends all sessions of the user but the asking one.
+   * Sets a new password, ends all sessions of the user, the asking one included, and opens one for the user who asks. A
+   * repetition within the replay window, with a token of the session that the change has ended and the same new password,
+   * gets the tokens of the same new session: it decides itself whether such a token, which is dead, is let in.
    *
-   * @param claims of the live access token that asks
+   * @param judgement of the access token that asks
    * @param isAwaited whether nobody has been answered yet: afterwards nothing is changed
-   * @returns null when it is done; otherwise why the new password may not be set, as the end of a sentence
-   * @throws {AuthError} too_many_requests, invalid_credentials (the current password is wrong), invalid_token (the session
-   * has ended meanwhile), temporarily_unavailable
+   * @returns the tokens of the new session; otherwise why the new password may not be set
+   * @throws {AuthError} too_many_requests, invalid_credentials (the current password is wrong), invalid_token (the token is
+   * not live, or the session has ended meanwhile), temporarily_unavailable
    */
   changePassword: (
-    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 'ver'>,
-    passwords: { current: string; next: string },
-    ip: string,
+    judgement: Pick<Judgement, 'live' | 'token'>,
+    passwords: Passwords,
+    device: Device,
     isAwaited: () => boolean,
-  ) => Promise<string | null>;
+    trail?: Trail,
+  ) => Promise<PasswordChange>;
+
+  /** What operators may ask for. */
+  operators: Operators;
 
   /** The public keys of all tokens that may be alive (RFC 7517). */
   jwks: () => Promise<{ keys: PublicJwk[] }>;
 
-  /** Whether AUTH_SECRET opens the signing keys that are in force now: if not, this replica can read but not sign. */
-  canSign: () => Promise<boolean>;
+  /** Whether this replica can answer truthfully, and what an operator wants to know beside it. */
+  findReadiness: () => Promise<Readiness>;
 }
 
 export interface GatehouseOptions {
@@ -118,11 +145,14 @@ export interface GatehouseOptions {
   reader?: Database;
   hasher: PasswordHasher;
   createCodec: CreateTokenCodec;
-  rules: TokenRules & SessionRules;
+  rules: TokenRules & SessionRules & PasswordRules;
   jwtAlgorithm: JwtAlgorithm;
   /** AUTH_SECRET, then AUTH_SECRET_PREVIOUS if there is one. */
   secrets: readonly [string, ...string[]];
 }
+
+/** How often a replica asks for clients that were added, for those whose credentials it does not know. */
+const HEARD_EVERY_MS = 1000;
 
 /**
  * Makes the first signing key if there is none, and loads keys and clients.
@@ -133,43 +163,58 @@ export interface GatehouseOptions {
 export async function createGatehouse(options: GatehouseOptions): Promise<Gatehouse> {
   const { database, reader = database, hasher, createCodec, rules, jwtAlgorithm, secrets } = options;
   await createFirstKey(database, jwtAlgorithm, secrets[0]);
+  await claimCluster(database);
   const state = await createReplicaState({
     ring: () => loadRing(reader, secrets, rules, createCodec),
     clients: () => loadClients(reader),
   });
   if (!state.current().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
-  const judge = createJudge(reader, state);
+  const { judge, judgeMany } = createJudges(reader, state);
   const throttle = createThrottle(database);
+  const pairs = createPairs({ state, judge, rules });
 
   return {
     rules,
-    judge,
-    ...createLogins({ database, state, judge, hasher, throttle, rules }),
-    changePassword: createPasswordChange({ database, hasher, throttle }),
-    findSuccessor: (judgement) => findSuccessor(judgement, rules),
+    ...judgeAloud({ judge, judgeMany }),
+    hearOfClients: shareWork(HEARD_EVERY_MS, () => judge(null)),
+    findKnownClient: (credentials) => state.current().clients.authenticate(credentials),
+    ...createLogins({ database, state, judge, hasher, throttle, pairs, rules }),
+    changePassword: createPasswordChange({ database, hasher, throttle, pairs, rules }),
+    findSuccessor: (judgement) => tellSuccessor(findSuccessor(judgement, rules)),
 
-    logoutAll: async (claims, which) => {
-      const ended = await endAllSessions(database, claims, which);
+    logoutAll: async (claims, which, trail) => {
+      const ended = await endAllSessions(database, claims, which, trail);
       if (ended === null) throw new AuthError('invalid_token');
       return ended;
     },
 
-    revoke: async (token, client) => {
-      const ending = { reason: 'revoked', actor: `client:${client.id}` } as const;
-      if (token?.kind === 'access') await revokeToken(database, token.claims, ending);
-      if (token?.kind === 'refresh') await endSession(database, token.claims, ending, null);
+    revoke: async (token, client, trail) => {
+      const ending = { reason: 'revoked', actor: actorOfClient(client) } as const;
+      if (token?.kind === 'access') await revokeToken(database, token.claims, ending, trail);
+      if (token?.kind === 'refresh') await endSession(database, token.claims, ending, null, trail);
     },
 
-    listSessions: ({ sub }) => listSessions(database, sub),
+    listSessions: ({ sub, sid }) => listSessions(database, sub, sid),
 
-    endSession: async ({ sub }, sid) => {
+    endSession: async ({ sub }, sid, trail) => {
       if (!isUuid(sid)) return false;
       const ending = { reason: 'session_ended', actor: 'user' } as const;
-      return (await endSession(database, { sid, sub }, ending, null)).isKnown;
+      const { isKnown } = await endSession(database, { sid, sub }, ending, null, trail);
+      if (isKnown) noteSession(trail, sub, sid);
+      return isKnown;
     },
+
+    operators: createOperators({
+      database,
+      judge,
+      hasher,
+      rules,
+      keyRules: { algorithm: jwtAlgorithm, secrets },
+    }),
 
     // Asked with no token, the primary still tells whether a key came or went.
     jwks: async () => (await judge(null)).snapshot.ring.jwks,
-    canSign: async () => (await judge(null)).snapshot.ring.isReadable,
+    findReadiness: () =>
+      findReadiness({ database, reader }, async () => (await judge(null)).snapshot.ring.isReadable),
   };
 }

@@ -2,6 +2,8 @@
 import type { Database } from '../database/prisma.js';
 import { pruneAttempts } from './guessing/attempts.js';
 import { pruneKeys } from './keys/lifecycle.js';
+import { repeat } from './scheduling/repeat.js';
+import { told } from './reports/told.js';
 import { prune } from './sessions/revocations.js';
 
 const INTERVAL_MS = 60_000;
@@ -16,39 +18,18 @@ export function startHousekeeping(
   onDone: (gone: { rows: number; attempts: number; keys: number }) => void,
   onError: (error: unknown) => void,
 ): () => Promise<void> {
-  const stopping = new AbortController();
-  let timer: NodeJS.Timeout;
-  let round = Promise.resolve();
-
-  async function tidy(): Promise<void> {
+  async function tidy(signal: AbortSignal): Promise<void> {
     try {
-      const rows = await prune(database, { waitTurn: false, signal: stopping.signal });
-      onDone({
-        rows,
-        attempts: await pruneAttempts(database, stopping.signal),
-        keys: await pruneKeys(database),
-      });
+      const rows = await prune(database, { waitTurn: false, signal });
+      const attempts = await pruneAttempts(database, signal);
+      const keys = await pruneKeys(database);
+      onDone({ rows, attempts, keys });
+      told.tidied.tell({ rows: rows + attempts + keys });
     } catch (error) {
       onError(error);
     }
   }
 
-  function schedule(): void {
-    if (stopping.signal.aborted) return;
-    // Replicas that were started together part company: each waits a little longer or shorter.
-    timer = setTimeout(
-      () => {
-        round = tidy().finally(schedule);
-      },
-      INTERVAL_MS * (0.75 + Math.random() / 2),
-    );
-    timer.unref();
-  }
-
-  schedule();
-  return async () => {
-    stopping.abort();
-    clearTimeout(timer);
-    await round;
-  };
+  // Replicas that were started together part company: each waits a little longer or shorter.
+  return repeat(tidy, () => INTERVAL_MS * (0.75 + Math.random() / 2));
 }

@@ -20,6 +20,21 @@ export function networkOf(ip: string): string {
   return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toString()}/64`).toString()}/64`;
 }
 
+/** In bits, from the network of one subscriber to what one site, or one provider's customer, is given. */
+const BLOCKS = { ipv4: [32, 24], ipv6: [64, 56, 48] } as const;
+
+/**
+ * The blocks that a network lies in, itself first, each as a key that says nothing else: an attacker with a whole block has as many
+ * networks as it holds, 65,536 of an IPv6 /48.
+ *
+ * @param network an address, or what {@link networkOf} says of one
+ */
+export function blocksAround(network: string): string[] {
+  const address = ipaddr.process(network.replace(/\/64$/, ''));
+  const bytes = Buffer.from(address.toByteArray());
+  return BLOCKS[address.kind()].map((bits) => `${bytes.toString('hex', 0, bits / 8)}/${bits}`);
+}
+
 /** An address alone, or all that begin with the same bits. */
 interface Range {
   base: ipaddr.IPv4 | ipaddr.IPv6;
@@ -51,6 +66,18 @@ export function createRangeTest(ranges: readonly string[]): (text: string) => bo
   };
 }
 
+/**
+ * A network as PostgreSQL reads it: an address, or a CIDR range of more than none of its bits, IPv4 also as an older version kept it
+ * (`::ffff:…`). Null for what is none.
+ */
+export function readNetwork(text: string): string[] | null {
+  const range = readRange(text);
+  if (range?.zone !== undefined || range === null) return null;
+  const { base, bits } = range;
+  const cidr = `${base.toString()}/${bits}`;
+  return base.kind() === 'ipv4' ? [cidr, `::ffff:${base.toString()}/${bits + 96}`] : [cidr];
+}
+
 function readRange(text: string): Range | null {
   const [written = '', length, ...rest] = text.split('/');
   const family = isIP(written);
@@ -68,6 +95,22 @@ function cutZone(text: string): { address: string; zone: string | undefined } {
   const at = text.indexOf('%');
   if (at === -1) return { address: text, zone: undefined };
   return { address: text.slice(0, at), zone: text.slice(at + 1) };
+}
+
+/** Whether two hosts to listen on have an address in common, so that the same port is not free for both. Of names only `localhost` is known. */
+export function haveCommonAddress(one: string, other: string): boolean {
+  const others = addressesOf(other);
+  return addressesOf(one).some((a) => others.some((b) => a === b || covers(a, b) || covers(b, a)));
+}
+
+function addressesOf(host: string): string[] {
+  const name = host.toLowerCase();
+  return name === 'localhost' ? ['127.0.0.1', '::1'] : [readAddress(name) ?? name];
+}
+
+/** `::` is every address of both families, `0.0.0.0` every IPv4 address. */
+function covers(every: string, address: string): boolean {
+  return every === '::' || (every === '0.0.0.0' && isIP(address) !== 6);
 }
 
 /** Whether a host, as it stands in a URL or as an address to listen on, is this machine itself. */

@@ -36,6 +36,9 @@ export interface AccountPage {
 interface Rules {
   reissueGraceSeconds: number;
   reissueMax: number;
+  passwordMinLength: number;
+  /** Plain text of the operator's. */
+  accountHelp: string;
 }
 
 /** @throws {StartError} when it was not built */
@@ -59,8 +62,20 @@ function readPageFile(path: string): PageFile {
 }
 
 /** Tells the page what claims do not. */
-function renderPage(template: string, { reissueGraceSeconds, reissueMax }: Rules): string {
+function renderPage(
+  template: string,
+  { reissueGraceSeconds, reissueMax, passwordMinLength, accountHelp }: Rules,
+): string {
   return template
     .replace('{{graceSeconds}}', String(reissueGraceSeconds))
-    .replace('{{reissueMax}}', String(reissueMax));
+    .replace('{{reissueMax}}', String(reissueMax))
+    .replace('{{passwordMinLength}}', String(passwordMinLength))
+    .replace('{{accountHelp}}', () => escape(accountHelp));
+}
+
+const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/** For what stands between two tags. */
+function escape(text: string): string {
+  return text.replace(/[&<>]/g, (character) => ESCAPES[character] ?? '');
 }

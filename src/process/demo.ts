@@ -75,12 +75,16 @@ function lines(url: string, password: string, secret: string): string {
   return `# Gatehouse made these for trying out. Paste a line at a time; they need curl and node.
 # At each start it writes into them where it listens.
 
-# The user "${USERNAME}" logs in. The answer holds both tokens; keep them.
-LOGIN=$(curl -s ${url}/login -H 'Content-Type: application/json' -d '{"username":"${USERNAME}","password":"${password}"}'); echo "$LOGIN"
+# Of the user "${USERNAME}", and of the client "${CLIENT_ID}".
+PASSWORD=${password}
+SECRET=${secret}
+
+# The user logs in. The answer holds both tokens; keep them.
+LOGIN=$(curl -s ${url}/login -H 'Content-Type: application/json' -d "{\\"username\\":\\"${USERNAME}\\",\\"password\\":\\"$PASSWORD\\"}"); echo "$LOGIN"
 ACCESS=$(node -p 'JSON.parse(process.argv[1]).access_token' "$LOGIN"); REFRESH=$(node -p 'JSON.parse(process.argv[1]).refresh_token' "$LOGIN")
 
-# The service "${CLIENT_ID}" asks whether the token is alive: {"active":true,...}
-curl -s ${url}/introspect -u '${CLIENT_ID}:${secret}' -d token="$ACCESS"; echo
+# The client, one of your services, asks whether the token is alive: {"active":true,...}
+curl -s ${url}/introspect -u "${CLIENT_ID}:$SECRET" -d token="$ACCESS"; echo
 
 # The user asks who they are, and where they are logged in.
 curl -s ${url}/session -H "Authorization: Bearer $ACCESS"; echo
@@ -91,7 +95,7 @@ curl -s ${url}/refresh -H 'Content-Type: application/json' -d "{\\"refresh_token
 
 # The user logs out: 204. From now on every replica refuses both tokens: {"active":false}, then 401.
 curl -s -o /dev/null -w '%{http_code}\\n' -X POST ${url}/logout -H "Authorization: Bearer $ACCESS"
-curl -s ${url}/introspect -u '${CLIENT_ID}:${secret}' -d token="$ACCESS"; echo
+curl -s ${url}/introspect -u "${CLIENT_ID}:$SECRET" -d token="$ACCESS"; echo
 curl -s ${url}/refresh -H 'Content-Type: application/json' -d "{\\"refresh_token\\":\\"$REFRESH\\"}"; echo
 `;
 }

@@ -1,14 +1,16 @@
 /**
  * What the start of the service and the command line say when they fail. The code that knows the cause writes the words: as
- * a StartError (of the database: database/first-connection.ts; of the port: http/port.ts) or as a Refusal of a command. This
- * file has the words for all other errors. The log has domain/failures.ts, and the build, which runs before anything can be
+ * a StartError (of the database: database/first-connection.ts; of the port: http/server/port.ts) or as a Refusal of a command. This
+ * file has the words for all other errors. The log has domain/reports/failures.ts, and the build, which runs before anything can be
  * imported, has scripts/installed.js.
  */
 import { ConfigError } from '../config/config.js';
 import { DatabaseUnavailable } from '../database/prisma.js';
+import { STALLED } from '../database/stalled-commits.js';
 import { StartError } from '../database/start-error.js';
+import { FOREIGN } from '../database/verify-connection.js';
 import { WrongSecret } from '../domain/errors.js';
-import { describeFailure, writeFailure } from '../domain/failures.js';
+import { describeFailure, writeFailure } from '../domain/reports/failures.js';
 
 /** What is wrong, where, and what to do next; places in the code, and no words, for what nobody foresaw. */
 export function explainFailure(error: unknown): string {
@@ -20,9 +22,12 @@ export function explainFailure(error: unknown): string {
   if (error instanceof WrongSecret) {
     return (
       'AUTH_SECRET does not open the signing keys in this database: set the secret that they were made with, ' +
-      'or AUTH_SECRET_PREVIOUS to it and run `gatehouse keys reencrypt`'
+      'or AUTH_SECRET_PREVIOUS to it and run `gatehouse keys reencrypt`; if it is lost, see `gatehouse keys reset --help`'
     );
   }
+  // These say themselves what to do.
+  if (error instanceof DatabaseUnavailable && [FOREIGN, STALLED].includes(error.message))
+    return error.message;
   if (error instanceof DatabaseUnavailable) {
     return (
       `the database cannot be asked: ${error.message}; check that PostgreSQL runs, accepts writes and is not ` +

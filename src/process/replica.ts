@@ -5,13 +5,22 @@ import type { Logger } from 'pino';
 
 import { buildApp } from '../app.js';
 import type { Config } from '../config/config.js';
+import { createFence, type Fence } from '../database/fence.js';
 import { DatabaseUnavailable, openDatabase } from '../database/prisma.js';
 import { createGatehouse } from '../domain/gatehouse.js';
 import { startHousekeeping } from '../domain/housekeeping.js';
+import { startBeating } from '../domain/liveness/beat.js';
 import { createPasswordHasher, defaultConcurrency } from '../domain/passwords/hasher.js';
 import { createTokenCodec } from '../http/jwt.js';
-import { explainListening } from '../http/port.js';
+import { explainListening } from '../http/server/port.js';
+import type {
+  createReplicaMetrics as CreateReplicaMetrics,
+  ReplicaMetrics,
+} from '../observability/replica-metrics.js';
+import { openLookout } from './lookout.js';
+import { serveMetrics } from './metrics.js';
 import { isFromKeyboard, type Signal } from './signals.js';
+import { startTracing } from './traces.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
 const LEAVING_MS = 1000;
@@ -24,6 +33,10 @@ const HASHING_WAIT_MS = 1000;
 
 /** How long a database that has been migrated a moment ago, but now answers too late, is asked again. */
 const START_PATIENCE_MS = 15_000;
+
+const UNFENCED =
+  'PostgreSQL does not tell its system identifier and timeline here: a primary that was replaced is not recognized, and must ' +
+  'be fenced (docs/failover.md)';
 
 /** What exists once, however many processes serve from it. Plain data, which survives the way from one to another. */
 export interface SharedSetup {
@@ -42,12 +55,21 @@ export interface Service {
 
 export type Stop = () => Promise<void>;
 
-export function createReplica(logger: Logger): Service {
+/** What another process brings that is one for all workers. */
+export interface Shared {
+  /** Tells a fence what the lookout hears. */
+  listen: (fence: Fence) => void;
+  /** Hands over the metrics of this process, where it has any. */
+  measure: (metrics: ReplicaMetrics) => void;
+}
+
+/** @param shared for one of several; a replica that is alone has a lookout of its own, and serves its own metrics */
+export function createReplica(logger: Logger, shared?: Shared): Service {
   tuneHeap();
   const stops: Stop[] = [];
   let isLeaving = false;
   return {
-    serve: (setup) => start(setup, logger, () => isLeaving, stops),
+    serve: (setup) => start(setup, logger, { isLeaving: () => isLeaving, shared }, stops),
     leave: async (signal) => {
       isLeaving = true;
       if (!isFromKeyboard(signal)) await sleep(LEAVING_MS);
@@ -74,24 +96,26 @@ export async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
 
 /** Starts what a replica is made of, one after the other, and notes in `stops` how each is stopped. */
 async function start(
-  { config, databaseUrl, secrets }: SharedSetup,
+  setup: SharedSetup,
   logger: Logger,
-  isLeaving: () => boolean,
+  { isLeaving, shared }: { isLeaving: () => boolean; shared: Shared | undefined },
   stops: Stop[],
 ): Promise<string[]> {
-  const database = openDatabase(databaseUrl);
-  const reader = openDatabase(databaseUrl, { connections: READER_CONNECTIONS, readsOnly: true });
-  stops.push(() => database.close());
-  stops.push(() => reader.close());
+  const { config, databaseUrl, secrets } = setup;
+  const fence = createFence(() => logger.warn(UNFENCED));
+  const { traceRequests, traceDatabase, traceHasher } = await startTracing(config, logger, stops);
+  const database = openDatabase(databaseUrl, { fence });
+  const reader = openDatabase(databaseUrl, { connections: READER_CONNECTIONS, readsOnly: true, fence });
+  for (const each of [database, reader]) stops.push(() => each.close());
   const hasher = createPasswordHasher({
     maxConcurrent: defaultConcurrency(config.workers),
     maxWaitMs: HASHING_WAIT_MS,
   });
   stops.push(() => hasher.close());
   const options = {
-    database,
+    database: traceDatabase(database),
     reader,
-    hasher,
+    hasher: traceHasher(hasher),
     createCodec: createTokenCodec,
     rules: config,
     jwtAlgorithm: config.jwtAlgorithm,
@@ -99,15 +123,47 @@ async function start(
   };
   const gatehouse = await patiently(() => createGatehouse(options));
   stops.push(
+    await startBeating(database, config.replayWindowSeconds, (error) =>
+      logger.warn({ err: error }, 'the beat cannot be written; while it stands still no refresh is theft'),
+    ),
+  );
+  if (shared === undefined) stops.push(openLookout(databaseUrl, fence));
+  else shared.listen(fence);
+  stops.push(
     startHousekeeping(
       database,
       (gone) => logger.debug(gone, 'pruned'),
       (error) => logger.warn({ err: error }, 'pruning failed, will be tried again'),
     ),
   );
-  const app = await buildApp({ gatehouse, config, logger, isLeaving });
+  const metrics = await measure(config, { hasher, pools: { work: database, liveness: reader } }, stops);
+  const app = await buildApp({ gatehouse, config, logger, isLeaving, meter: metrics?.meter, traceRequests });
+  // Metrics are answered until the service has left.
+  let stopMetrics: Stop = () => Promise.resolve();
+  stops.push(() => stopMetrics());
   stops.push(() => app.close());
-  return await listen(app, config, logger);
+  const addresses = await listenOn(app, config, logger);
+  if (metrics !== null) {
+    if (shared === undefined) stopMetrics = await serveMetrics(setup, metrics, logger);
+    else shared.measure(metrics);
+  }
+  return addresses;
+}
+
+/** Begins to measure where somebody wants to know: null where nobody does. */
+async function measure(
+  { metricsAddress }: Pick<Config, 'metricsAddress'>,
+  sources: Parameters<typeof CreateReplicaMetrics>[0],
+  stops: Stop[],
+): Promise<ReplicaMetrics | null> {
+  if (metricsAddress === null) return null;
+  const { createReplicaMetrics } = await import('../observability/replica-metrics.js');
+  const metrics = createReplicaMetrics(sources);
+  stops.push(() => {
+    metrics.stop();
+    return Promise.resolve();
+  });
+  return metrics;
 }
 
 /** Several replicas that start on a busy machine may find the deadline of a statement short; nobody waits for us yet. */
@@ -124,7 +180,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Fastify logs each address by itself, in each process; said once for all of them, it is for others to say. */
-async function listen(
+async function listenOn(
   app: Awaited<ReturnType<typeof buildApp>>,
   { host, port }: Pick<Config, 'host' | 'port'>,
   logger: Logger,

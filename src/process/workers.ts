@@ -5,11 +5,14 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 
 import { StartError } from '../database/start-error.js';
+import { openLookoutForWorkers, type Hearsay } from './lookout.js';
+import { serveMetrics } from './metrics.js';
 import type { SharedSetup, Service } from './replica.js';
+import { createScraper, type Scraped, type Scraper } from './scrapes.js';
 import type { Signal } from './signals.js';
 
 /** What a worker tells us: that it listens to us, and what came of it then. */
-export type Report = { isListening: true } | { addresses: string[] } | { failure: string };
+export type Report = { isListening: true } | { addresses: string[] } | { failure: string } | Scraped;
 
 /** Before a worker is replaced; doubled as long as none of them lives for `CALM_MS`. */
 const SHORTEST_DELAY_MS = 100;
@@ -26,7 +29,7 @@ interface Worker {
   addresses: Promise<string[]>;
   ended: Promise<Ending>;
   /** It hears the setup to serve from, and later the signal to leave with. */
-  tell: (order: SharedSetup | Signal) => void;
+  tell: (order: SharedSetup | Signal | Hearsay) => void;
   kill: () => void;
 }
 
@@ -45,11 +48,12 @@ interface Ending {
 export function startWorkers(count: number, logger: Logger, told: Promise<unknown>): Service {
   cluster.setupPrimary({ exec: fileURLToPath(new URL('worker.js', import.meta.url)) });
   const workers = new Set<Worker>();
+  const scraper = createScraper();
   const leaving = new AbortController();
   const isLeaving = () => leaving.signal.aborted;
 
   function start(): Worker {
-    const worker = startWorker();
+    const worker = startWorker(scraper);
     workers.add(worker);
     void worker.ended.then(() => workers.delete(worker));
     return worker;
@@ -85,6 +89,8 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
   }
 
   const first = Array.from({ length: count }, start);
+  let stopLookout = () => Promise.resolve();
+  let stopMetrics = () => Promise.resolve();
   return {
     serve: async (setup) => {
       for (const worker of first) worker.tell(setup);
@@ -96,22 +102,30 @@ export function startWorkers(count: number, logger: Logger, told: Promise<unknow
       const served = await Promise.race([told.then(() => null), serving]);
       if (served === null) return [];
       for (const worker of first) void keep(worker, setup);
+      stopLookout = openLookoutForWorkers(setup.databaseUrl, (hearsay) => {
+        for (const worker of workers) worker.tell(hearsay);
+      });
+      stopMetrics = await serveMetrics(setup, scraper.gather, logger);
       return served[0] ?? [];
     },
     leave: async (signal) => {
       leaving.abort();
+      const lookout = stopLookout();
       for (const worker of workers) {
         if (worker.isServing) worker.tell(signal);
         // Nothing was promised by one that does not serve yet, and it may be waiting for a database that is away.
         else worker.kill();
       }
-      await Promise.all([...workers].map(({ ended }) => ended));
+      await Promise.all([lookout, ...Array.from(workers, ({ ended }) => ended)]);
+      // Prometheus sees the service until it has left.
+      await stopMetrics();
     },
   };
 }
 
-function startWorker(): Worker {
+function startWorker(scraper: Scraper): Worker {
   const forked = cluster.fork();
+  scraper.attend(forked);
   const { listens, addresses, ended } = attend(forked);
   const worker: Worker = {
     pid: forked.process.pid,

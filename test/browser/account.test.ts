@@ -211,10 +211,15 @@ describeInBrowser('the account page', () => {
     expect(await page.getByRole('button', { name: 'End all others' }).isDisabled()).toBe(true);
   });
 
-  it('changes the password, which ends the session of another browser', async () => {
+  it('changes the password, which ends the session of another browser, and keeps every tab of this one', async () => {
     const user = await house.user();
     const other = await signedInPage(user);
     const page = await signedInPage(user);
+    const tab = await page.context().newPage();
+    await tab.goto(page.url());
+    await tab.getByRole('heading', { level: 1, name: user.username }).waitFor();
+    const sessionId = () => page.locator('#session-id').textContent();
+    const before = await sessionId();
     const alert = (hasText: string) => page.getByRole('alert').filter({ hasText });
     const outage = alert('Gatehouse cannot answer right now.');
     /** Again after a 503: nobody waits for the judgement on a password for longer than two seconds. */
@@ -231,6 +236,10 @@ describeInBrowser('the account page', () => {
     expect(await page.evaluate('document.activeElement.id')).toBe('new-password');
     await change(user.password, 'lantern orchard violet tram', page.getByText('The password is changed.'));
     expect(await page.getByLabel('New password', { exact: true }).inputValue()).toBe('');
+    await expect.poll(sessionId).not.toBe(before);
+    const after = await sessionId();
+    await expect.poll(() => tab.locator('#session-id').textContent()).toBe(after);
+    expect(await tab.getByRole('heading', { level: 1, name: user.username }).isVisible()).toBe(true);
     await lookAgain(other);
     await isSignedOut(other);
     await signIn(other, { ...user, password: 'lantern orchard violet tram' });
@@ -244,7 +253,7 @@ describeInBrowser('the account page', () => {
     const before = await lifeShown(page);
     const { issued, generation } = before;
     await passTime(page, LIFE_SECONDS / 2);
-    await page.locator('#renewals li').filter({ hasText: 'Reissued as generation' }).first().waitFor();
+    await page.locator('#renewals li').filter({ hasText: 'Renewed as token' }).first().waitFor();
     const after = await lifeShown(page);
     for (const { marks, state } of [before, after]) {
       expect(marks).toEqual({ window: LIFE_SECONDS / 2, expires: LIFE_SECONDS, grace: LIFE_SECONDS + 60 });
@@ -252,7 +261,7 @@ describeInBrowser('the account page', () => {
     }
     expect(after.generation).toBeGreaterThan(generation);
     expect(after.issued - issued).toBe((LIFE_SECONDS / 2) * (after.generation - generation));
-    expect(after.lastRenewal).toContain(`Reissued as generation ${after.generation}`);
+    expect(after.lastRenewal).toContain(`Renewed as token ${after.generation + 1}`);
     expect(after.placeOfNow).not.toBe(before.placeOfNow);
   });
 
@@ -261,7 +270,7 @@ describeInBrowser('the account page', () => {
     await house.database.clock.advance(3600);
     await lookAgain(page);
     await page.locator('#renewals li').filter({ hasText: 'Refreshed: a new token' }).waitFor();
-    await page.locator('#plot').getByText('generation 0, in use').waitFor();
+    await page.locator('#plot').getByText('token 1, in use').waitFor();
   });
 
   it('signs out: other tabs show it, and "back" shows nothing', async () => {
@@ -423,7 +432,7 @@ function lifeShown(page: Page): Promise<LifeShown> {
     const seconds = (mark) => Date.parse(document.querySelector('[data-mark="' + mark + '"] time').dateTime) / 1000;
     const issued = seconds('issued');
     return {
-      generation: Number(/generation (\\d+), in use/.exec(text('#plot'))?.[1]),
+      generation: Number(/token (\\d+), in use/.exec(text('#plot'))?.[1]) - 1,
       issued,
       marks: {
         window: seconds('window') - issued,

@@ -4,7 +4,7 @@ import type { BrowserContext, Page } from 'playwright-core';
 
 import { describeInBrowser, press } from '../support/chromium.js';
 import type { TestUser } from '../support/house.js';
-import { openShop, shows, TRANSPORTS, type PageGlobals, type Shop } from '../support/shop.js';
+import { openServedShop, shows, TRANSPORTS, type PageGlobals, type Shop } from '../support/shop.js';
 
 declare const gatehouse: PageGlobals['gatehouse'];
 
@@ -16,6 +16,8 @@ const WITNESS = `globalThis.seen = [];
 addEventListener('pageshow', ({ persisted }) => {
   requestAnimationFrame(() => seen.push({ persisted, text: document.querySelector('main')?.textContent }));
 }, { capture: true })`;
+
+const STORED = 'JSON.stringify(Object.entries(localStorage).sort())';
 
 /** How often a page is left and gone back to, at the most. */
 const TRIES = 3;
@@ -36,8 +38,7 @@ describe.each([
     let context: BrowserContext;
 
     beforeAll(async () => {
-      shop = await openShop(launch);
-      await shop.serve();
+      shop = await openServedShop(launch);
     });
     afterAll(() => shop.close());
 
@@ -56,6 +57,12 @@ describe.each([
       await page.evaluate('seen.length = 0');
       await page.getByRole('link', { name: 'Elsewhere' }).click();
       await page.waitForURL('**/elsewhere');
+    }
+
+    /** A browser names no time in which what one tab stores is there for a page of another process. */
+    async function hasHeard(page: Page, other: Page): Promise<void> {
+      const stored = await other.evaluate<string>(STORED);
+      await expect.poll(() => page.evaluate<string>(STORED)).toBe(stored);
     }
 
     /** What is seen first. */
@@ -87,6 +94,7 @@ describe.each([
           const page = await leave(transport, channel);
           const other = await shop.tab(context, transport);
           await other.evaluate(() => gatehouse.logout());
+          await hasHeard(page, other);
           const { text } = await goBack(page);
           expect(text).not.toContain(user.username);
           expect(await page.evaluate<string>('document.body.innerText')).not.toContain(user.username);

@@ -4,7 +4,7 @@ import type { BrowserContext, Page } from 'playwright-core';
 
 import { describeInBrowser } from '../support/chromium.js';
 import type { TestUser } from '../support/house.js';
-import { openShop, type SessionRow, type Shop } from '../support/shop.js';
+import { openServedShop, type SessionRow, type Shop } from '../support/shop.js';
 import { openSite, type Exchange, type Site } from '../support/site.js';
 
 /** What a simple request may say that its body is: browsers ask before they send anything else. */
@@ -21,8 +21,7 @@ describeInBrowser('a page of another origin', () => {
   let cookies: Awaited<ReturnType<BrowserContext['cookies']>>;
 
   beforeAll(async () => {
-    [shop, hostile] = await Promise.all([openShop(), openSite()]);
-    await shop.serve();
+    [shop, hostile] = await Promise.all([openServedShop(), openSite()]);
     hostile.pages.set('/elsewhere', '<!doctype html><title>Win a prize</title>');
     mallory = await shop.house.user();
   });

@@ -68,9 +68,7 @@ describeInBrowser('an outage', () => {
 
   describe.each(TRANSPORTS)('while a page works by %s', (transport) => {
     beforeEach(async () => {
-      await shop.house.database.clock.set(0);
-      user = await shop.house.user();
-      orders = `orders of ${user.username}`;
+      ({ user, orders } = await shop.begin());
       context = await shop.visitor();
       page = await shop.tab(context, transport);
       await shop.signIn(page, user);

@@ -9,7 +9,7 @@ import {
   changesOf,
   cookieOf,
   look,
-  openShop,
+  openServedShop,
   REFRESH,
   refreshesOf,
   shows,
@@ -34,13 +34,10 @@ describeInBrowser('a page that works on', () => {
   let orders: string;
 
   beforeAll(async () => {
-    shop = await openShop();
-    await shop.serve();
+    shop = await openServedShop();
   });
   beforeEach(async () => {
-    await shop.house.database.clock.set(0);
-    user = await shop.house.user();
-    orders = `orders of ${user.username}`;
+    ({ user, orders } = await shop.begin());
     context = await shop.visitor();
   });
   afterAll(() => shop.close());

@@ -7,7 +7,7 @@ import type { TestUser } from '../support/house.js';
 import {
   ACCESS,
   look,
-  openShop,
+  openServedShop,
   REFRESH,
   shows,
   storedIn,
@@ -55,14 +55,11 @@ describeInBrowser('the tokens of a page', () => {
   let page: Page;
 
   beforeAll(async () => {
-    shop = await openShop();
-    await shop.serve();
+    shop = await openServedShop();
   });
   beforeEach(async () => {
-    await shop.house.database.clock.set(0);
-    user = await shop.house.user();
+    ({ user } = await shop.begin());
     context = await shop.visitor();
-    shop.site.exchanges.length = 0;
     return () => context.close();
   });
   afterAll(() => shop.close());

@@ -3,14 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { BrowserContext, Page } from 'playwright-core';
 
 import { describeInBrowser } from '../support/chromium.js';
-import type { TestUser } from '../support/house.js';
+import { claimsOf, type TestUser } from '../support/house.js';
 import {
   ACCESS,
   asked,
   changesOf,
   cookieOf,
   look,
-  openShop,
+  openServedShop,
   REFRESH,
   refreshesOf,
   shows,
@@ -18,6 +18,7 @@ import {
   type PageGlobals,
   type Shop,
 } from '../support/shop.js';
+import type { Exchange } from '../support/site.js';
 
 declare const gatehouse: PageGlobals['gatehouse'];
 
@@ -27,6 +28,7 @@ const AT_ONCE = 6;
 /** How many times all refresh at once, and what may be tried for that. */
 const ROUNDS = 2;
 const TRIES = 5;
+const isSuperseded = ({ body }: Exchange) => body.includes('refresh_superseded');
 /** After the grace of an access token, and after the time in which a spent refresh token is answered again. */
 const GONE_SECONDS = 700;
 
@@ -36,14 +38,10 @@ describeInBrowser('the tabs of a browser', () => {
   let orders: string;
 
   beforeAll(async () => {
-    shop = await openShop();
-    await shop.serve();
+    shop = await openServedShop();
   });
   beforeEach(async () => {
-    await shop.house.database.clock.set(0);
-    user = await shop.house.user();
-    orders = `orders of ${user.username}`;
-    shop.site.exchanges.length = 0;
+    ({ user, orders } = await shop.begin());
   });
   afterAll(() => shop.close());
 
@@ -92,11 +90,22 @@ describeInBrowser('the tabs of a browser', () => {
     return sessions[0]?.generation ?? NaN;
   }
 
+  /** No script orders cookies: without locks, an answer that comes late puts the token before the last one back, until it is sent. */
+  async function bringNewest(context: BrowserContext, page: Page, generation: number): Promise<void> {
+    const kept = async () => claimsOf((await cookieOf(context, REFRESH)) ?? '').jti.split('.')[1];
+    if ((await kept()) === String(generation)) return;
+    expect(await page.evaluate("fetch('/refresh', { method: 'POST' }).then(({ status }) => status)")).toBe(
+      200,
+    );
+    expect(await kept()).toBe(String(generation));
+  }
+
   describe.each(TRANSPORTS)('that work by %s', (transport) => {
     it.each(['locks', 'no locks'] as const)('all refresh at once, with %s', async (locks) => {
       const context = await shop.visitor(locks);
       const pages = await openTabs(context, transport, TABS);
       expect(await pages[1]?.evaluate('navigator.locks !== undefined')).toBe(locks === 'locks');
+      const isCookieAlone = transport === 'cookie' && locks === 'no locks';
       let rounds = 0;
       for (let before = await expectOneSession(), tried = 0; rounds < ROUNDS && tried < TRIES; tried += 1) {
         await shop.house.database.clock.advance(GONE_SECONDS);
@@ -105,7 +114,10 @@ describeInBrowser('the tabs of a browser', () => {
         const gathering = locks === 'no locks' ? shop.site.gather('/refresh', AT_ONCE) : null;
         expect(await lookAtOnce(pages)).toEqual(pages.map(() => orders));
         const refreshes = refreshesOf(shop.site);
-        expect(new Set(refreshes)).toEqual(new Set([200]));
+        const superseded = asked(shop.site, 'POST', '/refresh').filter(isSuperseded);
+        expect(refreshes.filter((status) => status !== 200)).toEqual(superseded.map(() => 401));
+        // Without locks, one that was slow may send what two others have renewed since: it asks again with the newer one.
+        if (locks === 'locks') expect(superseded).toEqual([]);
         // One refreshes for all, or nearly: a tab may get its turn before it hears of the other.
         if (gathering === null) expect(refreshes.length).toBeLessThan(TABS);
         const rotations = (await expectOneSession()) - before;
@@ -115,6 +127,7 @@ describeInBrowser('the tabs of a browser', () => {
           gathering === null ? refreshes.length : TABS - gathering.met + 1,
         );
         before += rotations;
+        if (isCookieAlone) await bringNewest(context, pages[0] as Page, before);
         if (gathering === null || gathering.met === AT_ONCE) rounds += 1;
       }
       expect(rounds).toBeGreaterThan(0);

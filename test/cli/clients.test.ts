@@ -132,3 +132,81 @@ it('removes a client, and the next request on every replica is refused', async (
     stderr: 'gatehouse: there is no client leaver: see `gatehouse clients list`\n',
   });
 });
+
+interface Shown {
+  id: string;
+  permissions: string[];
+  secrets: { id: string; created_at: string }[];
+}
+
+async function show(id: string): Promise<Shown> {
+  return (await jsonInHouse(house, ['clients', 'show', id])) as Shown;
+}
+
+it('shows a client with the ids of its secrets', async () => {
+  await jsonInHouse(house, ['clients', 'add', 'shown']);
+  const created_at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/) as string;
+  const id = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
+  expect(await show('shown')).toEqual({
+    id: 'shown',
+    permissions: ['introspect'],
+    created_at,
+    secrets: [{ id, created_at }],
+  });
+  expect((await inHouse(house, ['clients', 'show', 'shown'])).stdout).toMatch(
+    /^the client shown may introspect\nSECRET +CREATED AT\n[0-9a-f-]{36} +\S+\n$/,
+  );
+  expect(await inHouse(house, ['clients', 'show', 'nobody'])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'gatehouse: there is no client nobody: see `gatehouse clients list`\n',
+  });
+});
+
+it('changes what a client may do, at once on every replica', async () => {
+  const client = (await jsonInHouse(house, ['clients', 'add', 'changing'])) as TestClient;
+  const change = ['clients', 'change', 'changing'];
+  const { secrets } = await show('changing');
+  expect(await jsonInHouse(house, [...change, '--permission', 'revoke'])).toMatchObject({
+    id: 'changing',
+    permissions: ['revoke'],
+    secrets,
+  });
+  expect(await statusesOf(client)).toEqual([
+    [403, 200],
+    [403, 200],
+  ]);
+  expect((await inHouse(house, [...change, '--no-permissions'])).stdout).toBe(
+    'the client changing may do nothing\n',
+  );
+  expect(await statusesOf(client)).toEqual([
+    [403, 403],
+    [403, 403],
+  ]);
+  for (const wrong of [[], ['--permission', 'revoke', '--no-permissions']])
+    expect((await inHouse(house, [...change, ...wrong])).status).toBe(2);
+  expect((await inHouse(house, ['clients', 'change', 'nobody', '--no-permissions'])).status).toBe(1);
+});
+
+it('replaces a secret without an outage', async () => {
+  const first = (await jsonInHouse(house, ['clients', 'add', 'rotating'])) as TestClient;
+  const [old] = (await show('rotating')).secrets;
+  const added = (await jsonInHouse(house, ['clients', 'secrets', 'add', 'rotating'])) as TestClient;
+  const second = { id: 'rotating', secret: added.secret };
+  const both = [await statusesOf(first), await statusesOf(second)];
+  expect(both).toEqual([1, 2].map(() => [1, 2].map(() => [200, 403])));
+  expect((await inHouse(house, ['clients', 'secrets', 'add', 'rotating'])).stderr).toMatch(
+    /^gatehouse: the client rotating has two secrets already: /,
+  );
+  const removal = ['clients', 'secrets', 'remove', 'rotating', old?.id ?? ''];
+  expect(await jsonInHouse(house, removal)).toEqual({ id: old?.id });
+  expect(await statusesOf(first)).toEqual([1, 2].map(() => [401, 401]));
+  expect(await statusesOf(second)).toEqual([1, 2].map(() => [200, 403]));
+  expect((await show('rotating')).secrets.map(({ id }) => id)).toEqual([added.id]);
+  expect(await inHouse(house, removal)).toMatchObject({ status: 1, stdout: '' });
+  // The secret itself in the place of its id is not repeated.
+  const { status, stderr } = await inHouse(house, ['clients', 'secrets', 'remove', 'rotating', added.secret]);
+  expect(status).toBe(1);
+  expect(stderr).not.toContain(added.secret);
+  expect((await inHouse(house, ['clients', 'secrets', 'add', 'nobody'])).status).toBe(1);
+});

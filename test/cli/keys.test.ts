@@ -17,6 +17,7 @@ import {
   type TestClient,
   type TokenPair,
 } from '../support/house.js';
+import { holdRow } from '../support/row-lock.js';
 
 const NEW_SECRET = 'another secret for tests, also more than 32 bytes';
 const RFC_3339 = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string;
@@ -85,6 +86,26 @@ describe('keys list', () => {
   });
 });
 
+function warningOf(before: string, after: string, when: string): string {
+  return (
+    `gatehouse: warning: the algorithm changes from ${before} to ${after}. Each service that checks signatures itself must know ` +
+    `${after} ${when}: without it, it refuses every new token (docs/keys.md)\n`
+  );
+}
+
+it.each([['retire'], ['reset', '--end-everything']])(
+  'keys %s warns of another algorithm, which services must know at once',
+  async (verb, ...options) => {
+    const args = ['keys', verb, ...(verb === 'retire' ? [(await listKeys())[0]?.kid ?? ''] : options)];
+    const changed = await inHouse(house, args, { environment: { JWT_ALGORITHM: 'RS256' } });
+    expect([changed.status, changed.stderr]).toEqual([0, warningOf('EdDSA', 'RS256', 'from now on')]);
+    // The same again is no change.
+    const signing = (await listKeys()).find(({ state }) => state === 'signing')?.kid ?? '';
+    const again = ['keys', verb, ...(verb === 'retire' ? [signing] : options)];
+    expect((await inHouse(house, again, { environment: { JWT_ALGORITHM: 'RS256' } })).stderr).toBe('');
+  },
+);
+
 describe('keys rotate', () => {
   it('publishes the next key at once, and lets it sign two JWKS max-ages later', async () => {
     const [replica] = replicas;
@@ -121,8 +142,10 @@ describe('keys rotate', () => {
 
   it.each(['ES256', 'RS256'])('makes a key for %s where JWT_ALGORITHM says so', async (algorithm) => {
     const environment = { JWT_ALGORITHM: algorithm };
-    const rotated = (await jsonInHouse(house, ['keys', 'rotate'], { environment })) as Key;
-    expect(rotated.algorithm).toBe(algorithm);
+    const { status, stdout, stderr } = await inHouse(house, ['keys', 'rotate', '--json'], { environment });
+    const rotated = JSON.parse(stdout) as Key;
+    expect([status, rotated.algorithm]).toEqual([0, algorithm]);
+    expect(stderr).toBe(warningOf('EdDSA', algorithm, `by ${rotated.signs_at}`));
     await house.database.clock.advance(PUBLISHED_SECONDS + 1);
     const pair = await login(replicas[0], await house.user());
     expect(kidOf(pair.access_token)).toBe(rotated.kid);
@@ -343,5 +366,83 @@ describe('before the service has ever started', () => {
     } finally {
       await fresh.close();
     }
+  });
+});
+
+describe('keys reset', () => {
+  const environment = { AUTH_SECRET: NEW_SECRET };
+  const args = ['keys', 'reset', '--end-everything'];
+
+  it('says what it would do, and does nothing, unless it is told to end everything', async () => {
+    const pair = await login(replicas[0], await house.user());
+    const before = await listKeys();
+    const outcome = await inHouse(house, ['keys', 'reset'], { environment });
+    expect(outcome).toMatchObject({ status: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(
+      /^gatehouse: nothing was changed: with --end-everything every session of every user ends, every key dies, and a new key/,
+    );
+    expect(await listKeys()).toEqual(before);
+    expect(await isActive(replicas[0], pair.access_token)).toBe(true);
+  });
+
+  it('ends every session on every replica, and lets a service with a new secret go on where the old one is lost', async () => {
+    const user = await house.user();
+    const pairs = [await login(replicas[0], user), await login(replicas[1], await house.user())];
+    const next = (await jsonInHouse(house, ['keys', 'rotate'])) as Key;
+    const old = kidOf(pairs[0]?.access_token ?? '');
+    await expect(house.replica({ secrets: [NEW_SECRET] })).rejects.toThrow('AUTH_SECRET');
+
+    const reset = (await jsonInHouse(house, args, { environment })) as Key;
+
+    expect(reset).toEqual({ kid: KID, algorithm: 'EdDSA', state: 'signing', retired: 2 });
+    for (const { access_token } of pairs)
+      for (const each of replicas) expect(await isActive(each, access_token)).toBe(false);
+    expect(await Promise.all(replicas.map(readiness))).toEqual([503, 503]);
+    const restarted = await house.replica({ secrets: [NEW_SECRET] });
+    expect(await publishedBy(restarted)).toEqual([reset.kid]);
+    for (const { access_token, refresh_token } of pairs) {
+      expect(await isActive(restarted, access_token)).toBe(false);
+      expect((await refresh(restarted, refresh_token)).statusCode).toBe(401);
+    }
+    const fresh = await login(restarted, user);
+    expect(await isActive(restarted, fresh.access_token)).toBe(true);
+    expect((await refresh(restarted, fresh.refresh_token)).statusCode).toBe(200);
+    expect((await listKeys()).map(({ kid, state }) => [kid, state]).sort()).toEqual(
+      [
+        [old, 'retired'],
+        [next.kid, 'retired'],
+        [reset.kid, 'signing'],
+      ].sort(),
+    );
+    expect(await jsonInHouse(house, ['revocations', 'list'])).toMatchObject([
+      { kind: 'user', user_id: null, username: null, reason: 'keys_reset', actor: 'operator' },
+    ]);
+    const { rows } = await house.database.admin.query<{ bytes: number }>(
+      'SELECT length(encrypted_private_key) AS bytes FROM signing_keys WHERE kid <> $1',
+      [reset.kid],
+    );
+    expect(rows).toEqual([{ bytes: 0 }, { bytes: 0 }]);
+  });
+
+  it('kills a key, too, that a rotation makes at the same time with the old secret', async () => {
+    const lock = await holdRow(house.database, 'SELECT FROM service WHERE id = $1 FOR UPDATE', 'true');
+    const rotated = jsonInHouse(house, ['keys', 'rotate']);
+    await lock.queue(1);
+    const reset = jsonInHouse(house, args, { environment });
+    await lock.queue(2);
+    await lock.release();
+    const { kid } = (await reset) as Key;
+    expect((await rotated) as Key).toMatchObject({ state: 'next' });
+    const keys = await listKeys();
+    expect(keys.filter(({ state }) => state !== 'retired').map((key) => key.kid)).toEqual([kid]);
+    expect(keys).toHaveLength(3);
+  });
+
+  it('has nothing to do before there is a key', async () => {
+    const empty = await openHouse();
+    const outcome = await inHouse(empty, args, { environment });
+    expect(outcome).toMatchObject({ status: 1, stdout: '' });
+    expect(outcome.stderr).toContain('there is no key yet');
+    await empty.close();
   });
 });

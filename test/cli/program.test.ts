@@ -6,16 +6,18 @@ import { gatehouse, inHouse, jsonInHouse } from '../support/command.js';
 import { openHouse, type House } from '../support/house.js';
 
 const NOUNS: Record<string, string[]> = {
-  users: ['add', 'list', 'disable', 'enable', 'password'],
-  clients: ['add', 'list', 'remove'],
-  sessions: ['list', 'end'],
-  revocations: ['list', 'prune'],
-  keys: ['list', 'rotate', 'retire', 'reencrypt'],
+  users: ['add', 'list', 'find', 'show', 'change', 'disable', 'enable', 'password'],
+  clients: ['add', 'list', 'remove', 'show', 'change', 'secrets'],
+  sessions: ['list', 'find', 'show', 'end'],
+  revocations: ['list', 'find', 'show', 'add', 'lift', 'prune'],
+  keys: ['list', 'rotate', 'retire', 'reencrypt', 'reset'],
+  database: ['accept'],
 };
 
 const COMMANDS = [
   ...Object.entries(NOUNS).flatMap(([noun, verbs]) => verbs.map((verb) => [noun, verb])),
   ['migrate'],
+  ['completion'],
 ];
 
 /** Wrong on purpose, to show that neither help nor wrong usage asks for a configuration. */
@@ -32,7 +34,7 @@ describe('help', () => {
       const list = /^Commands:\n(?<list>(?: .*\n)+)/m.exec(stdout)?.groups?.['list'] ?? '';
       return [...list.matchAll(/^ {2}(\w+)/gm)].map((match) => match[1]).filter((name) => name !== 'help');
     };
-    expect(await listed([])).toEqual([...Object.keys(NOUNS), 'migrate']);
+    expect(await listed([])).toEqual([...Object.keys(NOUNS), 'migrate', 'completion']);
     for (const [noun, verbs] of Object.entries(NOUNS)) expect(await listed([noun])).toEqual(verbs);
   });
 
@@ -46,8 +48,26 @@ describe('help', () => {
       expect([blank, description?.length]).toEqual(['', expect.any(Number)]);
       expect(description).not.toBe('Options:');
       expect(stdout).toMatch(/^ {2}--json /m);
+      const asked = [
+        await gatehouse([...words, '-h'], BROKEN),
+        await gatehouse(['help', ...words], BROKEN),
+        await gatehouse(['help', ...words.toReversed()], BROKEN),
+      ];
+      for (const other of asked) expect(other).toEqual({ status: 0, stdout, stderr: '' });
     },
   );
+
+  it.each([
+    ['users', 'frobnicate'],
+    ['frobnicate', 'users'],
+    ['users', 'add', 'more'],
+    ['frobnicate'],
+    ['add'],
+  ])('of what is no command is refused: help %s %s %s', async (...words) => {
+    const { status, stdout, stderr } = await gatehouse(['help', ...words.filter(Boolean)], BROKEN);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(/^gatehouse: unknown command\n/);
+  });
 
   it('comes on standard error, with status 2, when no command is given', async () => {
     for (const args of [[], ['users'], ['keys']]) {
@@ -61,7 +81,8 @@ describe('help', () => {
 it('prints the version of the package', async () => {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const { version } = JSON.parse(text) as { version: string };
-  expect(await gatehouse(['--version'], BROKEN)).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+  for (const flag of ['-v', '--version'])
+    expect(await gatehouse([flag], BROKEN)).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
 });
 
 describe('wrong usage', () => {
@@ -73,6 +94,8 @@ describe('wrong usage', () => {
     [['users', 'add'], 'missing required argument'],
     [['users', 'password'], 'missing required argument'],
     [['clients', 'remove'], 'missing required argument'],
+    [['clients', 'secrets', 'add'], 'missing required argument'],
+    [['clients', 'secrets', 'remove', 'shop'], 'missing required argument'],
     [['sessions', 'end'], 'missing required argument'],
     [['keys', 'retire'], 'missing required argument'],
     [['users', 'list', 'alice'], 'too many arguments'],
@@ -109,6 +132,7 @@ describe('wrong usage', () => {
     ['users', 'add', ' hunter2'],
     ['clients', 'add', ' hunter2'],
     ['clients', 'add', 'a', '--permission', 'hunter2'],
+    ['clients', 'secrets', 'hunter2'],
     ['revocations', 'list', '--limit', 'hunter2'],
     ['migrate', 'postgresql://u:hunter2@h/d'],
     ['--json', 'migrate', '--url=postgresql://u:hunter2@h/d'],
@@ -121,9 +145,36 @@ describe('wrong usage', () => {
     expect(`${stdout}${stderr}`).not.toBe('');
   });
 
-  it('offers the command that was probably meant', async () => {
-    expect((await gatehouse(['users', 'lst'], BROKEN)).stderr).toBe(
-      'gatehouse: unknown command\n(Did you mean list?)\nAdd --help to see how it is used.\n',
+  it.each([
+    ['users lst', 'users list'],
+    ['user list', 'users'],
+    ['clients rmove', 'clients remove'],
+    ['add users', 'users add'],
+    ['list users ada', 'users list'],
+    ['users create ada', 'users add'],
+    ['users delete ada', 'users disable'],
+    ['clients delete shop', 'clients remove'],
+    ['sessions revoke 1', 'sessions end'],
+    ['keys new', 'keys rotate'],
+    ['keys revoke 1', 'keys retire'],
+    ['revocations ls', 'revocations list'],
+    ['rotate', 'keys rotate'],
+    ['prune', 'revocations prune'],
+    ['add', 'one of users add, clients add, revocations add, keys rotate'],
+    ['help usrs', ''],
+    ['users add ada --password hunter2', 'one of --password-prompt, --password-stdin'],
+    ['users password ada --pass=hunter2', 'one of --password-prompt, --password-stdin'],
+    ['users add ada --scop a', '--scope'],
+    ['users list --jsn', '--json'],
+    ['frobnicate', ''],
+    ['users frobnicate', ''],
+    ['users list --frobnicate', ''],
+  ])('offers what was probably meant: %s', async (line, meant) => {
+    const { status, stderr } = await gatehouse(line.split(' '), BROKEN);
+    expect(status).toBe(2);
+    const offered = meant === '' ? '' : `(Did you mean ${meant}?)\n`;
+    expect(stderr.replace(/^gatehouse: unknown (?:command|option)\n/, '')).toBe(
+      `${offered}Add --help to see how it is used.\n`,
     );
   });
 });

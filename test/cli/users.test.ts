@@ -99,11 +99,84 @@ describe('users add', () => {
     expect((await inHouse(house, ['users', 'list'])).stdout).not.toContain('christopher.robin');
   });
 
+  it.each([
+    ['8', 'kP9wq7Rt'],
+    ['40', `${GOOD_PASSWORD} and twenty-five more of them`],
+  ])('takes no password with fewer characters than PASSWORD_MIN_LENGTH=%s', async (least, input) => {
+    const username = `short-${least}`;
+    const environment = { PASSWORD_MIN_LENGTH: least };
+    await jsonInHouse(house, ['users', 'add', username, '--password-stdin'], { input, environment });
+    for (const args of [
+      ['users', 'add', `${username}-too`, '--password-stdin'],
+      ['users', 'password', username, '--password-stdin'],
+    ]) {
+      const { status, stderr } = await inHouse(house, args, { input: 'kP9wq7R', environment });
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: `gatehouse: the password is shorter than ${least} characters\n`,
+      });
+    }
+    expect(await statusOfLogin(username, input)).toBe(200);
+  });
+
   it('asks for a pipe where standard input is a terminal', async () => {
     const args = ['users', 'add', 'tty', '--password-stdin'];
     const { status, stdout, stderr } = await inHouse(house, args, { input: GOOD_PASSWORD, isTerminal: true });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain('reads the password from standard input');
+  });
+
+  it('asks for a password on the terminal, twice, and shows nothing of it', async () => {
+    const args = ['users', 'add', 'typist', '--password-prompt'];
+    const outcome = await inHouse(house, args, { typed: `${GOOD_PASSWORD}\r${GOOD_PASSWORD}\r` });
+    expect(outcome).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^added typist \([0-9a-f-]{36}\)\n$/) as string,
+      stderr: 'New password: \nThe same once more: \n',
+    });
+    expect(await statusOfLogin('typist', GOOD_PASSWORD)).toBe(200);
+  });
+
+  it('takes back what is rubbed out while a password is typed', async () => {
+    const typed = `${GOOD_PASSWORD}x\x7f\r${GOOD_PASSWORD}\r`;
+    const user = await inHouse(house, ['users', 'add', 'rubber', '--password-prompt'], { typed });
+    expect(user.status).toBe(0);
+    expect(await statusOfLogin('rubber', GOOD_PASSWORD)).toBe(200);
+  });
+
+  it.each([
+    [
+      'the second is another one',
+      `${GOOD_PASSWORD}\r${GOOD_PASSWORD}.\r`,
+      'the two passwords are not the same',
+      1,
+    ],
+    ['the first is too short, before it asks again', 'tiny 1\r', 'is shorter than 15 characters', 1],
+    ['the first holds the name', 'christopher.robin 1\r', 'contains the user name', 1],
+    ['Ctrl-C is pressed', 'half a pass\x03', 'no password was typed', 1],
+    ['Ctrl-C is pressed at the second', `${GOOD_PASSWORD}\rhalf\x03`, 'no password was typed', 1],
+    ['Ctrl-D is pressed', '\x04', 'no password was typed', 1],
+  ])('adds nobody where %s', async (_when, typed, reason, expected) => {
+    const args = ['users', 'add', 'christopher.robin', '--password-prompt', '--json'];
+    const { status, stdout, stderr } = await inHouse(house, args, { typed });
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(stderr).toContain(reason);
+    for (const word of typed.split(/\p{Cc}/u).filter((text) => text !== ''))
+      expect(stderr).not.toContain(word);
+    expect((await inHouse(house, ['users', 'list'])).stdout).not.toContain('christopher.robin');
+  });
+
+  it('says what to do where there is no terminal to ask on', async () => {
+    const { status, stdout, stderr } = await inHouse(house, ['users', 'add', 'piped', '--password-prompt'], {
+      input: GOOD_PASSWORD,
+    });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('standard input is none: use --password-stdin');
+  });
+
+  it('takes one way to give a password, not two', async () => {
+    const args = ['users', 'add', 'both', '--password-prompt', '--password-stdin'];
+    expect(await inHouse(house, args, { input: GOOD_PASSWORD })).toMatchObject({ status: 2, stdout: '' });
   });
 
   it('keeps names canonical, and each once', async () => {
@@ -131,11 +204,21 @@ describe('users add', () => {
     ['a backslash in the scope', ['eve', '--scope', 'a\\b'], 'RFC 6749'],
     ['a scope beyond ASCII', ['eve', '--scope', 'lésen'], 'RFC 6749'],
     ['a scope named twice', ['eve', '--scope', 'a b a'], 'twice'],
-    ['too long a scope', ['eve', '--scope', 'x'.repeat(1025)], 'at most 1024'],
+    ['too long a scope', ['eve', '--scope', 'x'.repeat(1025)], 'longer than 1024'],
   ])('refuses %s as wrong usage', async (_, args, reason) => {
     const { status, stdout, stderr } = await inHouse(house, ['users', 'add', ...args]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(reason);
+  });
+
+  it('refuses a name and a scope that together make tokens too long for the audience that is set', async () => {
+    const environment = { AUDIENCE: 'あ'.repeat(256) };
+    const add = (username: string) =>
+      inHouse(house, ['users', 'add', username, '--scope', 'x'.repeat(1024)], { environment });
+    const { status, stdout, stderr } = await add('\u{20000}'.repeat(254));
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('longer than 3800 characters');
+    expect((await add('short-enough')).status).toBe(0);
   });
 
   it('takes every character that a scope may have', async () => {
@@ -255,6 +338,16 @@ describe('users password', () => {
     expect((await refresh(replica, pair.refresh_token)).statusCode).toBe(401);
     expect(await statusOfLogin(user.username, user.password)).toBe(401);
     expect(await statusOfLogin(user.username, changed.password)).toBe(200);
+  });
+
+  it('asks for one on the terminal, and ends every session', async () => {
+    const user = await house.user();
+    const pair = await login(replica, user);
+    const args = ['users', 'password', user.username, '--password-prompt'];
+    const { status, stdout } = await inHouse(house, args, { typed: `${GOOD_PASSWORD}\r${GOOD_PASSWORD}\r` });
+    expect([status, stdout]).toEqual([0, `${user.username} has a new password, every session has ended\n`]);
+    expect((await refresh(replica, pair.refresh_token)).statusCode).toBe(401);
+    expect(await statusOfLogin(user.username, GOOD_PASSWORD)).toBe(200);
   });
 
   it('takes one from standard input by the same rules', async () => {

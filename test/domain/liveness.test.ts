@@ -1,5 +1,5 @@
 // Many questions, one statement, and none that is older than the question.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Columns, RowOf } from '../../src/database/columns.js';
@@ -12,16 +12,21 @@ import {
 } from '../../src/database/prisma.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
-import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { retireKey } from '../../src/domain/keys/retirement.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { AMPLE_MS, claimsOf, DEFAULTS, login, SECRET, type TokenPair } from '../support/house.js';
 import { stopClock } from '../support/stopped-clock.js';
 import { logOut, openTwins, type Twins } from '../support/twins.js';
 
-/** The most questions in a statement, and statements under way: what the code chooses is written down here once more. */
+/**
+ * The most single questions in a statement, as many of batches, and statements under way: what the code chooses is written down
+ * here once more.
+ */
 const MAX_QUESTIONS = 512;
 const MAX_STATEMENTS = 2;
+const BATCH = 256;
 
 let twins: Twins;
 let real: Database;
@@ -51,9 +56,12 @@ beforeEach(async () => {
 /** The real database, with statements about liveness counted, and their answers held or lost on demand. */
 function watch(database: Database) {
   const seen = { sent: 0, underWay: 0, mostUnderWay: 0 };
+  const asked: string[] = [];
   let after: (statement: number) => Promise<void> = () => Promise.resolve();
   return {
     seen,
+    /** Of the first statement that asks about a session; 0 for none. When its answer is there, others have been sent since. */
+    numberOf: (sid: string) => 1 + asked.findIndex((values) => values.includes(sid)),
     /** Called with each statement’s number when the primary has answered it, before anybody learns the answer. */
     intercept: (hook: (statement: number) => Promise<void>) => (after = hook),
     database: {
@@ -62,6 +70,7 @@ function watch(database: Database) {
         const ask = database.prepared(name, columns);
         return async (template, ...values) => {
           const statement = (seen.sent += 1);
+          asked.push(JSON.stringify(values));
           seen.underWay += 1;
           seen.mostUnderWay = Math.max(seen.mostUnderWay, seen.underWay);
           try {
@@ -219,6 +228,136 @@ describe('a question', () => {
   });
 });
 
+describe('a batch', () => {
+  const NOBODY = { id: 'nobody', secret: 'none' };
+
+  it('is answered by one statement, which others may share, in its own order', async () => {
+    const [alive, dead] = [await logIn(), await logIn()];
+    await logOut(twins.two, dead.access_token);
+    const kinds = [alive.access_token, dead.access_token, 'garbage', alive.refresh_token];
+    const texts = Array.from({ length: BATCH }, (_, at) => kinds[at % 4] ?? '');
+    const [one, other, single] = await Promise.all([
+      gatehouse.judgeMany(texts, NOBODY),
+      gatehouse.judgeMany(texts.toReversed(), NOBODY),
+      gatehouse.judge(alive.access_token),
+    ]);
+    const due = texts.map((_, at) => [0, 3].includes(at % 4));
+    expect(one.map(({ stands }) => stands)).toEqual(due);
+    expect(other.map(({ stands }) => stands)).toEqual(due.toReversed());
+    expect(one.map(({ live }) => live !== null)).toEqual(due.map((_, at) => at % 4 === 0));
+    expect(single.stands).toBe(true);
+  });
+
+  it('has half of a statement: a flood of them takes as many statements as fill these halves', async () => {
+    const { access_token: access } = await logIn();
+    stopClock();
+    const texts = Array<string>(BATCH).fill(access);
+    const judgements = await Promise.all(
+      Array.from({ length: 10 }, () => gatehouse.judgeMany(texts, NOBODY)),
+    );
+    expect(judgements.flat().filter(({ stands }) => !stands)).toEqual([]);
+    // The first statements may go before the later batches have been read.
+    expect(watched.seen.sent).toBeGreaterThanOrEqual((10 * BATCH) / MAX_QUESTIONS);
+    expect(watched.seen.mostUnderWay).toBe(MAX_STATEMENTS);
+  });
+
+  it('keeps no single question waiting: each is in the next statement that is sent, behind however many batches', async () => {
+    const { access_token: access } = await logIn();
+    const gates = [gate(), gate()];
+    watched.intercept((statement) => gates[statement - 1]?.closed ?? Promise.resolve());
+    const texts = Array<string>(BATCH).fill(access);
+    stopClock();
+    const flood: Promise<unknown>[] = [];
+    for (let statement = 1; statement <= MAX_STATEMENTS; statement += 1) {
+      flood.push(gatehouse.judgeMany(texts, NOBODY));
+      await expect.poll(() => watched.seen.sent).toBe(statement);
+    }
+    for (let more = 0; more < 20; more += 1) flood.push(gatehouse.judgeMany(texts, NOBODY));
+    // All of them have been read, and wait, before the first of these asks.
+    for (let turn = 0; turn < 1000; turn += 1) await nextTurn();
+    const sentWhenAnswered: number[] = [];
+    const singles = Array.from({ length: MAX_QUESTIONS }, () =>
+      gatehouse.judge(access).then(() => sentWhenAnswered.push(watched.seen.sent)),
+    );
+    await nextTurn();
+    // One statement is over: the next one is theirs.
+    gates[0]?.open();
+    await Promise.all(singles);
+    expect(new Set(sentWhenAnswered)).toEqual(new Set([MAX_STATEMENTS + 1]));
+    gates[1]?.open();
+    await Promise.all(flood);
+  });
+
+  it('waits for no more than its turn among batches beside a flood of single questions', async () => {
+    const { access_token: access } = await logIn();
+    const { closed, open } = gate();
+    watched.intercept((statement) => (statement <= MAX_STATEMENTS ? closed : Promise.resolve()));
+    stopClock();
+    const early: Promise<unknown>[] = [];
+    for (let statement = 1; statement <= MAX_STATEMENTS; statement += 1) {
+      early.push(gatehouse.judge(access));
+      await expect.poll(() => watched.seen.sent).toBe(statement);
+    }
+    const { access_token: own, session_id: sid } = await logIn();
+    const singles = Array.from({ length: 4 * MAX_QUESTIONS }, () => gatehouse.judge(access));
+    const judged = gatehouse.judgeMany([own, 'garbage'], NOBODY);
+    await nextTurn();
+    open();
+    await Promise.all([...early, ...singles, judged]);
+    const sent = watched.numberOf(sid);
+    expect(sent).toBeGreaterThan(MAX_STATEMENTS);
+    expect(sent).toBeLessThanOrEqual(2 * MAX_STATEMENTS);
+  });
+
+  it('lets others have their turn between each 16 of its tokens', async () => {
+    const { access_token: access } = await logIn();
+    let turns = 0;
+    let isOver = false;
+    const count = async () => {
+      while (!isOver) {
+        await nextTurn();
+        turns += 1;
+      }
+    };
+    const counting = count();
+    const { closed, open } = gate();
+    watched.intercept(() => closed);
+    const judged = gatehouse.judgeMany(Array<string>(BATCH).fill(access), NOBODY);
+    await expect.poll(() => watched.seen.sent).toBe(1);
+    expect(turns).toBeGreaterThanOrEqual(BATCH / 16 - 1);
+    open();
+    await judged;
+    isOver = true;
+    await counting;
+  });
+
+  it('is unavailable as a whole when its statement fails', async () => {
+    const { access_token: access } = await logIn();
+    watched.intercept(() =>
+      Promise.reject(new DatabaseUnavailable('connection lost', 'database_unreachable')),
+    );
+    await expect(gatehouse.judgeMany([access, 'garbage', access], NOBODY)).rejects.toThrow(
+      DatabaseUnavailable,
+    );
+  });
+
+  it('learns of a removed client, and of a retired key, in the request that asks', async () => {
+    const pair = await logIn();
+    const client = await addClient(real, 'leaving', ['introspect']);
+    const credentials = { id: 'leaving', secret: client?.secret ?? '' };
+    const ask = () => gatehouse.judgeMany([pair.access_token, pair.access_token], credentials);
+    expect((await ask()).map(({ client, stands }) => [client?.id, stands])).toEqual(
+      Array(2).fill(['leaving', true]),
+    );
+    await removeClient(real, 'leaving');
+    const kid = (await listKeys(real)).find(({ state }) => state === 'signing')?.kid ?? '';
+    await retireKey(real, kid, 'EdDSA', SECRET);
+    expect((await ask()).map(({ client, token, stands }) => [client, token, stands])).toEqual(
+      Array(2).fill([null, null, false]),
+    );
+  });
+});
+
 describe('what is remembered', () => {
   it('learns of a new client, and of one that is removed, in the request that asks', async () => {
     const client = await addClient(real, 'late', ['introspect']);
@@ -270,7 +409,10 @@ describe('what is remembered', () => {
       jwtAlgorithm: 'EdDSA',
       secrets: [SECRET],
     });
-    await expect(replica.judge(null)).rejects.toMatchObject({ code: 'temporarily_unavailable' });
+    await expect(replica.judge(null)).rejects.toMatchObject({
+      code: 'temporarily_unavailable',
+      cause: { message: 'keys or clients keep changing' },
+    });
     expect(versions).toBe(5);
   });
 });

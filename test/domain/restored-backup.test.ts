@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { removeClient } from '../../src/domain/clients.js';
-import { retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { retireKey } from '../../src/domain/keys/retirement.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { introspect, login, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import type { Judgement } from '../../src/domain/liveness/liveness.js';
 import { openSession } from '../../src/domain/sessions/sessions.js';
 import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { claimsOf, login, type TestUser, type TokenPair } from '../support/house.js';
@@ -11,8 +12,11 @@ let twins: Twins;
 let user: TestUser;
 let pair: TokenPair;
 let claims: AccessClaims;
+/** Of the access token, while it was live. */
+let judged: Judgement;
 
 const NEXT = 'correct horse battery staple';
+const DEVICE = { ip: '192.0.2.1', userAgent: null };
 
 beforeAll(async () => {
   twins = await openTwins();
@@ -22,6 +26,7 @@ beforeEach(async () => {
   user = await twins.house.user();
   pair = await login(twins.one, user);
   claims = claimsOf(pair.access_token);
+  judged = await twins.one.gatehouse.judge(pair.access_token);
 });
 afterAll(() => twins.house.close());
 
@@ -68,16 +73,16 @@ const VERBS: Record<'judge' | 'successor' | 'refresh' | 'list' | 'logoutAll' | '
     return ids.includes(claims.sid) ? 'yes' : 'dead';
   },
   refresh: () => wordOf(twins.two.gatehouse.refresh(pair.refresh_token)),
-  // Insists, since judging the new password may take too long on a busy machine.
+  logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(claims, { exceptCurrent: true })),
+  // The last, since it ends the session. Insists, since judging the new password may take too long on a busy machine.
   changePassword: async () => {
     const passwords = { current: user.password, next: NEXT };
     for (;;) {
-      const change = twins.two.gatehouse.changePassword(claims, passwords, '192.0.2.1', () => true);
+      const change = twins.two.gatehouse.changePassword(judged, passwords, DEVICE, () => true);
       const word = await wordOf(change);
       if (word !== 'temporarily_unavailable') return word;
     }
   },
-  logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(claims, { exceptCurrent: true })),
 };
 
 async function askAll(): Promise<Record<string, string>> {
@@ -206,8 +211,6 @@ describe('an end that a user asks for by the id of a session', () => {
 });
 
 describe('a login whose password was right a moment ago', () => {
-  const DEVICE = { ip: '192.0.2.1', userAgent: null };
-
   async function open(): Promise<Verb> {
     const { rows } = await twins.house.database.admin.query<{ epoch: string }>(
       'SELECT (users.epoch + service.epoch)::text AS epoch FROM users, service WHERE users.id = $1',
@@ -252,7 +255,9 @@ describe('a login whose password was right a moment ago', () => {
 it('the list shows a thousand sessions at most, latest opened first, and those of one moment by their ids', async () => {
   await execute(
     `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
-     SELECT gen_random_uuid(), $1, 0, at, at, at + interval '1 day', at + interval '1 day'
+     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
+             substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
+            $1, 0, at, at, at + interval '1 day', at + interval '1 day'
      FROM generate_series(1, 1100) AS n, LATERAL (SELECT to_timestamp($2) - make_interval(secs => n % 2)) AS t (at)`,
     user.id,
     START,

@@ -1,4 +1,5 @@
 // Every statement of the service is asked here once, so that each one's columns are held against what it declares.
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,17 +10,30 @@ import type { Columns, RowOf } from '../../src/database/columns.js';
 import { openDatabase, type Ask, type Database } from '../../src/database/prisma.js';
 import { createDemo } from '../../src/process/demo.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
-import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
+import type { Gatehouse } from '../../src/domain/gatehouse.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
-import { pruneKeys, reencryptKeys, retireKey, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { acceptCluster } from '../../src/domain/service/cluster.js';
+import { beat } from '../../src/domain/liveness/beat.js';
+import { takeCensus } from '../../src/domain/reports/census.js';
+import { look } from '../../src/domain/liveness/lookout.js';
+import { pruneKeys, reencryptKeys, rotateKeys } from '../../src/domain/keys/lifecycle.js';
+import { resetKeys, retireKey } from '../../src/domain/keys/retirement.js';
 import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
+import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
 import { askedOf, isStanding } from '../../src/domain/sessions/standing.js';
-import { addUser, changePassword, disableUser, enableUser, findUser } from '../../src/domain/users/users.js';
-import { createTokenCodec } from '../../src/http/jwt.js';
+import {
+  addUser,
+  changePassword,
+  disableUser,
+  enableUser,
+  findUser,
+  findUsersBeyondTokens,
+} from '../../src/domain/users/users.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { AMPLE_MS, claimsOf, DEFAULTS, SECRET } from '../support/house.js';
+import { AMPLE_MS, claimsOf, SECRET, openGatehouse } from '../support/house.js';
+import { retryUnavailable } from '../support/retry.js';
 
 const SOURCES = new URL('../../src/', import.meta.url).pathname;
 const DEVICE = { ip: '192.0.2.1', userAgent: null };
@@ -88,17 +102,6 @@ function note(database: Database, asked: Set<string>): Database {
   };
 }
 
-async function openGatehouse(database: Database): Promise<Gatehouse> {
-  return await createGatehouse({
-    database,
-    hasher,
-    createCodec: createTokenCodec,
-    rules: DEFAULTS,
-    jwtAlgorithm: 'EdDSA',
-    secrets: [SECRET],
-  });
-}
-
 /** What people and resource servers ask for. */
 async function useSessions(database: Database, gatehouse: Gatehouse): Promise<void> {
   const username = 'alice';
@@ -111,12 +114,25 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
   expect(await isStanding(database, askedOf(claims))).toBe(true);
   expect(await gatehouse.listSessions(claims)).toHaveLength(1);
   await gatehouse.refresh(pair.refreshToken);
+  const change = () =>
+    retryUnavailable(() =>
+      gatehouse.changePassword(
+        { token, live },
+        { current: password, next: NEW_PASSWORD },
+        DEVICE,
+        () => true,
+      ),
+    );
+  const changed = await change();
+  const [opened, repeated] = [changed, await change()].map((done) => ('pair' in done ? done.pair : null));
+  expect(opened?.sessionId).toBe(repeated?.sessionId);
   expect(
-    await gatehouse.changePassword(claims, { current: password, next: NEW_PASSWORD }, DEVICE.ip, () => true),
-  ).toBeNull();
-  expect(await gatehouse.logoutAll(claims, { exceptCurrent: true })).toBe(0);
+    await gatehouse.logoutAll(claimsOf(opened?.accessToken ?? ''), { exceptCurrent: true }),
+  ).toMatchObject({
+    sessions: 0,
+  });
   await gatehouse.revoke(token, { id: 'orders', permissions: ['revoke'] });
-  await gatehouse.logout(pair.accessToken, 'access');
+  await gatehouse.logout(opened?.accessToken ?? '', 'access');
 }
 
 /** What operators and housekeeping ask for. */
@@ -126,28 +142,160 @@ async function operate(database: Database): Promise<void> {
   await changePassword(database, 'alice', await hasher.hash('another'));
   await disableUser(database, 'alice');
   await enableUser(database, 'alice');
+  expect(await findUsersBeyondTokens(database, { issuer: 'https://id.example', audience: 'all' })).toEqual(
+    [],
+  );
   expect(await findUser(database, 'alice')).toMatchObject({ username: 'alice', disabledAt: null });
   await rotateKeys(database, 'EdDSA', SECRET);
   const signing = (await listKeys(database)).find(({ state }) => state === 'signing');
   await retireKey(database, signing?.kid ?? '', 'EdDSA', SECRET);
   await reencryptKeys(database, SECRET, SECRET);
+  await resetKeys(database, 'EdDSA', SECRET);
   expect(await listRevocations(database, 10)).not.toEqual([]);
+  await beat(database, 30);
+  await look(database);
+  await takeCensus(database);
+  expect(await doCommitsWait(database)).toBe(false);
+  await acceptCluster(database);
   await prune(database, { waitTurn: true });
   await pruneAttempts(database);
   await pruneKeys(database);
+  database.room.isShort = true;
+  expect([await hasRoom(database), database.room]).toEqual([true, { isShort: false }]);
+}
+
+/** What operators end, look up and take back. */
+async function operateOverHttp({ operators }: Gatehouse): Promise<void> {
+  const page = { limit: 1, after: null };
+  const alice = await operators.findUsers({ username: 'alice', isDisabled: false }, page);
+  const { id: aliceId } = alice.rows[0] ?? { id: '' };
+  expect((await operators.changeUser(aliceId, { scope: 'read' }, 'client:console')).scope).toBe('read');
+  const anything = { userId: null, since: null, until: null };
+  const ofSessions = { ...anything, networks: null };
+  const ofRevocations = { ...anything, sessionId: null, endingId: null, actor: null };
+  const { rows: sessions } = await operators.findSessions(ofSessions, page);
+  const { id, userId } = sessions[0] ?? { id: '', userId: '' };
+  expect((await operators.findSession(id)).userId).toBe(userId);
+  expect((await operators.findSessions({ ...ofSessions, userId }, page)).rows).toEqual(sessions);
+  const order = { actor: 'client:console', reason: 'leak', note: null, maxSessions: null, isDryRun: false };
+  const times = { since: new Date(0), until: new Date('2999-01-01') };
+  const ways = [
+    { sessionIds: [id] },
+    { lineage: randomUUID() },
+    { networks: ['192.0.2.0/24'], ...times },
+    { userIds: [userId] },
+    { openedBefore: new Date(0) },
+    { openedBefore: null },
+  ];
+  const endings = [];
+  for (const way of ways) endings.push(await operators.end(way, order));
+  const endingId = endings[1]?.endingId ?? '';
+  const { rows: revocations } = await operators.findRevocations({ ...ofRevocations, endingId }, page);
+  const row = revocations[0]?.id ?? '';
+  expect((await operators.findRevocation(row)).endingId).toBe(endingId);
+  expect((await operators.findRevocations({ ...ofRevocations, sessionId: id }, page)).rows).toHaveLength(1);
+  expect(await operators.liftRevocation(row, 'client:console', null)).toEqual({ isRestored: true });
+}
+
+/** What operators do with clients. */
+async function operateClients(database: Database, { operators }: Gatehouse): Promise<void> {
+  await addClient(database, 'console', ['clients:write', 'revoke']);
+  const { id } = await operators.addClient('billing', ['revoke'], 'console');
+  expect((await operators.changeClient(id, [], 'console')).permissions).toEqual([]);
+  const { id: secretId } = await operators.addSecret(id, 'console');
+  expect((await operators.findClient(id)).secrets).toHaveLength(2);
+  await operators.removeSecret(id, secretId, 'console');
+  expect((await operators.findClients({ limit: 1, after: null })).rows).toHaveLength(1);
+  await operators.removeClient(id, 'console');
+}
+
+/** What operators do with keys. */
+async function operateKeys({ operators }: Gatehouse): Promise<void> {
+  const { kid } = await operators.rotateKeys();
+  expect((await operators.rotateKeys()).kid).toBe(kid);
+  expect((await operators.retireKey(kid, 'client:console')).retired.kid).toBe(kid);
 }
 
 it('every statement brings the columns that it declares', async () => {
   const asked = new Set<string>();
   const database = note(real, asked);
-  const gatehouse = await openGatehouse(database);
+  const gatehouse = await openGatehouse(database, hasher);
   expect(await createDemo(database, hasher, directory)).toBe(true);
   await useSessions(database, gatehouse);
+  await operateOverHttp(gatehouse);
+  await operateClients(database, gatehouse);
+  await operateKeys(gatehouse);
   await operate(database);
 
   const statements = await readStatements();
   expect(statements.length).toBeGreaterThan(25);
   expect(statements.filter((text) => !asked.has(text))).toEqual([]);
+});
+
+/** Notes, when a commit that wrote to a table begins, whether it waits until it is durable. */
+async function noteCommits({ admin }: TestDatabase): Promise<void> {
+  const { rows } = await admin.query<{ relation: string }>(
+    `SELECT tablename AS relation FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\\_%'`,
+  );
+  await admin.query(`
+    CREATE SCHEMA noted;
+    CREATE TABLE noted.commits (relation text, setting text);
+    CREATE FUNCTION noted.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO noted.commits VALUES (TG_TABLE_NAME, current_setting('synchronous_commit'));
+      RETURN NULL;
+    END $$`);
+  for (const { relation } of rows) {
+    await admin.query(
+      `CREATE CONSTRAINT TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON ${relation} DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION noted.note()`,
+    );
+  }
+}
+
+async function readCommits({ admin }: TestDatabase): Promise<Record<string, string[]>> {
+  const { rows } = await admin.query<{ relation: string; settings: string[] }>(
+    'SELECT relation, array_agg(DISTINCT setting) AS settings FROM noted.commits GROUP BY relation',
+  );
+  return Object.fromEntries(rows.map(({ relation, settings }) => [relation, settings]));
+}
+
+it('every commit waits until it is durable, but for those that count guesses', async () => {
+  const own = await createTestDatabase();
+  const database = openDatabase(own.url, { deadlineMs: AMPLE_MS });
+  try {
+    await own.admin.query('DROP TRIGGER clock_is_moved ON beat');
+    await noteCommits(own);
+    const gatehouse = await openGatehouse(database, hasher);
+    await useSessions(database, gatehouse);
+    const { login_attempts: guesses, ...others } = await readCommits(own);
+    expect(guesses).toEqual(['off']);
+    await operateOverHttp(gatehouse);
+    await operateClients(database, gatehouse);
+    await operateKeys(gatehouse);
+    await operate(database);
+    const { login_attempts: _pruned, ...all } = await readCommits(own);
+    expect(Object.keys(others).sort()).toEqual([
+      'revocations',
+      'service',
+      'sessions',
+      'signing_keys',
+      'users',
+    ]);
+    expect(Object.keys(all).sort()).toEqual([
+      'beat',
+      'client_secrets',
+      'clients',
+      'revocations',
+      'service',
+      'sessions',
+      'signing_keys',
+      'users',
+    ]);
+    expect(new Set(Object.values(all).flat())).toEqual(new Set(['on']));
+  } finally {
+    await database.close();
+    await own.drop();
+  }
 });
 
 it.each([
@@ -157,7 +305,7 @@ it.each([
   const own = await createTestDatabase();
   const database = openDatabase(own.url, { deadlineMs: AMPLE_MS });
   try {
-    const gatehouse = await openGatehouse(database);
+    const gatehouse = await openGatehouse(database, hasher);
     const password = 'password of bob';
     await addUser(database, { username: 'bob', passwordHash: await hasher.hash(password), scope: '' });
     await own.admin.query(change);

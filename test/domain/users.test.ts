@@ -9,6 +9,7 @@ import {
   disableUser,
   enableUser,
   findUser,
+  findUsersBeyondTokens,
   listUsers,
 } from '../../src/domain/users/users.js';
 import { authenticate } from '../../src/domain/users/authenticate.js';
@@ -34,6 +35,18 @@ async function hashOf(id: string): Promise<string | undefined> {
   );
   return rows[0]?.hash;
 }
+
+it('names the users whose tokens would be too long, and no other', async () => {
+  const names = { issuer: 'https://id.example.com', audience: 'gatehouse' };
+  const add = (username: string, bytes: number) =>
+    addUser(database, { username, passwordHash: 'none', scope: 'x'.repeat(bytes) });
+  const namesBeyond = async (rules: typeof names) =>
+    (await findUsersBeyondTokens(database, rules)).map(({ username }) => username);
+  await Promise.all([add('large', 2100), add('too-large', 2400), add('huge', 9000), add('small', 0)]);
+  expect(await namesBeyond(names)).toEqual(['huge', 'too-large']);
+  const longer = { ...names, audience: 'a'.repeat(1000) };
+  expect(await namesBeyond(longer)).toEqual(['huge', 'large', 'too-large']);
+});
 
 /** The hasher, with a list of what it was made to do. */
 function watch(hasher: PasswordHasher): PasswordHasher & { work: string[] } {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, readConfig } from '../../src/config/config.js';
 import { explainDatabaseError } from '../../src/database/first-connection.js';
 import { DatabaseUnavailable } from '../../src/database/prisma.js';
-import { describeFailure, writeFailure } from '../../src/domain/failures.js';
+import { describeFailure, writeFailure } from '../../src/domain/reports/failures.js';
 import { explainFailure } from '../../src/process/explain.js';
 import { gatehouse } from '../support/command.js';
 import { runs } from '../support/hostile.js';
@@ -97,7 +97,7 @@ function errorsOf(url: string): unknown[] {
 function hearAll(watch: SecretWatch, url: string): void {
   for (const error of errorsOf(url)) {
     const explained = explainDatabaseError(error, url);
-    const unavailable = new DatabaseUnavailable('no answer', { cause: error });
+    const unavailable = new DatabaseUnavailable('no answer', 'database_slow', { cause: error });
     for (const said of [error, explained, unavailable]) {
       watch.hear(explainFailure(said), writeFailure(describeFailure(said)));
       watch.logger.error({ err: said }, 'failed');

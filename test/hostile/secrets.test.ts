@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
 import { explainFailure } from '../../src/process/explain.js';
-import { describeFailure, writeFailure } from '../../src/domain/failures.js';
+import { describeFailure, writeFailure } from '../../src/domain/reports/failures.js';
 import { forge } from '../support/answers.js';
 import { environmentOf, gatehouse, inHouse, type Outcome } from '../support/command.js';
 import { onServer } from '../support/database.js';
@@ -660,6 +660,8 @@ describe('a start with many mistakes', () => {
     REISSUE_GRACE: ['6m', /must be at most 5m/],
     REISSUE_MAX: ['minus-one-times', /must be a whole number from 0/],
     REFRESH_REPLAY_WINDOW: ['3000-without-unit', /must be a duration such as 30s.* or 0 to switch it off/],
+    SESSIONS_PER_USER: ['nobody-at-all', /must be a whole number from 1/],
+    PASSWORD_MIN_LENGTH: ['as-short-as-hunter2', /must be a whole number from 8 to 64/],
     CORS_ORIGINS: ['https://app.example.invalid/path,*,null', /must be exact origins such as https:/],
     TRUST_PROXY: ['everybody.invalid', /must be addresses or CIDR ranges such as 10\.0\.0\.0\/8/],
     DOCS: ['perhaps-tomorrow', /must be on or off/],

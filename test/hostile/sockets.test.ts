@@ -1,10 +1,8 @@
 // Bytes that are no request, or more than one reading of a request: refused or closed, once, and never our mistake.
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { createLimitedServer, LIMITS } from '../../src/http/server.js';
 import {
   basic,
   login,
@@ -304,32 +302,6 @@ describe('a connection', () => {
       expect(await statuses(get('/health', LAST))).toEqual([200]);
     },
   );
-});
-
-describe('connections beyond the limit', () => {
-  it('are closed at once, those before are not, and it is told once', async () => {
-    expect(LIMITS.connections).toBe(10_000);
-    let drops = 0;
-    const server = createLimitedServer((_request, response) => void response.end('here'), {
-      headers: {},
-      onDrop: () => (drops += 1),
-      connections: 2,
-    });
-    onTestFinished(() => void server.close());
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const { port: other } = server.address() as AddressInfo;
-    const kept = [connectRaw(other), connectRaw(other)];
-    await Promise.all(kept.map(({ socket }) => once(socket, 'connect')));
-
-    for (let more = 0; more < 3; more += 1) expect(await exchange(other, SMUGGLED)).toEqual([]);
-    for (const { socket, closed, received } of kept) {
-      socket.write(`GET /health HTTP/1.1\r\nHost: a\r\n${LAST}\r\n`);
-      await closed;
-      expect(readAnswers(received())).toMatchObject([{ status: 200 }]);
-    }
-    expect(await exchange(other, SMUGGLED)).toMatchObject([{ status: 200 }]);
-    expect(drops).toBe(1);
-  });
 });
 
 function toBuffer(bytes: string | Buffer): Buffer {

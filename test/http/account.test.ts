@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StartError } from '../../src/database/start-error.js';
 import { readAccountPage } from '../../src/http/account-page.js';
 import { problemOf } from '../support/answers.js';
-import { openHouse, type House, type Replica } from '../support/house.js';
+import { DEFAULTS, openHouse, type House, type Replica } from '../support/house.js';
 
 const BUILT = fileURLToPath(new URL('../../packages/account-page/dist/', import.meta.url));
 
@@ -52,6 +52,24 @@ describe('the page', () => {
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
       ].sort(),
+    );
+  });
+
+  it('says how many characters a new password has', async () => {
+    expect((await get('/account')).body).toContain('At least 15 characters;');
+    const { app } = await house.replica({ config: { passwordMinLength: 8 } });
+    const { body } = await app.inject({ url: '/account' });
+    expect(body).toContain('At least 8 characters;');
+    expect(body).not.toContain('{{');
+  });
+
+  it('says to somebody who cannot sign in what the operator wrote, letter for letter', async () => {
+    expect((await get('/account')).body).toContain('>Forgot your password? Ask the people who');
+    const { app } = await house.replica({
+      config: { accountHelp: `<b onclick="a">Call</b> 5 & 'ask' $& $1 {{graceSeconds}}` },
+    });
+    expect((await app.inject({ url: '/account' })).body).toContain(
+      `>&lt;b onclick="a"&gt;Call&lt;/b&gt; 5 &amp; 'ask' $&amp; $1 {{graceSeconds}}</p>`,
     );
   });
 
@@ -145,7 +163,8 @@ describe('a file of the page', () => {
     const tagOf = (script: string) => {
       writeFileSync(join(directory, 'main.js'), script);
       utimesSync(join(directory, 'main.js'), 0, 0);
-      return readAccountPage(replica.gatehouse.rules, directory).files.get('main.js')?.etag;
+      return readAccountPage({ ...DEFAULTS, ...replica.gatehouse.rules }, directory).files.get('main.js')
+        ?.etag;
     };
     cpSync(BUILT, directory, { recursive: true });
     try {
@@ -207,9 +226,9 @@ describe('a build without the page', () => {
   it.each(['index.html', 'main.js'])('that lacks %s fails the start, and says how to go on', (missing) => {
     const place = join(directory, missing);
     cpSync(BUILT, place, { recursive: true });
-    expect(readAccountPage(replica.gatehouse.rules, place).files.size).toBe(3);
+    expect(readAccountPage({ ...DEFAULTS, ...replica.gatehouse.rules }, place).files.size).toBe(3);
     rmSync(join(place, missing));
-    const read = () => readAccountPage(replica.gatehouse.rules, place);
+    const read = () => readAccountPage({ ...DEFAULTS, ...replica.gatehouse.rules }, place);
     expect(read).toThrow(StartError);
     expect(read).toThrow(/page was not built .*npm run build.*ACCOUNT_PAGE=off/);
   });

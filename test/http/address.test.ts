@@ -7,7 +7,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { LOGIN_LIMITS } from '../../src/domain/guessing/throttle.js';
-import { loggerOptions } from '../../src/http/log.js';
+import { loggerOptions } from '../../src/http/log/log.js';
 import { runs } from '../support/hostile.js';
 import { bearer, openHouse, type House, type Replica, type TokenPair } from '../support/house.js';
 
@@ -130,6 +130,7 @@ describe('a proxy that is believed tells the caller', () => {
       '\u00e4',
       `${CALLER}\u00a0x`,
     ],
+    ...[`${CALLER}""`, `""${CALLER}`, `${CALLER}[]`, `[]${CALLER}`, '203.0.113:1.9'],
   ];
 
   it.each(NO_ADDRESSES)('but not by %s: then what is known of the proxies is all', async (text) => {
@@ -299,8 +300,10 @@ describe('the log', () => {
   it('says nothing where no such header comes, or it comes from a proxy that is named', async () => {
     const { app } = await openReplica(['10.0.0.0/8']);
     await app.inject({ url: '/health', remoteAddress: '192.0.2.1', headers: { forwarded: `for=${CALLER}` } });
-    for (const remoteAddress of [PROXY, `::ffff:${PROXY}`])
-      await app.inject({ url: '/health', remoteAddress, headers: { 'x-forwarded-for': CALLER } });
+    for (const remoteAddress of [PROXY, `::ffff:${PROXY}`]) {
+      for (const headers of [{ 'x-forwarded-for': CALLER }, {}])
+        await app.inject({ url: '/health', remoteAddress, headers });
+    }
     expect(warnings()).toEqual([]);
   });
 

@@ -2,8 +2,9 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { ask, forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
+import { forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH, SAME_ORIGIN, setCookiesOf, type Browser } from '../support/browser.js';
+import { replaceBuiltIn } from '../support/database.js';
 import {
   bearer,
   claimsOf,
@@ -92,14 +93,16 @@ describe('POST /login with the transport cookie', () => {
 
   it.each([undefined, 'bearer'])('sets none for the transport %s', async (transport) => {
     const payload = { username: user.username, password: user.password, transport };
-    const response = await ask(replica, { method: 'POST', url: '/login', payload });
+    const response = await replica.app.inject({ method: 'POST', url: '/login', payload });
     expect(Object.keys(response.json<object>())).toContain('refresh_token');
     expect(response.headers).not.toHaveProperty('set-cookie');
   });
 
   it.each(['body', 'Cookie', '', null, ['cookie']])('does not know the transport %j', async (transport) => {
     const payload = { username: user.username, password: user.password, transport };
-    const { errors, ...refusal } = problemOf(await ask(replica, { method: 'POST', url: '/login', payload }));
+    const { errors, ...refusal } = problemOf(
+      await replica.app.inject({ method: 'POST', url: '/login', payload }),
+    );
     expect(refusal).toEqual({ status: 400, error: 'invalid_request' });
     expect(errors?.map(({ path }) => path)).toEqual(['body/transport']);
   });
@@ -140,6 +143,13 @@ describe('the access cookie', () => {
     expect((await browser.send('GET', '/session', { headers })).statusCode).toBe(200);
   });
 
+  it('is read with any blanks that a gateway has put between cookies', async () => {
+    for (const blanks of ['', '  ', '\t', ' \t ']) {
+      const cookie = `a=b;${blanks}${ACCESS}=${cookieOf(ACCESS)};${blanks}c=d`;
+      expect((await browser.send('GET', '/session', { headers: { cookie } })).statusCode).toBe(200);
+    }
+  });
+
   it.each([
     ['a refresh token', () => cookieOf(REFRESH)],
     ['a forged token', () => forge(cookieOf(ACCESS))],
@@ -161,7 +171,7 @@ describe('the access cookie', () => {
   it('means nothing to resource servers, who send tokens in forms', async () => {
     const headers = { cookie: `${ACCESS}=${cookieOf(ACCESS)}`, ...SAME_ORIGIN };
     for (const url of ['/introspect', '/revoke']) {
-      const response = await ask(replica, { method: 'POST', url, headers });
+      const response = await replica.app.inject({ method: 'POST', url, headers });
       expect([400, 401]).toContain(response.statusCode);
     }
     expect(await isActive(cookieOf(ACCESS))).toBe(true);
@@ -291,7 +301,10 @@ describe('POST /refresh by cookie', () => {
     ['expired', () => house.database.clock.advance(14 * 86_400)],
     ['forged', () => void browser.jar.set(REFRESH, forge(cookieOf(REFRESH)))],
     ['an access token', () => void browser.jar.set(REFRESH, cookieOf(ACCESS))],
-    ['ended', () => ask(replica, { method: 'POST', url: '/logout', headers: bearer(cookieOf(ACCESS)) })],
+    [
+      'ended',
+      () => replica.app.inject({ method: 'POST', url: '/logout', headers: bearer(cookieOf(ACCESS)) }),
+    ],
   ])('clears both for a token that is %s', async (_what, change) => {
     await change();
     const response = await browser.send('POST', '/refresh');
@@ -394,13 +407,15 @@ describe('an end', () => {
 describe('a failure on our side', () => {
   /** The list fails after the door has let the token in, and has put its successor on the answer. */
   async function breakTheList(sqlstate: string): Promise<void> {
-    await house.database.admin.query(
-      `CREATE OR REPLACE FUNCTION public.to_char(timestamp, text) RETURNS text LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '${sqlstate}'; END $$`,
+    const { admin } = house.database;
+    onTestFinished(
+      await replaceBuiltIn(
+        (sql) => admin.query(sql),
+        'to_char(timestamp, text)',
+        `RETURNS text LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '${sqlstate}'; END $$`,
+      ),
     );
-    onTestFinished(async () => {
-      await house.database.admin.query('DROP FUNCTION public.to_char(timestamp, text)');
-    });
     await house.database.clock.advance(500);
   }
 
@@ -414,7 +429,7 @@ describe('a failure on our side', () => {
     const byCookie = await browser.send('GET', '/sessions');
     expect(byCookie.statusCode).toBe(status);
     expect(byCookie.headers).not.toHaveProperty('set-cookie');
-    const byHeader = await ask(replica, { url: '/sessions', headers: bearer(access) });
+    const byHeader = await replica.app.inject({ url: '/sessions', headers: bearer(access) });
     expect(byHeader.statusCode).toBe(status);
     expect(byHeader.headers).not.toHaveProperty('refreshed-api-token');
     expect(setCookiesOf(await browser.send('GET', '/session'))).toMatchObject([{ name: ACCESS }]);
@@ -432,15 +447,16 @@ describe('a failure on our side', () => {
     const { admin } = house.database;
     const path = url.replace('own', claimsOf(cookieOf(ACCESS)).sid);
     const jar = new Map(browser.jar);
-    await admin.query('ALTER FUNCTION public.clock_timestamp() RENAME TO hidden_clock');
+    const { rows: clocks } = await admin.query<{ definition: string }>(
+      `SELECT pg_get_functiondef('pg_catalog.clock_timestamp'::regproc) AS definition`,
+    );
     await admin.query(
-      `CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS
+      `CREATE OR REPLACE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS
          $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$`,
     );
     const passwords = { current_password: user.password, new_password: 'correct horse battery staple' };
     const response = await browser.send(method, path, url === '/password' ? { payload: passwords } : {});
-    await admin.query('DROP FUNCTION public.clock_timestamp()');
-    await admin.query('ALTER FUNCTION public.hidden_clock() RENAME TO clock_timestamp');
+    await admin.query(clocks[0]?.definition ?? '');
     expect(problemOf(response)).toEqual({ status: 503, error: 'temporarily_unavailable' });
     expect(response.headers).not.toHaveProperty('set-cookie');
     expect(browser.jar).toEqual(jar);

@@ -2,7 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { ask, MARKER, problemOf } from '../support/answers.js';
+import { MARKER, problemOf } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH, type Browser } from '../support/browser.js';
 import { bearer, openHouse, type House, type Replica, type TestUser } from '../support/house.js';
 
@@ -33,7 +33,7 @@ afterAll(() => house.close());
 /** With both cookies, and nothing else that a browser would add. */
 function send(method: string, url: string, headers: Headers = {}, payload?: object) {
   const cookie = [...browser.jar].map((pair) => pair.join('=')).join('; ');
-  return ask(replica, { method, url, headers: { cookie, ...headers }, ...(payload && { payload }) });
+  return replica.app.inject({ method, url, headers: { cookie, ...headers }, ...(payload && { payload }) });
 }
 
 /** The header that a refusal names; null for any other answer. Fails the test when a value is repeated, or a cookie cleared. */
@@ -90,9 +90,50 @@ describe.each(UNSAFE)('%s %s with cookies', (method, url, payload) => {
     expect(named(await send(method, url, headers, payload))).toBeNull();
   });
 
+  it('is not taken for reading by what a gateway would tell', async () => {
+    for (const name of ['x-forwarded-method', 'x-original-method'])
+      expect(named(await send(method, url, { [name]: 'GET' }, payload))?.[0]).toBe('Sec-Fetch-Site');
+  });
+
   it('needs neither for a bearer token', async () => {
     const token = bearer(browser.jar.get(ACCESS) ?? '');
     expect(named(await send(method, url, { ...token, 'sec-fetch-site': 'cross-site' }, payload))).toBeNull();
+  });
+});
+
+describe('a refusal', () => {
+  const OWN_ALONE = 'only pages of the origin of Gatehouse may ask for this.';
+  const UNTOLD =
+    'and neither X-Forwarded-Method nor X-Original-Method says that nothing but reading is asked for.';
+  const own = { 'sec-fetch-site': 'same-origin' };
+
+  it.each<[sentence: string, method: string, url: string, headers: Headers]>([
+    [`Sec-Fetch-Site is not same-origin: ${OWN_ALONE}`, 'POST', '/logout', { 'sec-fetch-site': 'none' }],
+    [`Sec-Fetch-Site is missing, and so is Origin: ${OWN_ALONE}`, 'POST', '/logout', {}],
+    [`Origin is another one: ${OWN_ALONE}`, 'POST', '/logout', { origin: 'https://evil.example' }],
+    [
+      `Sec-Fetch-Site is neither same-origin nor none, ${UNTOLD}`,
+      'GET',
+      '/session',
+      { 'sec-fetch-site': 'same-site' },
+    ],
+    [`Origin is another one, ${UNTOLD}`, 'GET', '/session', { origin: 'https://evil.example' }],
+    [
+      'X-Forwarded-Method or X-Original-Method is repeated, or names no method.',
+      'GET',
+      '/session',
+      { ...own, 'x-forwarded-method': 'GET, POST' },
+    ],
+    [
+      'X-Forwarded-Method and X-Original-Method name different methods.',
+      'GET',
+      '/session',
+      { ...own, 'x-forwarded-method': 'GET', 'x-original-method': 'POST' },
+    ],
+  ])('says to the people who write the page or the gateway: %s', async (sentence, method, url, headers) => {
+    const response = await send(method, url, headers);
+    expect(problemOf(response)).toEqual({ status: 403, error: 'csrf_rejected' });
+    expect(response.json()).toMatchObject({ detail: sentence });
   });
 });
 
@@ -123,7 +164,7 @@ it('lets pages of other origins send no cookies, those that CORS allows neither'
       'access-control-request-method': 'POST',
       'access-control-request-headers': 'x-forwarded-method',
     };
-    const preflight = await ask(replica, { method: 'OPTIONS', url, headers });
+    const preflight = await replica.app.inject({ method: 'OPTIONS', url, headers });
     expect(preflight.headers).not.toHaveProperty('access-control-allow-credentials');
     expect(preflight.headers['access-control-allow-headers']).toBe(
       'authorization, content-type, traceparent, tracestate, baggage, sentry-trace',
@@ -134,7 +175,7 @@ it('lets pages of other origins send no cookies, those that CORS allows neither'
 describe('POST /login with the transport cookie', () => {
   const logIn = (headers: Headers, transport = 'cookie') => {
     const payload = { username: user.username, password: user.password, transport };
-    return ask(replica, { method: 'POST', url: '/login', headers, payload });
+    return replica.app.inject({ method: 'POST', url: '/login', headers, payload });
   };
 
   it.each(FOREIGN.filter(([what]) => what !== 'neither header'))(

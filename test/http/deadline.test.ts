@@ -2,14 +2,16 @@
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { PassThrough } from 'node:stream';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
-import { ANSWER_DEADLINE_MS } from '../../src/http/deadline.js';
-import { DEFAULTS, openHouse, type House } from '../support/house.js';
+import type { Judgement } from '../../src/domain/liveness/liveness.js';
+import { ANSWER_DEADLINE_MS } from '../../src/http/intake/deadline.js';
+import { basic, DEFAULTS, openHouse, type House } from '../support/house.js';
 import { connectRaw, readAnswers } from '../support/raw-socket.js';
 
 let house: House;
@@ -56,6 +58,94 @@ it('does not call a slow client’s request its own failure', async () => {
   expect(head.toString()).toMatch(/^HTTP\/1\.1 400 /);
   socket.destroy();
   await app.close();
+});
+
+describe('a door that asks before the body is there', () => {
+  const answerDeadlineMs = 2000;
+  const client = { id: 'orders', secret: 'secret' };
+
+  /** Resolves when `ask` was called, and lets it be answered. */
+  function hold<T>() {
+    let answer: (value: T) => void = () => undefined;
+    const answered = new Promise<T>((resolve) => (answer = resolve));
+    let arrive: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => (arrive = resolve));
+    const ask = () => {
+      arrive();
+      return answered;
+    };
+    return { ask, reached, answer };
+  }
+
+  /** A batch of a client that the replica has not heard of, of whose body the test sends the rest. */
+  async function askForBatch() {
+    const { gatehouse } = await house.replica();
+    const [door, tokens] = [hold<Judgement>(), hold<Judgement[]>()];
+    const app = await buildApp({
+      gatehouse: { ...gatehouse, judge: door.ask, judgeMany: tokens.ask },
+      config: DEFAULTS,
+      logger: pino({ level: 'silent' }),
+      answerDeadlineMs,
+    });
+    onTestFinished(() => app.close());
+    await app.ready();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const body = new PassThrough();
+    const headers = { 'content-type': 'application/json', ...basic(client) };
+    let status: number | null = null;
+    void app
+      .inject({ method: 'POST', url: '/introspect/batch', headers, payload: body })
+      .then(({ statusCode }) => (status = statusCode));
+    await door.reached;
+    return {
+      status: () => status,
+      letIn: () => door.answer({ client: { id: client.id, permissions: ['introspect'] } } as Judgement),
+      sendBody: async () => {
+        body.end('{"tokens":["any"]}');
+        await tokens.reached;
+      },
+    };
+  }
+
+  /** More turns than an answer needs on its way; polling would move the clock on. */
+  async function untilSent(): Promise<void> {
+    for (let turn = 0; turn < 100; turn += 1) await nextTurn();
+  }
+
+  it('is given up at the deadline, without the body', async () => {
+    const { status } = await askForBatch();
+    await vi.advanceTimersByTimeAsync(answerDeadlineMs - 1);
+    expect(status()).toBe(null);
+    await vi.advanceTimersByTimeAsync(1);
+    await untilSent();
+    expect(status()).toBe(503);
+  });
+
+  it('leaves the rest of the time to what comes after the body', async () => {
+    const { status, letIn, sendBody } = await askForBatch();
+    await vi.advanceTimersByTimeAsync(1500);
+    letIn();
+    await sendBody();
+    await vi.advanceTimersByTimeAsync(499);
+    expect(status()).toBe(null);
+    await vi.advanceTimersByTimeAsync(1);
+    await untilSent();
+    expect(status()).toBe(503);
+  });
+
+  it('does not make a slow body its own failure', async () => {
+    const { status, letIn, sendBody } = await askForBatch();
+    await vi.advanceTimersByTimeAsync(500);
+    letIn();
+    await vi.advanceTimersByTimeAsync(6000);
+    await sendBody();
+    await vi.advanceTimersByTimeAsync(1499);
+    expect(status()).toBe(null);
+    await vi.advanceTimersByTimeAsync(1);
+    await untilSent();
+    expect(status()).toBe(503);
+  });
 });
 
 describe('on a connection that is kept', () => {

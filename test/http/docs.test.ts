@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { problemOf } from '../support/answers.js';
-import { openHouse, type House, type Replica } from '../support/house.js';
+import { DEFAULTS, openHouse, type House, type Replica } from '../support/house.js';
 
 let house: House;
 let replica: Replica;
@@ -43,6 +43,19 @@ describe('the page', () => {
       expect(reference).toMatch(/^\/docs\//);
       expect([reference, (await get(reference)).statusCode]).toEqual([reference, 200]);
     }
+  });
+
+  it.each(['/docs', '/docs/'])('is as wide as the screen, on a phone too: %s', async (url) => {
+    expect((await get(url)).body).toMatch(/<head>\s*<meta name="viewport" content="width=device-width/);
+  });
+
+  it('tries the endpoints at the origin that it comes from, with any issuer', async () => {
+    const { servers } = (await get('/docs/json')).json<{ servers: { url: string }[] }>();
+    expect(servers.map(({ url }) => new URL(url, 'http://127.0.0.1:4711/docs/json').href)).toEqual([
+      'http://127.0.0.1:4711/',
+    ]);
+    const document = (await get('/openapi.json')).json<{ servers: { url: string }[] }>();
+    expect(document.servers).toEqual([{ url: DEFAULTS.issuer }]);
   });
 
   it('sends nothing to a validator elsewhere', async () => {

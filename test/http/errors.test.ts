@@ -1,11 +1,12 @@
 // Refusals that no single endpoint owns: too large, of the wrong type, malformed before there is a route, and our bugs.
 import type { AddressInfo } from 'node:net';
+import type { InjectOptions } from 'fastify';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
-import { MEANINGS } from '../../src/http/errors.js';
-import { ask, MARKER, oauthErrorOf, problemOf, type Refusal } from '../support/answers.js';
+import { MEANINGS } from '../../src/http/answers/errors.js';
+import { MARKER, oauthErrorOf, problemOf, type Refusal } from '../support/answers.js';
 import {
   basic,
   bearer,
@@ -48,7 +49,7 @@ const BODIES: [url: string, type: string, headers: () => Record<string, string>,
 
 describe.each(BODIES)('POST %s', (url, type, headers, read) => {
   function post(payload: string | Buffer, contentType: string | undefined = type) {
-    return ask(replica, {
+    return replica.app.inject({
       method: 'POST',
       url,
       headers: { ...headers(), 'content-type': contentType },
@@ -95,7 +96,7 @@ describe.each(BODIES)('POST %s', (url, type, headers, read) => {
   });
 
   it('refuses a body without a type', async () => {
-    const response = await ask(replica, {
+    const response = await replica.app.inject({
       method: 'POST',
       url,
       headers: headers(),
@@ -143,24 +144,39 @@ describe('what was sent', () => {
     ['GET', `/${MARKER}`, 404, problemOf],
   ] as const)('is not in the refusal of %s %s', async (method, url, status, read) => {
     const headers = { ...MARKED, authorization: `Bearer ${MARKER}` };
-    const response = await ask(listening, { method, url: `${url}?${MARKER}=${MARKER}`, headers });
+    const response = await listening.app.inject({ method, url: `${url}?${MARKER}=${MARKER}`, headers });
     expect(read(response)).toMatchObject({ status });
   });
 });
 
 it('repeats the name of an unknown member, but no more than 200 characters about it', async () => {
   const post = (name: string) =>
-    ask(replica, { method: 'POST', url: '/login', payload: { username: 'a', password: 'b', [name]: 1 } });
+    replica.app.inject({
+      method: 'POST',
+      url: '/login',
+      payload: { username: 'a', password: 'b', [name]: 1 },
+    });
   const [short, long] = [problemOf(await post('colour')), problemOf(await post('x'.repeat(5000)))];
   expect(short.errors?.[0]?.message).toContain('colour');
   expect(long.errors?.map(({ message }) => message.length)).toEqual([200]);
+});
+
+it('lists the first twenty mistakes of a request, and no more', async () => {
+  const response = await replica.app.inject({
+    method: 'POST',
+    url: '/introspect/batch',
+    headers: basic(client),
+    payload: { tokens: Array.from({ length: 30 }, () => 1) },
+  });
+  const paths = problemOf(response).errors?.map(({ path }) => path);
+  expect(paths).toEqual(Array.from({ length: 20 }, (_, index) => `body/tokens/${index}`));
 });
 
 describe('before there is a route', () => {
   it.each(['/%', `/%zz${MARKER}`, `/session/%zz${MARKER}`, `/sessions/%c3%28${MARKER}`, '/introspect/%'])(
     'a URL that cannot be decoded is malformed: %s',
     async (url) => {
-      expect(problemOf(await ask(replica, { url }))).toEqual({ status: 400, error: 'invalid_request' });
+      expect(problemOf(await replica.app.inject({ url }))).toEqual({ status: 400, error: 'invalid_request' });
     },
   );
 
@@ -203,6 +219,29 @@ describe('each code', () => {
   });
 });
 
+describe('who sends no token, or too many,', () => {
+  const both = () => ({ headers: bearer(pair.access_token), payload: { refresh_token: pair.refresh_token } });
+
+  it.each<[sentence: string, method: 'GET' | 'POST', url: string, options?: () => InjectOptions]>([
+    ['Send an access token as `Authorization: Bearer`, or as a cookie.', 'GET', '/session'],
+    ['Send an access token as `Authorization: Bearer`, or as a cookie.', 'POST', '/logout-all'],
+    ['Send a refresh token as `refresh_token` in the body, or as a cookie.', 'POST', '/refresh'],
+    ['Send either token.', 'POST', '/logout'],
+    ['Send the access token or the refresh token, not both.', 'POST', '/logout', both],
+  ])('is told: %s', async (sentence, method, url, options = () => ({})) => {
+    const response = await replica.app.inject({ method, url, ...options() });
+    problemOf(response);
+    expect(response.json()).toMatchObject({ detail: sentence });
+  });
+
+  it('is told so about the member where there is a body', async () => {
+    const response = await replica.app.inject({ method: 'POST', url: '/refresh', payload: {} });
+    expect(problemOf(response).errors).toEqual([
+      { path: 'body/refresh_token', message: 'is missing: send a refresh token here, or as a cookie' },
+    ]);
+  });
+});
+
 describe('a bug of ours', () => {
   const SECRET_DETAIL = `${MARKER} SELECT * FROM sessions`;
 
@@ -231,7 +270,7 @@ describe('a bug of ours', () => {
     '%s answers 500 and says nothing',
     async (url) => {
       const broken = await withBrokenRoutes();
-      const response = await ask(broken, { url });
+      const response = await broken.app.inject({ url });
       expect(problemOf(response)).toEqual({ status: 500, error: 'server_error' });
       expect(response.json<{ detail: string }>().detail).toBe('Something went wrong on our side.');
       await broken.app.close();
@@ -240,7 +279,7 @@ describe('a bug of ours', () => {
 
   it('is written the way of OAuth where errors are', async () => {
     const broken = await withBrokenRoutes();
-    expect(oauthErrorOf(await ask(broken, { url: '/broken-oauth' }))).toEqual({
+    expect(oauthErrorOf(await broken.app.inject({ url: '/broken-oauth' }))).toEqual({
       status: 500,
       error: 'server_error',
     });

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
-import { securityHeaders } from '../../src/http/headers.js';
+import { securityHeaders } from '../../src/http/answers/headers.js';
 import {
   basic,
   bearer,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { reencryptKeys } from '../../src/domain/keys/lifecycle.js';
-import { ask, problemOf } from '../support/answers.js';
+import { problemOf } from '../support/answers.js';
 import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
 
 let house: House;
@@ -21,7 +21,7 @@ it.each([
   ['/health', 'alive'],
   ['/ready', 'ready'],
 ])('%s answers 200 and nothing for caches', async (url, status) => {
-  const response = await ask(replica, { url });
+  const response = await replica.app.inject({ url });
   expect(response.statusCode).toBe(200);
   expect(response.json()).toEqual({ status });
   expect(response.headers['cache-control']).toBe('no-store');
@@ -36,11 +36,11 @@ it('is not ready once it is told to leave, but alive', async () => {
     isLeaving: () => true,
   });
   const leaving = { ...replica, app };
-  expect(problemOf(await ask(leaving, { url: '/ready' }))).toEqual({
+  expect(problemOf(await leaving.app.inject({ url: '/ready' }))).toEqual({
     status: 503,
     error: 'temporarily_unavailable',
   });
-  expect((await ask(leaving, { url: '/health' })).statusCode).toBe(200);
+  expect((await leaving.app.inject({ url: '/health' })).statusCode).toBe(200);
   await app.close();
 });
 
@@ -50,9 +50,29 @@ it('is not ready, and says why, when its secret no longer opens the keys', async
   const database = openDatabase(other.database.url, { connections: 1, deadlineMs: AMPLE_MS });
   await reencryptKeys(database, 'another-secret-for-tests-of-more-than-32-bytes', SECRET);
   await database.close();
-  const response = await ask(stale, { url: '/ready' });
+  const response = await stale.app.inject({ url: '/ready' });
   expect(problemOf(response)).toEqual({ status: 503, error: 'temporarily_unavailable' });
   expect(response.json<{ detail: string }>().detail).toContain('AUTH_SECRET');
-  expect((await ask(stale, { url: '/health' })).statusCode).toBe(200);
+  expect((await stale.app.inject({ url: '/health' })).statusCode).toBe(200);
   await other.close();
+});
+
+it('is not ready, and says why, from the first write that finds the disk full until there is room', async () => {
+  const { admin } = house.database;
+  const user = await house.user();
+  await admin.query(`CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$`);
+  for (const table of ['sessions', 'login_attempts'])
+    await admin.query(`CREATE TRIGGER full_disk BEFORE INSERT ON ${table} EXECUTE FUNCTION no_room()`);
+  expect((await replica.app.inject({ url: '/ready' })).statusCode).toBe(200);
+  const payload = { username: user.username, password: user.password };
+  expect((await replica.app.inject({ method: 'POST', url: '/login', payload })).statusCode).toBe(503);
+  for (let asked = 0; asked < 2; asked += 1) {
+    const response = await replica.app.inject('/ready');
+    expect(response.statusCode).toBe(503);
+    expect(response.json<{ detail: string }>().detail).toContain('The disk of the database is full');
+  }
+  for (const table of ['sessions', 'login_attempts']) await admin.query(`DROP TRIGGER full_disk ON ${table}`);
+  expect((await replica.app.inject({ url: '/ready' })).statusCode).toBe(200);
+  expect((await replica.app.inject({ method: 'POST', url: '/login', payload })).statusCode).toBe(200);
 });

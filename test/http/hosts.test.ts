@@ -4,7 +4,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Config } from '../../src/config/config.js';
-import { ask, MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
+import { MARKER, oauthErrorOf, problemOf } from '../support/answers.js';
 import { ACCESS, openBrowser, REFRESH } from '../support/browser.js';
 import {
   basic,
@@ -109,20 +109,20 @@ describe.each([
     const headers = { host: 'gatehouse:3000' };
     const { username, password } = user;
     const payload = { username, password };
-    const answer = await ask(replica, { method: 'POST', url: '/login', headers, payload });
+    const answer = await replica.app.inject({ method: 'POST', url: '/login', headers, payload });
     expect(answer.statusCode).toBe(200);
     const own = answer.json<TokenPair>();
     for (const url of ['/session', '/sessions'])
       expect(
-        (await ask(replica, { url, headers: { ...headers, ...bearer(own.access_token) } })).statusCode,
+        (await replica.app.inject({ url, headers: { ...headers, ...bearer(own.access_token) } })).statusCode,
       ).toBe(200);
     const form = { ...headers, ...basic(client), 'content-type': 'application/x-www-form-urlencoded' };
     for (const url of ['/introspect', '/revoke'])
       expect(
-        (await ask(replica, { method: 'POST', url, headers: form, payload: 'token=x' })).statusCode,
+        (await replica.app.inject({ method: 'POST', url, headers: form, payload: 'token=x' })).statusCode,
       ).toBe(200);
     const token = { refresh_token: own.refresh_token };
-    const out = await ask(replica, { method: 'POST', url: '/logout', headers, payload: token });
+    const out = await replica.app.inject({ method: 'POST', url: '/logout', headers, payload: token });
     expect(out.statusCode).toBe(204);
   });
 
@@ -131,7 +131,7 @@ describe.each([
     const other = await house.user();
     const logIn = (headers: Headers, password = other.password) => {
       const payload = { username: other.username, password, transport: 'cookie' };
-      return ask(replica, { method: 'POST', url: '/login', headers, payload });
+      return replica.app.inject({ method: 'POST', url: '/login', headers, payload });
     };
     for (let time = 0; time < 10; time += 1) {
       for (const headers of [{}, SAME_ORIGIN, REBOUND] as Headers[])
@@ -161,7 +161,7 @@ describe.each([
     for (const [method, url, body] of unsafe) {
       for (const proof of [SAME_ORIGIN, { origin: new URL(config.issuer ?? '').origin }, {}] as Headers[]) {
         const headers = { ...proof, cookie, host: EVIL };
-        const response = await ask(replica, {
+        const response = await replica.app.inject({
           method: method,
           url,
           headers,
@@ -189,6 +189,12 @@ describe.each([
     // A gateway that tells no method may ask about any.
     expect(isMisdirected(await told({ host: EVIL }))).toBe(true);
     expect((await told({ host: own })).statusCode).toBe(200);
+    const cookie = `${ACCESS}=${browser.jar.get(ACCESS)}`;
+    const toldByProgram = (headers: Headers) =>
+      replica.app.inject({ url: '/session', headers: { cookie, host: EVIL, ...headers } });
+    // It names no page, so it is no browser, and may call us by any name.
+    expect((await toldByProgram({})).statusCode).toBe(200);
+    expect(isMisdirected(await toldByProgram({ origin: new URL(config.issuer ?? '').origin }))).toBe(true);
   });
 });
 
@@ -230,14 +236,16 @@ describe('a page whose own name leads to this machine', () => {
         { origin: '', host: EVIL },
         { ...REBOUND, ...bearer(pair.access_token) },
       ]) {
-        const response = await ask(replica, { method, url, headers, ...(payload && { payload }) });
+        const response = await replica.app.inject({ method, url, headers, ...(payload && { payload }) });
         expect(isMisdirected(response)).toBe(true);
       }
     });
 
     it.each(['/introspect', '/revoke'])('is answered nothing by POST %s, in its own shape', async (url) => {
       const headers = { ...REBOUND, ...basic(client), 'content-type': 'application/x-www-form-urlencoded' };
-      const response = await ask(await replicaOf(config), {
+      const response = await (
+        await replicaOf(config)
+      ).app.inject({
         method: 'POST',
         url,
         headers,
@@ -257,7 +265,7 @@ describe('a page whose own name leads to this machine', () => {
       ];
       for (const host of names) {
         const headers = { ...SAME_ORIGIN, host, ...bearer(pair.access_token) };
-        expect((await ask(replica, { url: '/sessions', headers })).statusCode).toBe(401);
+        expect((await replica.app.inject({ url: '/sessions', headers })).statusCode).toBe(401);
         expect((await replica.app.inject({ url: '/account', headers: { host } })).statusCode).toBe(200);
       }
     });
@@ -266,7 +274,7 @@ describe('a page whose own name leads to this machine', () => {
   it('is nobody’s concern where Gatehouse has a name and listens for others', async () => {
     const replica = await replicaOf(PUBLIC);
     const payload = { username: user.username, password: user.password };
-    const response = await ask(replica, { method: 'POST', url: '/login', headers: REBOUND, payload });
+    const response = await replica.app.inject({ method: 'POST', url: '/login', headers: REBOUND, payload });
     expect(response.statusCode).toBe(200);
     for (const host of ['localhost', '127.0.0.1', '[::1]'])
       expect(await isRefused(PUBLIC, { host })).toBe(true);
@@ -500,6 +508,8 @@ describe('other shapes of a request', () => {
     [`http://${EVIL}/account`, 'login.example.com', 421],
     [`http://${EVIL}:80/account`, 'login.example.com', 421],
     [`http://login.example.com@${EVIL}/account`, 'login.example.com', 421],
+    ['/account?next=http://login.example.com/', EVIL, 421],
+    [`/account?next=http://${EVIL}/`, 'login.example.com', 200],
   ])('count the host of the target: %s beside the Host %s is %i', async (target, host, status) => {
     expect(await statusOf(PUBLIC, [`GET ${target} HTTP/1.1`, `Host: ${host}`])).toBe(status);
   });

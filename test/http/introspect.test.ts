@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/database/prisma.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { disableUser } from '../../src/domain/users/users.js';
-import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
+import { CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
 import {
   AMPLE_MS,
   basic,
@@ -41,7 +41,12 @@ beforeEach(async () => {
 afterAll(() => house.close());
 
 function post(payload: string, headers: Record<string, string> = basic(client)) {
-  return ask(replica, { method: 'POST', url: '/introspect', headers: { ...FORM, ...headers }, payload });
+  return replica.app.inject({
+    method: 'POST',
+    url: '/introspect',
+    headers: { ...FORM, ...headers },
+    payload,
+  });
 }
 
 describe('a live access token', () => {
@@ -226,6 +231,38 @@ describe('the client', () => {
     });
   });
 
+  it.each([
+    ['a Bearer token', () => bearer(pair.access_token)],
+    ['a Bearer token beside the form', () => bearer(pair.access_token), () => `&client_id=${client.id}`],
+    ['another scheme', () => ({ authorization: 'Digest a=b' })],
+    ['Basic behind another scheme', () => ({ authorization: `Digest ${basic(client).authorization}` })],
+  ])(
+    'is told that only client credentials are taken, when it sends %s',
+    async (_what, headers, form = () => '') => {
+      for (const url of ['/introspect', '/revoke'] as const) {
+        const response = await replica.app.inject({
+          method: 'POST',
+          url,
+          headers: { ...FORM, ...headers() },
+          payload: `token=${pair.access_token}${form()}`,
+        });
+        expect(oauthErrorOf(response)).toMatchObject({ status: 401, challenge: CLIENT_CHALLENGE });
+        expect(response.json<{ error_description: string }>().error_description).toMatch(
+          /not Basic.*client id and a client secret.*Bearer token opens nothing/,
+        );
+      }
+    },
+  );
+
+  it.each([
+    ['Authenticate with a client id and a client secret.', 'nothing', () => ''],
+    ['The client id or the client secret is wrong.', 'an id alone', () => `&client_id=${client.id}`],
+    ['The client id or the client secret is wrong.', 'a secret alone', () => `&client_secret=${MARKER}`],
+  ])('is told: %s, when it sends %s', async (sentence, _what, form) => {
+    const response = await post(`token=${pair.access_token}${form()}`, {});
+    expect(response.json()).toEqual({ error: 'invalid_client', error_description: sentence });
+  });
+
   it('is refused from the moment it was removed, on every replica', async () => {
     const other = await house.replica();
     const leaving = await house.client();
@@ -301,12 +338,12 @@ describe('a malformed request', () => {
   });
 
   it('is refused without body and type', async () => {
-    const response = await ask(replica, { method: 'POST', url: '/introspect', headers: basic(client) });
+    const response = await replica.app.inject({ method: 'POST', url: '/introspect', headers: basic(client) });
     expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
   });
 
   it('takes no token from the query', async () => {
-    const response = await ask(replica, {
+    const response = await replica.app.inject({
       method: 'POST',
       url: `/introspect?token=${pair.access_token}`,
       headers: { ...basic(client), ...FORM },

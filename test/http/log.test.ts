@@ -1,15 +1,18 @@
 // Logs: one line per answered request, quiet where programs ask all day, and nothing secret in any line.
 import { Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { loggerOptions } from '../../src/http/log.js';
-import { loginBody, passwordBody, tokenForm, tokenPair } from '../../src/http/schemas.js';
+import { buildApp } from '../../src/app.js';
+import { loggerOptions } from '../../src/http/log/log.js';
+import { loginBody, passwordBody, tokenForm, tokenPair } from '../../src/http/openapi/schemas.js';
 import { onServer } from '../support/database.js';
 import {
   basic,
   bearer,
+  DEFAULTS,
   openHouse,
   type House,
   type Replica,
@@ -307,4 +310,64 @@ describe('a full story', () => {
   function piecesOf(text: string): string[] {
     return Array.from({ length: Math.max(0, text.length - 11) }, (_, at) => text.slice(at, at + 12));
   }
+});
+
+describe('an outage of the database', () => {
+  afterAll(() => house.close());
+
+  it('has one line of its own that says what failed and where, and a line without a stack for each request', async () => {
+    house = await openHouse({ deadlines: 'shipped' });
+    const replica = await loggedReplica();
+    const user = await house.user();
+    await house.database.drop();
+    lines = [];
+    const payload = { username: user.username, password: user.password };
+    for (let sent = 0; sent < 5; sent += 1) {
+      expect((await replica.app.inject({ method: 'POST', url: '/login', payload })).statusCode).toBe(503);
+      expect((await replica.app.inject({ url: '/ready' })).statusCode).toBe(503);
+    }
+    expect(lines.filter(({ msg }) => msg.startsWith('the database cannot be asked'))).toHaveLength(1);
+    expect(answered()).toHaveLength(10);
+    for (const line of answered())
+      expect(line).toMatchObject({
+        level: 'info',
+        code: 'temporarily_unavailable',
+        reason: expect.any(String) as string,
+        missing: expect.stringMatching(/^database_/) as string,
+      });
+    expect(lines.filter(({ level }) => level !== 'info').map(({ level }) => level)).toEqual(['error']);
+    // The tests before may have had more to say a second ago.
+    const own = lines.filter(({ msg }) => msg !== 'more were answered for the same reason');
+    expect(own).toHaveLength(11);
+    expect(lines.filter((line) => JSON.stringify(line).includes('"stack"'))).toHaveLength(1);
+  });
+
+  it('lets a late answer of the work go by without a word', async () => {
+    const destination = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        lines.push(JSON.parse(chunk.toString()) as Line);
+        done();
+      },
+    });
+    house = await openHouse();
+    const { gatehouse } = await house.replica();
+    const logger = pino(loggerOptions('trace'), destination);
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger, answerDeadlineMs: 20 });
+    let finish: (() => void)[] = [];
+    const works = [
+      () => new Promise((resolve) => finish.push(() => resolve('late'))),
+      () => new Promise((_, reject) => finish.push(() => reject(new Error('late')))),
+    ];
+    for (const [number, work] of works.entries()) app.get(`/late/${number}`, work);
+    lines = [];
+    for (const number of works.keys()) {
+      const response = await app.inject(`/late/${number}`);
+      expect(response.statusCode).toBe(503);
+      for (const end of finish) end();
+      finish = [];
+      await setImmediate();
+    }
+    await app.close();
+    expect(lines.map(({ msg }) => msg)).toEqual(['requests are answered 503', 'answered', 'answered']);
+  });
 });

@@ -3,17 +3,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { disableUser } from '../../src/domain/users/users.js';
-import { ask, MARKER, PLAIN_CHALLENGE, problemOf } from '../support/answers.js';
+import { MARKER, PLAIN_CHALLENGE, problemOf } from '../support/answers.js';
+import { setCookiesOf } from '../support/browser.js';
 import {
   AMPLE_MS,
   bearer,
   claimsOf,
   login,
   openHouse,
+  refresh,
   type House,
   type Replica,
   type TokenPair,
 } from '../support/house.js';
+import { retryOn503 } from '../support/retry.js';
 
 let house: House;
 let replica: Replica;
@@ -30,7 +33,7 @@ afterAll(async () => {
 });
 
 function post(payload: unknown, headers: Record<string, string> = {}) {
-  return ask(replica, {
+  return replica.app.inject({
     method: 'POST',
     url: '/login',
     headers: { 'content-type': 'application/json', ...headers },
@@ -120,7 +123,7 @@ describe('success', () => {
     const payload = { username: user.username, password: user.password };
     const response = await post(payload, { 'user-agent': 'x'.repeat(2000) });
     const { access_token: token } = response.json<TokenPair>();
-    const list = await ask(replica, { url: '/sessions', headers: bearer(token) });
+    const list = await replica.app.inject({ url: '/sessions', headers: bearer(token) });
     expect(list.json()).toMatchObject({ sessions: [{ ip: '127.0.0.1', user_agent: 'x'.repeat(512) }] });
   });
 
@@ -128,6 +131,79 @@ describe('success', () => {
     const user = await house.user();
     const [one, two] = [await login(replica, user), await login(replica, user)];
     expect(one.session_id).not.toBe(two.session_id);
+  });
+});
+
+describe('session_ttl', () => {
+  const NINETY_DAYS = 90 * 86_400;
+
+  it.each([1, 45, 300, 601, 3600, 15 * 86_400, NINETY_DAYS])(
+    'of %i s ends the session then, for good',
+    async (ttl) => {
+      const { username, password } = await house.user();
+      const pair = (await post({ username, password, session_ttl: ttl })).json<TokenPair>();
+      const [access, spent] = [claimsOf(pair.access_token), claimsOf(pair.refresh_token)];
+      expect(access.session_exp - access.auth_time).toBe(ttl);
+      expect(spent.session_exp).toBe(access.session_exp);
+      // No token outlives the session, and none is longer than it would be without the wish.
+      expect(access.exp - access.auth_time).toBe(Math.min(600, ttl));
+      expect(spent.exp - spent.auth_time).toBe(Math.min(14 * 86_400, ttl));
+      expect(pair.refresh_expires_in).toBe(Math.min(14 * 86_400, ttl));
+    },
+  );
+
+  it('stays that of the session when its tokens are refreshed, and when the password is changed', async () => {
+    const { username, password } = await house.user();
+    await house.database.clock.freeze(1_900_000_000);
+    const opened = (await post({ username, password, session_ttl: 900 })).json<TokenPair>();
+    await house.database.clock.freeze(1_900_000_500);
+    const next = (await refresh(replica, opened.refresh_token)).json<TokenPair>();
+    const payload = { current_password: password, new_password: 'a lamp beside 7 quiet harbours' };
+    const headers = bearer(next.access_token);
+    const changed = await retryOn503(() =>
+      replica.app.inject({ method: 'POST', url: '/password', headers, payload }),
+    );
+    for (const { access_token: token } of [next, changed.json<TokenPair>()])
+      expect(claimsOf(token)).toMatchObject({ session_exp: 1_900_000_900, exp: 1_900_000_900 });
+    await house.database.clock.release();
+  });
+
+  it.each([
+    ['longer than SESSION_TTL', NINETY_DAYS + 1],
+    ['longer than any', Number.MAX_SAFE_INTEGER],
+    ['beyond whole numbers', 1e300],
+    ['nothing', 0],
+    ['negative', -1],
+    ['broken', 1.5],
+    ['a text', '600'],
+    ['null', null],
+  ])('that is %s is refused before the password is looked at', async (_what, ttl) => {
+    const { username } = await house.user();
+    for (let guess = 0; guess < 8; guess += 1) {
+      const { status, error, errors } = problemOf(await post({ username, password: 'x', session_ttl: ttl }));
+      expect([status, error, errors?.map(({ path }) => path)]).toEqual([
+        400,
+        'invalid_request',
+        ['body/session_ttl'],
+      ]);
+    }
+  });
+
+  it('says what the longest is, by the setting of this replica', async () => {
+    const brief = await house.replica({ config: { sessionTtlSeconds: 700, refreshTtlSeconds: 700 } });
+    const { username, password } = await house.user();
+    const ask = (ttl: number, more = {}) =>
+      brief.app.inject({
+        method: 'POST',
+        url: '/login',
+        payload: { username, password, session_ttl: ttl, ...more },
+      });
+    expect(problemOf(await ask(701)).errors).toEqual([
+      { path: 'body/session_ttl', message: 'must be at most 700, the SESSION_TTL of the service' },
+    ]);
+    expect((await ask(700)).statusCode).toBe(200);
+    const cookies = setCookiesOf(await ask(60, { transport: 'cookie' }));
+    expect(cookies.map(({ maxAge }) => maxAge)).toEqual([120, 60]);
   });
 });
 

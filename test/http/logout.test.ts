@@ -1,9 +1,14 @@
 // POST /logout: either token ends its session, however often and however late.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import pino from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { ask, forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
+import { buildApp } from '../../src/app.js';
+import { AuthError } from '../../src/domain/errors.js';
+import { forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
+import { ACCESS, REFRESH, SAME_ORIGIN } from '../support/browser.js';
 import {
   bearer,
+  DEFAULTS,
   introspect,
   login,
   openHouse,
@@ -31,7 +36,7 @@ beforeEach(async () => {
 afterAll(() => house.close());
 
 function post(headers: Record<string, string>, payload?: object) {
-  return ask(replica, { method: 'POST', url: '/logout', headers, ...(payload && { payload }) });
+  return replica.app.inject({ method: 'POST', url: '/logout', headers, ...(payload && { payload }) });
 }
 
 describe('success', () => {
@@ -49,7 +54,7 @@ describe('success', () => {
   });
 
   function postEmptyJson() {
-    return ask(replica, {
+    return replica.app.inject({
       method: 'POST',
       url: '/logout',
       headers: { ...bearer(pair.access_token), 'content-type': 'application/json' },
@@ -121,3 +126,25 @@ describe('refusal', () => {
     expect(errors).toHaveLength(1);
   });
 });
+
+it.each(['access', 'refresh'] as const)(
+  'by two cookies promises nothing where the %s token could not be judged',
+  async (unknown) => {
+    const { gatehouse } = replica;
+    const logout: typeof gatehouse.logout = (token, kind) =>
+      kind === unknown
+        ? Promise.reject(new AuthError('temporarily_unavailable'))
+        : gatehouse.logout(token, kind);
+    const logger = pino({ level: 'silent' });
+    const app = await buildApp({ gatehouse: { ...gatehouse, logout }, config: DEFAULTS, logger });
+    onTestFinished(() => app.close());
+    const cookie = `${ACCESS}=${pair.access_token}; ${REFRESH}=${pair.refresh_token}`;
+    const response = await app.inject({
+      method: 'POST',
+      url: '/logout',
+      headers: { ...SAME_ORIGIN, cookie },
+    });
+    expect(problemOf(response)).toMatchObject({ status: 503, error: 'temporarily_unavailable' });
+    expect(response.headers).not.toHaveProperty('set-cookie');
+  },
+);

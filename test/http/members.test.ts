@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import type { Client } from '../../src/domain/clients.js';
-import { addMembers } from '../../src/http/members.js';
+import { addMembers } from '../../src/http/doors/members.js';
 
 const CLIENT: Client = { id: 'orders', permissions: [] };
 

@@ -18,6 +18,7 @@ const ALLOWED: [url: string, methods: string[]][] = [
   ['/sessions', ['GET', 'HEAD']],
   ['/sessions/00000000-0000-7000-8000-000000000000', ['DELETE']],
   ['/introspect', ['POST']],
+  ['/introspect/batch', ['POST']],
   ['/revoke', ['POST']],
   ['/.well-known/jwks.json', ['GET', 'HEAD']],
   ['/.well-known/oauth-authorization-server', ['GET', 'HEAD']],
@@ -69,7 +70,6 @@ describe.each(ALLOWED)('%s', (url, allowed) => {
 
 describe('an unknown URL', () => {
   it.each([
-    '/',
     `/${MARKER}`,
     '/login/',
     '/LOGIN',

@@ -4,35 +4,18 @@ import { ERROR_CODES } from '@gatehouse/protocol';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { MEANINGS } from '../../src/http/answers/errors.js';
 import { openHouse, type House, type Replica } from '../support/house.js';
-
-interface Schema {
-  [keyword: string]: unknown;
-  required?: string[];
-  properties?: Record<string, Schema>;
-}
-
-interface Operation {
-  summary?: string;
-  description?: string;
-  tags?: string[];
-  operationId?: string;
-  security?: Record<string, string[]>[];
-  parameters?: { name: string; in: string; required?: boolean; schema: Schema }[];
-  requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
-}
-
-interface Document {
-  openapi: string;
-  info: { title: string; version: string };
-  servers: { url: string }[];
-  paths: Record<string, Record<string, Operation>>;
-  components: { schemas?: Record<string, Schema>; securitySchemes: Record<string, unknown> };
-}
+import {
+  holdAnswers,
+  readPromises,
+  type DocumentedOperation,
+  type OpenApi,
+  type Schema,
+} from '../support/promises.js';
 
 /** Contract section 3, as the document should name it; documentation itself and what gateways ask are left out. */
-const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'clientBasic' | 'either'> = {
+const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'client' | 'either'> = {
   'post /login': 'nobody',
   'post /refresh': 'either',
   'post /logout': 'either',
@@ -41,10 +24,32 @@ const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'clientBasic' | 'eit
   'get /session': 'accessToken',
   'get /sessions': 'accessToken',
   'delete /sessions/{id}': 'accessToken',
-  'post /introspect': 'clientBasic',
-  'post /revoke': 'clientBasic',
+  'post /introspect': 'client',
+  'post /introspect/batch': 'client',
+  'post /revoke': 'client',
+  'get /admin/users': 'client',
+  'post /admin/users': 'client',
+  'get /admin/users/{id}': 'client',
+  'patch /admin/users/{id}': 'client',
+  'get /admin/sessions': 'client',
+  'get /admin/sessions/{id}': 'client',
+  'get /admin/revocations': 'client',
+  'post /admin/revocations': 'client',
+  'get /admin/revocations/{id}': 'client',
+  'post /admin/revocations/{id}/lift': 'client',
+  'get /admin/clients': 'client',
+  'post /admin/clients': 'client',
+  'get /admin/clients/{id}': 'client',
+  'patch /admin/clients/{id}': 'client',
+  'delete /admin/clients/{id}': 'client',
+  'post /admin/clients/{id}/secrets': 'client',
+  'delete /admin/clients/{id}/secrets/{secretId}': 'client',
+  'get /admin/keys': 'client',
+  'post /admin/keys/rotate': 'client',
+  'post /admin/keys/{kid}/retire': 'client',
   'get /.well-known/jwks.json': 'nobody',
   'get /.well-known/oauth-authorization-server': 'nobody',
+  'get /': 'nobody',
   'get /health': 'nobody',
   'get /ready': 'nobody',
 };
@@ -53,7 +58,7 @@ const HTTP_VERBS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 
 
 let house: House;
 let replica: Replica;
-let document: Document;
+let document: OpenApi;
 const registered = new Set<string>();
 
 beforeAll(async () => {
@@ -65,13 +70,16 @@ beforeAll(async () => {
   subscribe('fastify.initialization', collect);
   replica = await house.replica();
   unsubscribe('fastify.initialization', collect);
-  document = (await replica.app.inject({ url: '/openapi.json' })).json<Document>();
+  document = (await replica.app.inject({ url: '/openapi.json' })).json<OpenApi>();
 });
 afterAll(() => house.close());
 
-function operations(): [name: string, operation: Operation][] {
+function operations(): [name: string, operation: DocumentedOperation][] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([verb, operation]): [string, Operation] => [`${verb} ${path}`, operation]),
+    Object.entries(item).map(([verb, operation]): [string, DocumentedOperation] => [
+      `${verb} ${path}`,
+      operation,
+    ]),
   );
 }
 
@@ -90,10 +98,21 @@ it('has exactly the operations of the contract', () => {
 });
 
 it('has every URL of the app but those of pages, gateways and preflights', () => {
-  const hidden = [...registered].filter((url) => !(url.replace(':id', '{id}') in document.paths));
+  const hidden = [...registered].filter((url) => !(url.replaceAll(/:(\w+)/g, '{$1}') in document.paths));
   expect(
     hidden.filter((url) => !/^\/(?:(?:docs|account)(?:\/.*)?|openapi\.json|session\/\*)$|^\*$/.test(url)),
   ).toEqual([]);
+});
+
+it('begins with login, and describes every group that it has', () => {
+  const used = new Set(operations().flatMap(([, { tags = [] }]) => tags));
+  expect(document.tags.map(({ name }) => name).sort()).toEqual([...used].sort());
+  const [first] = document.tags;
+  expect(operations().find(([, { tags = [] }]) => tags[0] === first?.name)?.[0]).toBe('post /login');
+});
+
+it('says where it is, for whoever reads it on the page', () => {
+  expect(document.externalDocs.url).toBe('http://gatehouse.test/openapi.json');
 });
 
 it('uses only verbs and members that exist', () => {
@@ -127,17 +146,115 @@ it('names the door of every operation, by a scheme that it defines', () => {
   for (const [name, { security = [] }] of operations()) {
     const schemes = security.flatMap((requirement) => Object.keys(requirement));
     const isOptional = security.some((requirement) => Object.keys(requirement).length === 0);
-    const door = isOptional ? 'either' : (schemes[0] ?? 'nobody');
+    const door = schemes.includes('clientBasic')
+      ? 'client'
+      : isOptional
+        ? 'either'
+        : (schemes[0] ?? 'nobody');
     expect([name, door]).toEqual([name, OPERATIONS[name]]);
     for (const scheme of schemes) expect(document.components.securitySchemes).toHaveProperty(scheme);
+  }
+});
+
+it('says of every operation what opens it, and of those that are open to anyone, that nothing is asked', () => {
+  for (const [name, { security }] of operations()) {
+    if (OPERATIONS[name] === 'nobody') expect([name, security]).toEqual([name, []]);
+    else expect(security).not.toEqual([]);
+  }
+});
+
+it('lets a client authenticate by Basic, or in the form', () => {
+  for (const path of ['/introspect', '/revoke']) {
+    expect(document.paths[path]?.['post']?.security).toEqual([{ clientBasic: [] }, {}]);
+    const { properties } = document.components.schemas['TokenFormInput'] ?? {};
+    expect(properties).toMatchObject({ client_id: { type: 'string' }, client_secret: { type: 'string' } });
+  }
+});
+
+it('gives every operation an id of its own, which never changes: programs are made with it', () => {
+  expect(operations().map(([name, { operationId }]) => [name, operationId])).toEqual([
+    ['get /health', 'getHealth'],
+    ['get /ready', 'getReadiness'],
+    ['post /login', 'logIn'],
+    ['post /refresh', 'refreshTokens'],
+    ['post /logout', 'logOut'],
+    ['post /password', 'changePassword'],
+    ['get /.well-known/jwks.json', 'getPublicKeys'],
+    ['get /.well-known/oauth-authorization-server', 'getServerMetadata'],
+    ['get /', 'getAddresses'],
+    ['post /introspect', 'introspectToken'],
+    ['post /revoke', 'revokeToken'],
+    ['post /introspect/batch', 'introspectTokens'],
+    ['get /admin/users', 'findUsers'],
+    ['post /admin/users', 'createUser'],
+    ['get /admin/users/{id}', 'findUser'],
+    ['patch /admin/users/{id}', 'changeUser'],
+    ['get /admin/sessions', 'findSessions'],
+    ['get /admin/sessions/{id}', 'findSession'],
+    ['get /admin/revocations', 'findRevocations'],
+    ['post /admin/revocations', 'endByOperator'],
+    ['get /admin/revocations/{id}', 'findRevocation'],
+    ['post /admin/revocations/{id}/lift', 'liftRevocation'],
+    ['get /admin/clients', 'findClients'],
+    ['post /admin/clients', 'addClient'],
+    ['get /admin/clients/{id}', 'findClient'],
+    ['patch /admin/clients/{id}', 'changeClient'],
+    ['delete /admin/clients/{id}', 'removeClient'],
+    ['post /admin/clients/{id}/secrets', 'addClientSecret'],
+    ['delete /admin/clients/{id}/secrets/{secretId}', 'removeClientSecret'],
+    ['get /admin/keys', 'findKeys'],
+    ['post /admin/keys/rotate', 'rotateKeys'],
+    ['post /admin/keys/{kid}/retire', 'retireKey'],
+    ['get /session', 'getSession'],
+    ['post /logout-all', 'logOutEverywhere'],
+    ['get /sessions', 'listSessions'],
+    ['delete /sessions/{id}', 'endSession'],
+  ]);
+});
+
+it('tells tokens in the body from tokens in cookies: what has an access token is no answer in cookies', () => {
+  const { TokenPair, SessionInCookies } = document.components.schemas;
+  for (const path of ['/login', '/refresh', '/password']) {
+    expect(document.paths[path]?.['post']?.responses['200']?.content?.['application/json']?.schema).toEqual({
+      oneOf: [{ $ref: '#/components/schemas/TokenPair' }, { $ref: '#/components/schemas/SessionInCookies' }],
+    });
+  }
+  expect(TokenPair?.required).toContain('access_token');
+  expect(SessionInCookies).toMatchObject({ additionalProperties: false });
+  expect(SessionInCookies?.properties).not.toHaveProperty('access_token');
+});
+
+it('names the headers that a client acts on', () => {
+  const named = operations().flatMap(([name, { responses }]) =>
+    Object.entries(responses).flatMap(([status, { headers = {} }]) =>
+      'Refreshed-API-Token' in headers ? [`${name} ${status}`] : [],
+    ),
+  );
+  expect(named.sort()).toEqual([
+    'get /session 200',
+    'get /session 401',
+    'get /sessions 200',
+    'get /sessions 401',
+    'post /introspect 200',
+  ]);
+  for (const [, { responses }] of operations()) {
+    for (const [status, { headers = {} }] of Object.entries(responses)) {
+      expect('WWW-Authenticate' in headers).toBe(status === '401');
+      expect('Retry-After' in headers).toBe(['429', '503'].includes(status));
+    }
   }
 });
 
 it('declares exactly the parameters that a path has', () => {
   for (const [name, { parameters = [] }] of operations()) {
     const inPath = [...name.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter);
-    expect(parameters.map((parameter) => parameter.name)).toEqual(inPath);
-    for (const parameter of parameters) expect(parameter).toMatchObject({ in: 'path', required: true });
+    const ofPath = parameters.filter((parameter) => parameter.in === 'path');
+    expect(ofPath.map((parameter) => parameter.name)).toEqual(inPath);
+    for (const parameter of ofPath) expect(parameter).toMatchObject({ required: true });
+    // Lists alone take others, and each of them can be left out.
+    const others = parameters.filter((parameter) => parameter.in !== 'path');
+    expect([name, others.length > 0]).toEqual([name, /^get \/admin\/[a-z]+$/.test(name)]);
+    for (const parameter of others) expect(parameter).toMatchObject({ in: 'query', required: false });
   }
 });
 
@@ -145,23 +262,62 @@ it.each([
   ['post /login', 'application/json', ['username', 'password']],
   ['post /password', 'application/json', ['current_password', 'new_password']],
   ['post /introspect', 'application/x-www-form-urlencoded', ['token']],
+  ['post /introspect/batch', 'application/json', ['tokens']],
   ['post /revoke', 'application/x-www-form-urlencoded', ['token']],
 ])('shows the body of %s', (name, type, required) => {
   const operation = operations().find(([candidate]) => candidate === name)?.[1];
   expect(Object.keys(operation?.requestBody?.content ?? {})).toEqual([type]);
-  expect(operation?.requestBody?.content[type]?.schema.required).toEqual(required);
+  expect(resolve(operation?.requestBody?.content?.[type]?.schema).required).toEqual(required);
 });
 
-it('writes refusals as the endpoint does, with the closed set of codes', () => {
+it('writes refusals as the endpoint does, and says for each status which codes it may have', () => {
+  const seen = new Set<string>();
   for (const [name, { responses }] of operations()) {
-    const isOauth = /introspect|revoke/.test(name);
+    const isOauth = /introspect$|revoke/.test(name);
     const type = isOauth ? 'application/json' : 'application/problem+json';
-    for (const [, response] of Object.entries(responses).filter(([status]) => status >= '400')) {
-      const schema = response.content?.[type]?.schema;
-      expect(Object.keys(response.content ?? {})).toEqual([type]);
-      expect(schema?.properties?.['error']).toMatchObject({ enum: [...ERROR_CODES] });
+    for (const [status, { content = {}, description }] of Object.entries(responses)) {
+      if (status < '400') continue;
+      expect(Object.keys(content)).toEqual([type]);
+      const { oneOf, ...only } = content[type]?.schema ?? {};
+      for (const schema of (oneOf ?? [only]).map(resolve)) {
+        const code = String(schema.properties?.['error']?.['const']);
+        const meaning = MEANINGS[code as keyof typeof MEANINGS];
+        expect([name, code, meaning.status]).toEqual([name, code, Number(status)]);
+        if (!isOauth) expect(schema.properties?.['status']).toMatchObject({ const: Number(status) });
+        expect(description).toContain(`\`${code}\``);
+        seen.add(code);
+      }
     }
   }
+  // With another method nothing of these is asked.
+  expect([...seen, 'method_not_allowed'].sort()).toEqual([...ERROR_CODES].sort());
+});
+
+/** The schema itself, where the document refers to it by name. */
+function resolve(schema: Schema = {}): Schema {
+  const name = schema.$ref?.replace('#/components/schemas/', '');
+  return name === undefined ? schema : (document.components.schemas[name] ?? {});
+}
+
+it.each([
+  ['a status', { statusCode: 299 }],
+  ['a type', { headers: { 'content-type': 'text/plain' } }],
+  ['a member', { body: '{"status":"alive","more":1}' }],
+  ['a header', { headers: { 'content-type': 'application/json; charset=utf-8', 'set-cookie': 'a=b' } }],
+])('finds in what tests are answered %s that it does not promise', async (_what, wrong) => {
+  const right = {
+    statusCode: 200,
+    headers: { 'content-type': 'application/json; charset=utf-8' },
+    body: '{"status":"alive"}',
+  };
+  const answering = (given: typeof right) => {
+    const answer = { ...given, json: () => JSON.parse(given.body) as unknown };
+    const app = { inject: () => Promise.resolve(answer) } as unknown as FastifyInstance;
+    holdAnswers(app, readPromises(document));
+    return app.inject({ url: '/health?x' });
+  };
+  await answering(right);
+  await expect(answering({ ...right, ...wrong })).rejects.toThrow(/health/);
 });
 
 describe('every schema', () => {

@@ -1,15 +1,19 @@
 // How often one may ask, and what is learned from being refused.
+import pino from 'pino';
 import Fastify, { type FastifyRequest, type LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
+import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
+import { AuthError } from '../../src/domain/errors.js';
 import { disableUser } from '../../src/domain/users/users.js';
-import { createRates, RATES } from '../../src/http/rates.js';
+import { createRates, RATES } from '../../src/http/doors/rates.js';
 import { oauthErrorOf, problemOf } from '../support/answers.js';
 import {
   AMPLE_MS,
   basic,
   bearer,
+  DEFAULTS,
   login,
   openHouse,
   type House,
@@ -17,7 +21,8 @@ import {
   type TestClient,
   type TestUser,
 } from '../support/house.js';
-import { stopMinute } from '../support/stopped-clock.js';
+import { listen, type Asked } from '../support/plans.js';
+import { stopClock, stopMinute } from '../support/stopped-clock.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 
@@ -25,10 +30,11 @@ let house: House;
 let replica: Replica;
 let client: TestClient;
 let user: TestUser;
+let statements: { asked: Asked[] };
 
 beforeAll(async () => {
   house = await openHouse();
-  replica = await house.replica();
+  replica = await house.replica({ through: (database) => (statements = listen(database)) });
   client = await house.client();
   user = await house.user();
 });
@@ -127,6 +133,27 @@ describe('wrong client credentials', () => {
     expect((await ask('/revoke', client, from)).statusCode).toBe(200);
   });
 
+  it.each<[string, (wrong: TestClient) => Promise<LightMyRequestResponse>]>([
+    ['with Basic', (wrong) => ask('/introspect', wrong, from)],
+    ['at /revoke', (wrong) => ask('/revoke', wrong, from)],
+    [
+      'in the form',
+      ({ id, secret }) =>
+        send('POST', '/introspect', from, FORM, `token=t&client_id=${id}&client_secret=${secret}`),
+    ],
+  ])('share one statement a second, %s', async (_how, sendWrong) => {
+    const before = statements.asked.length;
+    const beganAtMs = performance.now();
+    const wrong = [
+      { ...client, secret: 'not-the-secret' },
+      { id: 'nobody', secret: client.secret },
+    ];
+    const answers = await Promise.all(Array.from({ length: 50 }, () => wrong.map(sendWrong)).flat());
+    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([429]));
+    const seconds = Math.floor((performance.now() - beganAtMs) / 1000);
+    expect(statements.asked.length - before).toBeLessThanOrEqual(1 + seconds);
+  });
+
   it('leave other refusals what they are', async () => {
     const stranger = await house.client(['revoke']);
     expect((await ask('/introspect', stranger, from)).statusCode).toBe(403);
@@ -136,13 +163,7 @@ describe('wrong client credentials', () => {
 
 it('a client that has spent its requests is refused, and no other', async () => {
   const app = Fastify();
-  const rates = await createRates(app);
-  const hooks: ((request: FastifyRequest) => Promise<void>)[] = [];
-  rates.byClient({
-    addHook: (_name: string, hook: (request: FastifyRequest) => Promise<void>) => hooks.push(hook),
-    setErrorHandler: () => undefined,
-  } as never);
-  const [take = () => Promise.reject(new Error('no hook'))] = hooks;
+  const { takeRequest: take } = await createRates(app, replica.gatehouse, RATES);
   const requestOf = (id: string) => ({ client: { id }, routeOptions: {} }) as FastifyRequest;
   const loop = requestOf('in a loop');
   onTestFinished(stopMinute());
@@ -150,6 +171,64 @@ it('a client that has spent its requests is refused, and no other', async () => 
   await expect(take(loop)).rejects.toMatchObject({ code: 'too_many_requests' });
   await expect(take(requestOf('another'))).resolves.toBeUndefined();
   await app.close();
+});
+
+it('a client that has spent its tokens is refused as many as it asks about, and no other, until the minute is over', async () => {
+  const app = Fastify();
+  const { takeTokens } = await createRates(app, replica.gatehouse, RATES);
+  const pass = stopClock();
+  for (let taken = 0; taken < RATES.tokens.max; taken += 250) takeTokens('in a loop', 250);
+  await pass(45_500);
+  const refusal = { code: 'too_many_requests', retryAfterSeconds: 15 };
+  expect(() => takeTokens('in a loop', 1)).toThrow(expect.objectContaining(refusal));
+  expect(() => takeTokens('another', RATES.tokens.max + 1)).toThrow(AuthError);
+  expect(() => takeTokens('a third', RATES.tokens.max)).not.toThrow();
+  await pass(14_500);
+  expect(() => takeTokens('in a loop', RATES.tokens.max)).not.toThrow();
+  await app.close();
+});
+
+describe('a request of a client counts, also when it is refused:', () => {
+  const MIB = 1024 * 1024;
+  const JSON_TYPE = { 'content-type': 'application/json' };
+  const TOKENS = '{"tokens":["any"]}';
+  const BATCH = '/introspect/batch';
+
+  it.each<[what: string, url: string, headers: Record<string, string>, body: string, status: number]>([
+    ['none', BATCH, JSON_TYPE, TOKENS, 200],
+    ['1 MiB of nonsense', BATCH, JSON_TYPE, '['.repeat(MIB), 400],
+    ['other JSON', BATCH, JSON_TYPE, '{}', 400],
+    ['another type', BATCH, FORM, 'token=any', 415],
+    ['more than 1 MiB', BATCH, JSON_TYPE, ' '.repeat(MIB + 1), 413],
+    ['no permission, many tokens', BATCH, JSON_TYPE, TOKENS, 403],
+    ['no permission', '/introspect', FORM, 'token=any', 403],
+  ])('for %s', async (_what, url, headers, payload, status) => {
+    onTestFinished(stopMinute());
+    const asker = await house.client(status === 403 ? ['revoke'] : ['introspect']);
+    const app = await buildApp({
+      gatehouse: replica.gatehouse,
+      config: DEFAULTS,
+      logger: pino({ level: 'silent' }),
+      answerDeadlineMs: AMPLE_MS,
+      limits: { ...RATES, client: { ...RATES.client, max: 2 } },
+    });
+    onTestFinished(() => app.close());
+    const statusOf = async (by: TestClient) => {
+      const answer = await app.inject({
+        method: 'POST',
+        url,
+        headers: { ...headers, ...basic(by) },
+        payload,
+      });
+      return answer.statusCode;
+    };
+    expect([await statusOf(asker), await statusOf(asker), await statusOf(asker)]).toEqual([
+      status,
+      status,
+      429,
+    ]);
+    expect(await statusOf(await house.client(['revoke']))).not.toBe(429);
+  });
 });
 
 /** All that an answer says, but for the request's id, the time of day and `without`. */

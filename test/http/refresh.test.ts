@@ -1,7 +1,7 @@
 // POST /refresh on the wire: the pair and the refusals; which verdict is due when is the domain's.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { ask, forge, MARKER, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
+import { forge, MARKER, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import { claimsOf, login, openHouse, type House, type Replica, type TokenPair } from '../support/house.js';
 
 const NOON = 1_900_000_000;
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterAll(() => house.close());
 
 function post(payload: object | string) {
-  return ask(replica, {
+  return replica.app.inject({
     method: 'POST',
     url: '/refresh',
     headers: { 'content-type': 'application/json' },

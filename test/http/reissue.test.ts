@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { changePassword, disableUser } from '../../src/domain/users/users.js';
-import { ask, forge, problemOf } from '../support/answers.js';
+import { forge, problemOf } from '../support/answers.js';
 import {
   AMPLE_MS,
   basic,
@@ -60,13 +60,18 @@ type Asking = (token: string, from?: Replica) => Promise<LightMyRequestResponse>
 
 function asUser(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string | (() => string)): Asking {
   return (token, from = replica) =>
-    ask(from, { method, url: typeof url === 'string' ? url : url(), headers: bearer(token) });
+    from.app.inject({ method, url: typeof url === 'string' ? url : url(), headers: bearer(token) });
 }
 
 function asClient(url: string): Asking {
   const type = { 'content-type': 'application/x-www-form-urlencoded' };
   return (token, from = replica) =>
-    ask(from, { method: 'POST', url, headers: { ...basic(client), ...type }, payload: `token=${token}` });
+    from.app.inject({
+      method: 'POST',
+      url,
+      headers: { ...basic(client), ...type },
+      payload: `token=${token}`,
+    });
 }
 
 const CARRIERS: [what: string, asking: Asking][] = [
@@ -79,7 +84,12 @@ const CARRIERS: [what: string, asking: Asking][] = [
 
 const withBearer = (url: string, payload: () => object): Asking => {
   return (token) =>
-    ask(replica, { method: 'POST', url, headers: bearer(token), payload: payload() } satisfies InjectOptions);
+    replica.app.inject({
+      method: 'POST',
+      url,
+      headers: bearer(token),
+      payload: payload(),
+    } satisfies InjectOptions);
 };
 
 const OTHERS: [what: string, asking: Asking][] = [
@@ -212,7 +222,7 @@ it('a refusal of the client carries nothing', async () => {
 
 it('pages of allowed origins may read it', async () => {
   await at(WINDOW);
-  const response = await ask(replica, {
+  const response = await replica.app.inject({
     url: '/session',
     headers: { ...bearer(pair.access_token), origin: 'https://app.example.com' },
   });

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { createReplica } from '../../src/process/replica.js';
-import { loggerOptions } from '../../src/http/log.js';
+import { loggerOptions } from '../../src/http/log/log.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { DEFAULTS, SECRET } from '../support/house.js';
 

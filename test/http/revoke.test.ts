@@ -1,7 +1,7 @@
 // POST /revoke (RFC 7009): a refresh token ends its session, an access token its own lineage.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { ask, CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
+import { CLIENT_CHALLENGE, forge, MARKER, oauthErrorOf } from '../support/answers.js';
 import {
   basic,
   introspect,
@@ -34,7 +34,7 @@ afterAll(() => house.close());
 
 function post(payload: string, headers: Record<string, string> = basic(client)) {
   const type = { 'content-type': 'application/x-www-form-urlencoded' };
-  return ask(replica, { method: 'POST', url: '/revoke', headers: { ...type, ...headers }, payload });
+  return replica.app.inject({ method: 'POST', url: '/revoke', headers: { ...type, ...headers }, payload });
 }
 
 async function isActive(token: string): Promise<boolean> {

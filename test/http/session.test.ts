@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { ask, forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
+import { forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import {
   bearer,
   claimsOf,
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => house.close());
 
 function send(method: string, url: string, options: Omit<InjectOptions, 'method' | 'url'> = {}) {
-  return ask(replica, { method: method, url, ...options });
+  return replica.app.inject({ method: method, url, ...options });
 }
 
 it('answers the claims of the token, and who it is in four headers', async () => {
@@ -135,14 +135,19 @@ it('takes the scheme in any letter case, with several spaces behind it', async (
 it.each([
   ['no token', {}, PLAIN_CHALLENGE],
   ['another scheme', { authorization: `Basic ${MARKER}` }, PLAIN_CHALLENGE],
-  ['a text that is no token', bearer(MARKER), TOKEN_CHALLENGE],
-  ['a scheme without a token', { authorization: 'Bearer ' }, TOKEN_CHALLENGE],
+  [
+    'another scheme, with the name of ours behind it',
+    { authorization: `Digest Bearer ${MARKER}` },
+    PLAIN_CHALLENGE,
+  ],
+  ['a text that is no token', bearer(MARKER), expect.stringMatching(TOKEN_CHALLENGE) as string],
+  [
+    'a scheme without a token',
+    { authorization: 'Bearer ' },
+    expect.stringMatching(TOKEN_CHALLENGE) as string,
+  ],
 ])('refuses %s', async (_what, headers, challenge) => {
-  const expected = {
-    status: 401,
-    error: 'invalid_token',
-    challenge: expect.stringMatching(challenge) as string,
-  };
+  const expected = { status: 401, error: 'invalid_token', challenge };
   for (const url of ['/session', '/session/x']) {
     expect(problemOf(await send('GET', url, { headers }))).toEqual(expected);
   }

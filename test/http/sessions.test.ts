@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { ask, MARKER, problemOf } from '../support/answers.js';
+import { MARKER, problemOf } from '../support/answers.js';
 import {
   bearer,
   introspect,
@@ -46,11 +46,11 @@ beforeEach(async () => {
 afterAll(() => house.close());
 
 function list(token: string) {
-  return ask(replica, { url: '/sessions', headers: bearer(token) });
+  return replica.app.inject({ url: '/sessions', headers: bearer(token) });
 }
 
 function end(token: string, id: string) {
-  return ask(replica, { method: 'DELETE', url: `/sessions/${id}`, headers: bearer(token) });
+  return replica.app.inject({ method: 'DELETE', url: `/sessions/${id}`, headers: bearer(token) });
 }
 
 /** As who holds a token for days sees the list: every byte and every header but those of each request. */

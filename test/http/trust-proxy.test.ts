@@ -3,8 +3,8 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { LOGIN_LIMITS } from '../../src/domain/guessing/throttle.js';
-import { loggerOptions } from '../../src/http/log.js';
-import { RATES } from '../../src/http/rates.js';
+import { loggerOptions } from '../../src/http/log/log.js';
+import { RATES } from '../../src/http/doors/rates.js';
 import {
   bearer,
   claimsOf,

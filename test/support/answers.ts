@@ -1,11 +1,9 @@
 // What an answer must look like, whatever was asked: shapes to the letter, and nothing that was sent or is ours.
-import type { InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { LightMyRequestResponse } from 'fastify';
 import { expect } from 'vitest';
 import type { z } from 'zod';
 
-import { describe as documented } from '../../src/http/openapi.js';
-import { oauthError, problem } from '../../src/http/schemas.js';
-import type { Replica } from './house.js';
+import { oauthError, problem } from '../../src/http/openapi/schemas.js';
 
 /** Put it in whatever is sent; no refusal may contain it. */
 export const MARKER = 'mArKeR-5f1c';
@@ -22,56 +20,6 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 /** Words of SQL, of stacks and of the libraries beneath. */
 const INSIDES =
   /\b(?:SELECT|INSERT|UPDATE|sessions|revocations|prisma|postgres|pg|zod|fastify|FST_)\b|node_modules|\.[jt]s:\d|\n\s+at /i;
-
-const OPERATIONS: Record<string, keyof typeof documented> = {
-  'POST /login': 'login',
-  'POST /refresh': 'refresh',
-  'POST /logout': 'logout',
-  'POST /logout-all': 'logoutAll',
-  'POST /password': 'password',
-  'GET /session': 'session',
-  'GET /sessions': 'sessions',
-  'DELETE /sessions/:id': 'endSession',
-  'POST /introspect': 'introspect',
-  'POST /revoke': 'revoke',
-  'GET /.well-known/jwks.json': 'jwks',
-  'GET /.well-known/oauth-authorization-server': 'metadata',
-  'GET /health': 'health',
-  'GET /ready': 'ready',
-};
-
-/** Asks a replica, and holds the answer against what the OpenAPI document promises for its status. */
-export async function ask(
-  { app }: Replica,
-  request: InjectOptions & { url: string },
-): Promise<LightMyRequestResponse> {
-  const response = await app.inject(request);
-  const path = request.url.replace(/\?.*/, '').replace(/^\/sessions\/[^/]+$/, '/sessions/:id');
-  const operation = OPERATIONS[`${request.method ?? 'GET'} ${path}`];
-  if (operation !== undefined && response.statusCode !== 500) expectDocumented(operation, response);
-  return response;
-}
-
-function expectDocumented(operation: keyof typeof documented, response: LightMyRequestResponse): void {
-  const responses: Record<string, unknown> = documented[operation].response;
-  const promised = responses[String(response.statusCode)];
-  expect(promised, `${operation} documents ${response.statusCode}`).toBeDefined();
-  const { content = {} } = promised as { content?: Record<string, { schema: z.ZodType }> };
-  const [[mediaType, { schema }] = ['application/json', { schema: promised as z.ZodType }]] =
-    Object.entries(content);
-  if (response.body === '') {
-    expect(schema.safeParse(null).success, `${operation} promises a body`).toBe(true);
-    expect(response.headers).not.toHaveProperty('content-type');
-    return;
-  }
-  const body: unknown = response.json();
-  // What a schema does not know it leaves out: equal means that nothing is there but what is promised.
-  expect(schema.parse(body)).toEqual(body);
-  const type = response.headers['content-type'];
-  const expected =
-    operation === 'jwks' && response.statusCode === 200 ? 'application/jwk-set+json' : mediaType;
-  expect(type).toMatch(new RegExp(`^${expected.replace(/[+.]/g, '\\$&')}(?:; charset=utf-8)?$`));
-}
 
 export interface Refusal {
   status: number;

@@ -1,7 +1,6 @@
 // What a browser does with cookies and fetch metadata, for requests that are injected.
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 
-import { ask } from './answers.js';
 import type { Replica, TestUser } from './house.js';
 
 export const ACCESS = '__Host-gatehouse-access';
@@ -49,7 +48,7 @@ export function openBrowser(replica: Replica): Browser {
 
   async function send(method: string, url: string, { headers = {}, ...rest }: Sent = {}) {
     const cookie = [...jar].map((pair) => pair.join('=')).join('; ');
-    const response = await ask(replica, {
+    const response = await replica.app.inject({
       method,
       url,
       headers: { ...SAME_ORIGIN, ...(cookie === '' ? {} : { cookie }), ...headers },

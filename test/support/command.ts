@@ -1,5 +1,6 @@
 // The command line as a function: what a process would be given goes in, what it would leave comes out.
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import { expect } from 'vitest';
 
 import { run } from '../../src/cli/program.js';
 import { SECRET, type House } from './house.js';
@@ -15,23 +16,49 @@ export interface Given {
   /** What comes through the pipe. */
   input?: string | Uint8Array;
   isTerminal?: boolean;
+  /** What is typed at a terminal; Enter is `\r`, Ctrl-C is `\x03`. */
+  typed?: string;
   /** For a database that is not to answer; otherwise the one that the command has. */
   deadlineMs?: number;
 }
 
+/** What somebody types, character by character, at a terminal that shows it unless it is told not to. */
+function createTerminal(typed: string) {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, isRaw: false, shown: '', setRawMode });
+  function setRawMode(isRaw: boolean) {
+    terminal.isRaw = isRaw;
+    return terminal;
+  }
+  const keys = Array.from(typed);
+  const press = () => {
+    const key = keys.shift();
+    if (key === undefined) return;
+    if (!terminal.isRaw) terminal.shown += key;
+    terminal.write(key, () => setImmediate(press));
+  };
+  setImmediate(press);
+  return terminal;
+}
+
 /** Runs `gatehouse` with these arguments and nothing but the given environment. */
 export async function gatehouse(args: string[], given: Given = {}): Promise<Outcome> {
-  const { environment = {}, input = '', isTerminal = false, deadlineMs } = given;
+  const { environment = {}, input = '', isTerminal = false, typed, deadlineMs } = given;
+  const pipe = Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal });
+  const terminal = typed === undefined ? undefined : createTerminal(typed);
   let stdout = '';
   let stderr = '';
   const status = await run(args, {
     environment: () => Promise.resolve(environment),
-    stdin: Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal }),
+    stdin: terminal ?? pipe,
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
     beforeSignals: () => () => undefined,
     deadlineMs,
   });
+  if (terminal !== undefined) {
+    expect(terminal.isRaw, 'the terminal shows what is typed again').toBe(false);
+    stderr += terminal.shown;
+  }
   return { status, stdout, stderr };
 }
 

@@ -27,8 +27,6 @@ export interface TestDatabase {
 export async function createTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   await onServer(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
-  // With public first, unqualified names of tables and of clock_timestamp() are found there, and created there.
-  await onServer(`ALTER DATABASE ${name} SET search_path = public, pg_catalog`);
   const url = new URL(inject('adminUrl'));
   url.pathname = name;
   const admin = new pg.Pool({ connectionString: url.href, max: 2 });
@@ -65,4 +63,26 @@ export async function onServer(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: inject('adminUrl') });
   await client.connect();
   await client.query(sql).finally(() => client.end());
+}
+
+/**
+ * Puts a function of the test's in the place of one of PostgreSQL's own, for statements that are planned from now on.
+ *
+ * @param signature as in `to_char(timestamp, text)`
+ * @param definition what follows its name and parameters in CREATE FUNCTION
+ * @returns what puts the built-in one back
+ */
+export async function replaceBuiltIn(
+  query: (sql: string) => Promise<unknown>,
+  signature: string,
+  definition: string,
+): Promise<() => Promise<void>> {
+  const name = signature.slice(0, signature.indexOf('('));
+  const kept = signature.replace(name, `built_in_${name}`);
+  await query(`ALTER FUNCTION pg_catalog.${signature} RENAME TO built_in_${name}`);
+  await query(`CREATE FUNCTION pg_catalog.${signature} ${definition}`);
+  return async () => {
+    await query(`DROP FUNCTION pg_catalog.${signature}`);
+    await query(`ALTER FUNCTION pg_catalog.${kept} RENAME TO ${name}`);
+  };
 }

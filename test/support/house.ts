@@ -12,7 +12,10 @@ import { createPasswordHasher, type PasswordHasher } from '../../src/domain/pass
 import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { addUser } from '../../src/domain/users/users.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
+import type { Meter } from '../../src/http/meter.js';
+import { UNTRACED, type Traces } from '../../src/process/traces.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { holdAnswers, readPromises, type OpenApi, type Promises } from './promises.js';
 import { retryOn503, retryStart } from './retry.js';
 
 export const SECRET = 'a-secret-for-tests-of-more-than-32-bytes';
@@ -67,7 +70,11 @@ export interface House {
     config?: Partial<Config>;
     secrets?: [string, ...string[]];
     logger?: Logger;
+    meter?: Meter;
+    traces?: Traces;
     url?: string;
+    /** What the replica asks goes through this. */
+    through?: (database: Database) => Database;
   }) => Promise<Replica>;
   user: (options?: { username?: string; scope?: string }) => Promise<TestUser>;
   client: (permissions?: Permission[]) => Promise<TestClient>;
@@ -76,7 +83,10 @@ export interface House {
 
 export const DEFAULTS: Config = { ...readConfig({}), issuer: 'http://gatehouse.test' };
 
-/** Opens a house; close it in `afterAll`. */
+/** Those of all replicas that serve operators: their documents differ in the issuer alone. */
+let promises: Promises | undefined;
+
+/** Opens a house; close it in `afterAll`. What its replicas answer to `inject` must be in the OpenAPI document. */
 export async function openHouse({ deadlines = 'ample', ...options }: HouseOptions = {}): Promise<House> {
   const database = await createTestDatabase();
   const isAmple = deadlines === 'ample';
@@ -92,13 +102,17 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
       config = {},
       secrets = SECRETS,
       logger = pino({ level: 'silent' }),
+      meter,
+      traces = UNTRACED,
       url = database.url,
+      through = (pool: Database) => pool,
     } = {}) => {
-      const pool = openDatabase(url, isAmple ? { deadlineMs: AMPLE_MS } : {});
+      const pool = through(openDatabase(url, isAmple ? { deadlineMs: AMPLE_MS } : {}));
       const rules = { ...DEFAULTS, ...config };
       const options = {
-        database: pool,
-        hasher,
+        database: traces.traceDatabase(pool),
+        reader: pool,
+        hasher: traces.traceHasher(hasher),
         createCodec: createTokenCodec,
         rules,
         jwtAlgorithm: rules.jwtAlgorithm,
@@ -109,6 +123,8 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         gatehouse,
         config: rules,
         logger,
+        meter,
+        traceRequests: traces.traceRequests,
         ...(isAmple && { answerDeadlineMs: AMPLE_MS }),
       });
       closing.push(async () => {
@@ -116,6 +132,8 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         await pool.close();
       });
       await app.ready();
+      if (rules.docs && rules.admin) promises ??= readPromises(app.swagger() as OpenApi);
+      if (promises !== undefined && rules.admin) holdAnswers(app, promises);
       return { app, gatehouse, database: pool };
     },
     user: async ({ username = `user-${randomUUID()}`, scope = '' } = {}) => {
@@ -145,6 +163,18 @@ export function basic({ id, secret }: TestClient): { authorization: string } {
 }
 
 /** Logs in, again after a 503, and returns the pair; fails the test when that is refused. */
+/** The domain alone, with nothing in front of it. */
+export function openGatehouse(database: Database, hasher: PasswordHasher): Promise<Gatehouse> {
+  return createGatehouse({
+    database,
+    hasher,
+    createCodec: createTokenCodec,
+    rules: DEFAULTS,
+    jwtAlgorithm: 'EdDSA',
+    secrets: SECRETS,
+  });
+}
+
 export async function login({ app }: Replica, { username, password }: TestUser): Promise<TokenPair> {
   const payload = { username, password };
   const response = await retryOn503(() => app.inject({ method: 'POST', url: '/login', payload }));

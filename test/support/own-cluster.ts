@@ -1,9 +1,9 @@
 // A PostgreSQL of one test’s own, which it may crash, freeze, stop and start again.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -16,6 +16,7 @@ import {
   stopPostmaster,
   type Cluster,
 } from '@gatehouse/local-postgres';
+import pg from 'pg';
 
 export interface OwnCluster {
   /** An empty database, owned by a role that is no superuser. */
@@ -24,11 +25,15 @@ export interface OwnCluster {
   crash: () => Promise<void>;
   /** Starts again on the same port, recovery included. */
   start: () => Promise<void>;
+  /** Gives one of PostgreSQL's settings another value while it runs, and waits until connections have it. */
+  set: (name: string, value: string) => Promise<void>;
   /** Whether it runs, recovering or ready. */
   isUp: () => Promise<boolean>;
   /** Stops all its processes where they stand, as a stalled machine would: connections stay open, nobody answers. */
   freeze: () => Promise<void>;
   thaw: () => Promise<void>;
+  /** A copy of it as it is now, promoted as a standby would be; it goes on beside it, after a moment's rest. */
+  promoteCopy: () => Promise<OwnCluster>;
   remove: () => Promise<void>;
 }
 
@@ -39,14 +44,19 @@ export interface OwnCluster {
 export async function createOwnCluster({
   place = tmpdir(),
   settings = {},
-}: { place?: string; settings?: Record<string, string> } = {}): Promise<OwnCluster> {
+  password = randomBytes(16).toString('hex'),
+}: { place?: string; settings?: Record<string, string>; password?: string } = {}): Promise<OwnCluster> {
   const directory = await mkdtemp(join(place, 'gatehouse-cluster-'));
   const cluster = await describeCluster(join(directory, 'postgres'), settings);
-  const password = randomBytes(16).toString('hex');
   await ensureCluster(
     cluster,
     `CREATE ROLE owner LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER owner;\n`,
   );
+  return await run(cluster, directory, password);
+}
+
+/** @param directory goes with the cluster that is in it */
+async function run(cluster: Cluster, directory: string, password: string): Promise<OwnCluster> {
   const port = await choosePort(cluster);
   const start = async () => {
     let outcome = await startPostmaster(cluster, { port });
@@ -58,18 +68,69 @@ export async function createOwnCluster({
     if (outcome.is !== 'ready') throw new Error(`PostgreSQL did not start: ${JSON.stringify(outcome)}`);
   };
   await start();
+  const url = `postgresql://owner:${password}@127.0.0.1:${port}/gatehouse`;
   return {
-    url: `postgresql://owner:${password}@127.0.0.1:${port}/gatehouse`,
+    url,
+    set: async (name, value) => {
+      await appendFile(join(cluster.directory, 'postgresql.auto.conf'), `${name} = '${value}'\n`);
+      process.kill(await pidOf(cluster), 'SIGHUP');
+      await waitUntilSet(url, name, value);
+    },
     crash: () => crash(cluster),
     start,
     isUp: async () => (await findPostmaster(cluster)) !== undefined,
     freeze: () => freeze(cluster),
     thaw: () => thaw(cluster),
+    promoteCopy: async () => {
+      await stopPostmaster(cluster);
+      const place = await mkdtemp(join(dirname(directory), 'gatehouse-cluster-'));
+      const copy = await copyForPromotion(cluster, join(place, 'postgres'));
+      await start();
+      const promoted = await run(copy, place, password);
+      await waitUntilPromoted(promoted.url);
+      return promoted;
+    },
     remove: async () => {
       await stopPostmaster(cluster);
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Once it has recovered to the end of what it has, for want of an archive, PostgreSQL begins a new timeline. */
+async function copyForPromotion({ directory, settings }: Cluster, to: string): Promise<Cluster> {
+  // Owners included: PostgreSQL does not run as root.
+  await promisify(execFile)('cp', ['-a', directory, to]);
+  await writeFile(join(to, 'recovery.signal'), '');
+  return await describeCluster(to, { ...settings, restore_command: 'false' });
+}
+
+async function waitUntilPromoted(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (;;) {
+      const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+      if (rows[0]?.standby === false) return;
+      await sleep(20);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+async function waitUntilSet(url: string, name: string, value: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (;;) {
+      const { rows } = await client.query<{ value: string }>('SELECT current_setting($1) AS value', [name]);
+      if (rows[0]?.value === value) return;
+      await sleep(20);
+    }
+  } finally {
+    await client.end();
+  }
 }
 
 async function crash(cluster: Cluster): Promise<void> {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { DatabaseUnavailable } from '../../src/database/prisma.js';
+import { AuthError } from '../../src/domain/errors.js';
 
 const PAUSE_MS = 200;
 const START_PATIENCE_MS = 60_000;
@@ -26,6 +27,18 @@ export async function retryStart<Some>(starting: () => Promise<Some>): Promise<S
       return await starting();
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable) || performance.now() > endsAtMs) throw error;
+    }
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** The same for a verb of the domain that says that it cannot know now. */
+export async function retryUnavailable<Some>(asking: () => Promise<Some>): Promise<Some> {
+  for (;;) {
+    try {
+      return await asking();
+    } catch (error) {
+      if (!(error instanceof AuthError && error.code === 'temporarily_unavailable')) throw error;
     }
     await sleep(PAUSE_MS);
   }

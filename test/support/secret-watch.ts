@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import pino, { type Logger } from 'pino';
 
-import { loggerOptions } from '../../src/http/log.js';
+import { loggerOptions } from '../../src/http/log/log.js';
 
 /** What counts as a piece, unless a test says otherwise: shorter ones turn up by chance. */
 export const PIECE_CHARACTERS = 12;

@@ -47,6 +47,8 @@ export interface Shop {
   /** Signs in with one session, and waits for the orders. */
   signIn: (page: Page, user: TestUser) => Promise<void>;
   sessions: (user: TestUser) => Promise<SessionRow[]>;
+  /** For each test: the clock at the present, a user whom nobody has seen, what the page shows to the user, and no exchanges yet. */
+  begin: () => Promise<{ user: TestUser; orders: string }>;
   close: () => Promise<void>;
 }
 
@@ -118,12 +120,25 @@ export async function openShop({ host = 'localhost', ...launch }: ShopOptions = 
       await shows(page, `orders of ${username}`);
     },
     sessions: sessionsOf,
+    begin: async () => {
+      await house.database.clock.set(0);
+      const user = await house.user();
+      site.exchanges.length = 0;
+      return { user, orders: `orders of ${user.username}` };
+    },
     close: async () => {
       await closeContexts(browser);
       await Promise.all([site.close(), branch.close()]);
       await house.close();
     },
   };
+}
+
+/** The same, and a Gatehouse behind it that serves. */
+export async function openServedShop(options: ShopOptions = {}): Promise<Shop> {
+  const shop = await openShop(options);
+  await shop.serve();
+  return shop;
 }
 
 /** Waits until the page says so. */

@@ -12,7 +12,7 @@ import {
   type TokenStorage,
 } from '@gatehouse/browser';
 import { SAME_ORIGIN, setCookiesOf } from './browser.js';
-import type { Replica } from './house.js';
+import { openHouse, type House, type Replica, type TestUser } from './house.js';
 
 export interface Sent {
   method: string;
@@ -175,6 +175,23 @@ export async function until(isSo: () => boolean): Promise<void> {
 /** Has a replica listen, as pages need it. */
 export async function listen({ app }: Pick<Replica, 'app'>): Promise<string> {
   return app.listen({ host: '127.0.0.1', port: 0 });
+}
+
+/** The instant at which a test of pages begins, and the clock stands still; in seconds since 1970. */
+export const NOON = 1_900_000_000;
+
+/** A house with a replica that pages reach at `url`; close it in `afterAll`. */
+export async function openHouseForPages(): Promise<{ house: House; replica: Replica; url: string }> {
+  const house = await openHouse();
+  const replica = await house.replica();
+  return { house, replica, url: await listen(replica) };
+}
+
+/** For each test: locks that no other test has taken, noon, and a user whom nobody has seen. */
+export async function beginAtNoon({ database, user }: House): Promise<TestUser> {
+  vi.stubGlobal('navigator', { locks: createLocks() });
+  await database.clock.freeze(NOON);
+  return await user();
 }
 
 /** A server of somebody else's; it goes when the test is over. */

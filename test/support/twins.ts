@@ -2,7 +2,7 @@
 import type { LightMyRequestResponse } from 'fastify';
 
 import type { Config } from '../../src/config/config.js';
-import { retireKey } from '../../src/domain/keys/lifecycle.js';
+import { retireKey } from '../../src/domain/keys/retirement.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import {
   bearer,

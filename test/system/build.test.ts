@@ -98,7 +98,7 @@ it.each([
   ['packages/resource-server/src/cache.ts', ['resource-server']],
   ['packages/account-page/src/account.css', ['account-page']],
   ['packages/browser/src/tabs.ts', ['browser', 'account-page']],
-  ['packages/local-postgres/src/seat.ts', ['local-postgres', 'service']],
+  ['packages/local-postgres/src/lock-connection.ts', ['local-postgres', 'service']],
   ['packages/protocol/src/scope.ts', ALL.slice(1).filter((part) => part !== 'local-postgres')],
   ['tsconfig.json', ALL.slice(1)],
 ])('a change of %s builds %s, and nothing else', async (path, parts) => {

@@ -85,5 +85,5 @@ it.each(['SIGINT', 'SIGTERM'] as const)('ends with the service at %s', async (si
   dev.kill(signal);
   expect(await ended).toEqual([0, null]);
   expect(isRunning(Number(pid))).toBe(false);
-  expect(output).toContain('ended one');
+  await expect.poll(() => output).toContain('ended one');
 });

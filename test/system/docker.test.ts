@@ -1,5 +1,6 @@
 // What the image runs beside the service: files of its own, tried here as the Dockerfile calls them.
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -24,16 +25,20 @@ function run(file: string, environment: Record<string, string> = {}): Promise<nu
   });
 }
 
-async function healthWhenAnswered(status: number): Promise<number | string | null> {
+/** @param HOST what is set; otherwise the address that the service listens on */
+async function healthWhenAnswered(
+  status: number,
+  { address = '127.0.0.1', HOST = address }: { address?: string; HOST?: string } = {},
+): Promise<number | string | null> {
   const asked: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url);
     response.writeHead(status).end();
   });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  await new Promise<void>((listening) => server.listen(0, address, listening));
   const { port } = server.address() as AddressInfo;
   try {
-    return await run('health.js', { PORT: String(port) });
+    return await run('health.js', { HOST, PORT: String(port) });
   } finally {
     server.close();
     expect(asked).toEqual(['/health']);
@@ -48,6 +53,35 @@ describe('the health check', () => {
   it('fails when the service answers that it is not well, or does not answer', async () => {
     expect(await healthWhenAnswered(500)).toBe(1);
     expect(await run('health.js', { PORT: '1' })).toBe(1);
+  });
+
+  it.for(['127.0.0.2', '::1', '0.0.0.0', '::'])(
+    'asks where the service listens: at %s',
+    async (address, { skip }) => {
+      const server = createServer().listen(0, address);
+      const isHere = await once(server, 'listening').then(
+        () => true,
+        () => false,
+      );
+      server.close();
+      skip(!isHere, `this machine has no ${address}`);
+      expect(await healthWhenAnswered(200, { address })).toBe(0);
+    },
+  );
+
+  it.each([
+    ['nothing', ''],
+    ['a name', 'localhost'],
+  ])('asks on loopback where HOST is %s', async (_what, HOST) => {
+    expect(await healthWhenAnswered(200, { HOST })).toBe(0);
+  });
+
+  it('fails where something else answers, at another address of the machine', async () => {
+    const server = createServer((_request, response) => response.end());
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as AddressInfo;
+    expect(await run('health.js', { HOST: '127.0.0.2', PORT: String(port) })).toBe(1);
+    server.close();
   });
 });
 

@@ -4,8 +4,17 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { LIMITS } from '../../src/http/server.js';
-import { bearer, login, openHouse, type House, type Replica, type TokenPair } from '../support/house.js';
+import { LIMITS } from '../../src/http/server/server.js';
+import {
+  basic,
+  bearer,
+  login,
+  openHouse,
+  type House,
+  type Replica,
+  type TestClient,
+  type TokenPair,
+} from '../support/house.js';
 import { runs } from '../support/hostile.js';
 import { connectRaw, readAnswers, refusalOf, type RawClient } from '../support/raw-socket.js';
 
@@ -23,10 +32,12 @@ const SENT_MS = LIMITS.requestMs / 2;
 /** Of all kinds together. */
 const SOCKETS = runs(1000, 2000);
 const KIB = 1024;
+const MIB = 1024 * KIB;
 
 let house: House;
 let replica: Replica;
 let pair: TokenPair;
+let client: TestClient;
 let port: number;
 /** How long each connection lasted on the side of the service, by the client's port. */
 const lasted = new Map<number, Promise<number>>();
@@ -35,6 +46,7 @@ beforeAll(async () => {
   house = await openHouse();
   replica = await house.replica();
   pair = await login(replica, await house.user());
+  client = await house.client(['introspect']);
   replica.app.server.on('connection', (socket: Socket) => {
     const startedAt = performance.now();
     const ended = new Promise<number>((resolve) =>
@@ -51,9 +63,15 @@ const POST = 'POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n';
 const BUNDLE = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: gatehouse.test\r\n\r\n';
 
+/** The headers of a batch of 1 MiB, of a client that may send it. */
+function batch(length = `Content-Length: ${MIB}`): string {
+  const { authorization } = basic(client);
+  return `POST /introspect/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\n${length}\r\n\r\n`;
+}
+
 interface Kind {
   /** What is sent at once. */
-  opening: string;
+  opening: string | (() => string);
   /** Sent byte by byte, one each second. */
   drip?: string;
   /** How much is read: everything, nothing, or a chunk each second. */
@@ -76,6 +94,17 @@ const KINDS: Record<string, Kind> = {
     drip: '1\r\n{\r\n'.repeat(20),
     answers: [408],
   },
+  'sends many tokens byte by byte': {
+    opening: () => `${batch()}{"tokens":["${'a'.repeat(256 * KIB)}`,
+    drip: 'a'.repeat(100),
+    answers: [408],
+  },
+  'sends many tokens in small chunks': {
+    opening: () => batch('Transfer-Encoding: chunked'),
+    drip: '1\r\n{\r\n'.repeat(20),
+    answers: [408],
+  },
+  'sends none of many tokens': { opening: () => batch(), answers: [408] },
   'sends no body': { opening: `${POST}Content-Length: 100\r\n\r\n`, answers: [408] },
   'goes on sending a body after the answer': {
     opening: 'POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n',
@@ -191,7 +220,7 @@ async function startAttack(): Promise<Outcome[]> {
 }
 
 function connectSlowly({ opening, drip = '', reads }: Kind): { client: RawClient; gone: Promise<number> } {
-  const client = connectRaw(port, opening);
+  const client = connectRaw(port, typeof opening === 'string' ? opening : opening());
   const { socket } = client;
   if (reads !== undefined) socket.pause();
   let sent = 0;

@@ -14,7 +14,7 @@ export interface Service {
   refusal: () => string | null;
 }
 
-/** What a login or a refresh said, until the claims of its token are seen. */
+/** What a login, a refresh or a new password said, until the claims of its token are seen. */
 interface Minted {
   expiresIn: number;
   sentAt: number;
@@ -32,7 +32,7 @@ export function createService(url: string): Service {
     const response = await fetch(input, init);
     const heardAt = ticks();
     clock.hear(response.headers.get('date'), sentAt, heardAt);
-    if (/\/(?:login|refresh)$/.test(response.url)) {
+    if (/\/(?:login|refresh|password)$/.test(response.url)) {
       const body = await readBody(response.clone());
       const { expires_in: expiresIn, error } = body;
       if (typeof expiresIn === 'number') minted = { expiresIn, sentAt, heardAt };

@@ -17,6 +17,7 @@ const WORDS: Record<string, string> = {
   cookies_refused: 'Your browser kept no cookie: this page needs https, or localhost.',
   invalid_token: 'You are not signed in any more.',
   too_many_requests: 'Too many attempts.',
+  too_many_sessions: 'You are signed in as often as is allowed. Sign out elsewhere, and try again.',
 } satisfies Partial<Record<ErrorCode | 'cookies_refused', string>>;
 
 /** What a call threw; a mistake of ours is thrown on. */

@@ -33,7 +33,8 @@ function showSignedIn(claims: Claims): void {
   waiting.hidden = true;
   signIn.hide();
   tellTrouble(null);
-  if (view !== null && view.claims().sid === claims.sid) {
+  // A new password gives the same user another session: the page stays as it is.
+  if (view !== null && view.claims().sub === claims.sub) {
     view.show(claims);
     return;
   }

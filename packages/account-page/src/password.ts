@@ -1,14 +1,14 @@
-/** "Password": the current one and a new one, which ends all other sessions. */
+/** "Password": the current one and a new one, which ends all sessions and opens another for this browser. */
 import type { ErrorCode } from '@gatehouse/protocol';
 
 import type { Service } from './ask.js';
 import { find } from './dom.js';
-import { explain, findRefusal } from './failures.js';
+import { explain } from './failures.js';
 import { mountForm } from './form.js';
 
 export function mountPassword(
   root: ParentNode,
-  service: Service,
+  { client }: Service,
   username: string,
   onChanged: () => void,
 ): void {
@@ -19,19 +19,16 @@ export function mountPassword(
     form,
     error: find(root, '#password-error', HTMLElement),
     send: async (fields) => {
-      const body = JSON.stringify({
-        current_password: fields.get('current_password'),
-        new_password: fields.get('new_password'),
-      });
-      const headers = { 'content-type': 'application/json' };
       try {
-        const response = await service.ask('password', { method: 'POST', headers, body });
-        const refusal = await findRefusal(response);
-        if (refusal?.code === ('invalid_credentials' satisfies ErrorCode))
-          return { ...refusal, words: 'The current password is wrong.' };
-        if (refusal !== null) return refusal;
+        const [current = '', next = ''] = ['current_password', 'new_password']
+          .map((name) => fields.get(name))
+          .map(String);
+        await client.changePassword(current, next);
       } catch (error) {
-        return explain(error);
+        const refusal = explain(error);
+        if (refusal.code === ('invalid_credentials' satisfies ErrorCode))
+          return { ...refusal, words: 'The current password is wrong.' };
+        return refusal;
       }
       reset();
       onChanged();

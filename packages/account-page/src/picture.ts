@@ -37,8 +37,9 @@ export function createPicture(plot: HTMLElement): Picture {
       const height = lanes.length * LANE_HEIGHT;
       svg.setAttribute('height', String(height + AXIS_HEIGHT));
       hand.replaceChildren(
-        createSvg('line', { y1: '6', y2: String(height) }),
-        createSvg('circle', { cy: '6', r: '4' }),
+        createSvg('line', { y1: '0', y2: String(height) }),
+        // Below the bars, where no word hides it.
+        createSvg('circle', { cy: String(height), r: '4' }),
       );
       const bars = lanes.map((lane, index) => drawBars(lane, index, scale, isNews));
       const labels = lanes.map((lane, index) => drawLabel(lane, index, scale));

@@ -1,31 +1,21 @@
 /** "Where you are signed in": all sessions, the one that looks marked, each with a way to end it. */
+import type { ListedSession } from '@gatehouse/browser';
+
 import { describeDevice } from './device.js';
 import { copyOf, find, write, writeTime } from './dom.js';
 import { counted, dayAndMinute, day, lastUse } from './words.js';
-
-/** One session as `GET /sessions` answers it. */
-export interface Session {
-  id: string;
-  current: boolean;
-  created_at: string;
-  /** A day of UTC; today for whatever is less than 24 hours ago. */
-  last_used_on: string;
-  expires_at: string;
-  ip: string | null;
-  user_agent: string | null;
-}
 
 /** So many are shown at once; whoever has more asks for them. */
 const FIRST = 8;
 
 export interface SessionsView {
-  show: (sessions: Session[], now: number) => void;
+  show: (sessions: ListedSession[], now: number) => void;
 }
 
-export function mountSessions(root: ParentNode, onEnd: (session: Session) => void): SessionsView {
+export function mountSessions(root: ParentNode, onEnd: (session: ListedSession) => void): SessionsView {
   const list = find(root, '#sessions', HTMLUListElement);
   const showAll = find(root, '#show-all', HTMLButtonElement);
-  let shown: Session[] = [];
+  let shown: ListedSession[] = [];
   let isWhole = false;
   let now = 0;
 
@@ -64,7 +54,11 @@ export function mountSessions(root: ParentNode, onEnd: (session: Session) => voi
   };
 }
 
-function createItem(session: Session, now: number, onEnd: (session: Session) => void): DocumentFragment {
+function createItem(
+  session: ListedSession,
+  now: number,
+  onEnd: (session: ListedSession) => void,
+): DocumentFragment {
   const fragment = copyOf('session');
   const item = find(fragment, 'li', HTMLLIElement);
   const device = describeDevice(session.user_agent);

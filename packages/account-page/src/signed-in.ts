@@ -1,4 +1,5 @@
 /** The view of somebody who is signed in: made of a template when they come, gone without a trace when they leave. */
+import type { ListedSession } from '@gatehouse/browser';
 import type { ErrorCode } from '@gatehouse/protocol';
 
 import type { Service } from './ask.js';
@@ -6,7 +7,7 @@ import { copyOf, find, write, writeTime } from './dom.js';
 import { explain, findRefusal, type Failure } from './failures.js';
 import type { Claims, Rules } from './life.js';
 import { mountPassword } from './password.js';
-import { mountSessions, type Session } from './sessions.js';
+import { mountSessions } from './sessions.js';
 import { confirm, say } from './speak.js';
 import { describeDevice } from './device.js';
 import { mountToken } from './token.js';
@@ -40,7 +41,7 @@ export function mountSignedIn(
     // Who is not signed in any more is told so elsewhere.
     refused(refusal?.code === ('invalid_token' satisfies ErrorCode) ? null : refusal, '#sessions-error');
     if (refusal !== null) return;
-    const { sessions: list } = (await response.json()) as { sessions: Session[] };
+    const { sessions: list } = (await response.json()) as { sessions: ListedSession[] };
     sessions.show(list, now());
   }
 
@@ -53,7 +54,7 @@ export function mountSignedIn(
     }
   }
 
-  async function endOne(session: Session): Promise<void> {
+  async function endOne(session: ListedSession): Promise<void> {
     const device = describeDevice(session.user_agent);
     const isMeant = await confirm({
       title: 'End this session?',
@@ -116,9 +117,9 @@ export function mountSignedIn(
   const tick = () => token.tick(now());
   const show = (latest: Claims) => {
     claims = latest;
+    writeWho(root, latest);
     token.show(latest, now());
   };
-  writeWho(root, first);
   show(first);
   return { claims: () => claims, show, tick, reload };
 }

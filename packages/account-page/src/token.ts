@@ -57,11 +57,15 @@ function isSame(one: Life, other: Life): boolean {
 
 function lanesOf(previous: Life | null, current: Life, rules: Rules): Lane[] {
   const next = successorOf(current, rules);
-  const lanes: Lane[] = [{ life: current, is: 'current', label: `generation ${current.generation}, in use` }];
-  if (previous !== null)
-    lanes.unshift({ life: previous, is: 'past', label: `generation ${previous.generation}` });
-  if (next !== null) lanes.push({ life: next, is: 'next', label: `generation ${next.generation}, to come` });
+  const lanes: Lane[] = [{ life: current, is: 'current', label: `${nameOf(current)}, in use` }];
+  if (previous !== null) lanes.unshift({ life: previous, is: 'past', label: nameOf(previous) });
+  if (next !== null) lanes.push({ life: next, is: 'next', label: `${nameOf(next)}, to come` });
   return lanes;
+}
+
+/** The first of its kind is token 1. */
+function nameOf({ generation }: Life): string {
+  return `token ${generation + 1}`;
 }
 
 function writeState(root: ParentNode, life: Life, now: number, rules: Rules): void {
@@ -76,18 +80,18 @@ function stateOf(life: Life, now: number, rules: Rules): [state: string, more: s
     case 'fresh':
       return [`Good for ${left}`, `Renewed by itself from ${clockTime(life.windowAt)} on.`];
     case 'renewing':
-      return [`Good for ${left}`, 'Due: the next answer brings its successor.'];
+      return [`Good for ${left}`, 'Due: the next answer brings a new one.'];
     case 'last':
       return [
         `Good for ${left}`,
         life.expiresAt >= life.sessionEndsAt
           ? 'The last one: then the session ends.'
-          : 'Not reissued any more: then your browser exchanges its refresh token.',
+          : 'Not renewed any more: then your browser fetches a new one.',
       ];
     case 'grace':
-      return ['Expired', `For another ${length(life.graceEndsAt - now)} it still earns its successor.`];
+      return ['Expired', `For another ${length(life.graceEndsAt - now)} it can still be renewed.`];
     case 'over':
-      return ['Expired', 'Your browser exchanges its refresh token for a new one.'];
+      return ['Expired', 'Your browser fetches a new one.'];
   }
 }
 
@@ -140,7 +144,7 @@ function describeRenewal(life: Life, before: Life, now: number): HTMLLIElement {
   const missed = life.generation - before.generation - 1;
   const what =
     life.lineage === before.lineage
-      ? `Reissued as generation ${life.generation}${missed > 0 ? ` (${counted(missed, 'generation')} in between)` : ''}, ${until}`
+      ? `Renewed as ${nameOf(life)}${missed > 0 ? ` (${counted(missed, 'token')} in between)` : ''}, ${until}`
       : `Refreshed: a new token, ${until}`;
   item.append(at, ` ${what}`);
   return item;

@@ -9,7 +9,7 @@ export interface TokenStorage {
 }
 
 export interface GatehouseOptions {
-  /** Where Gatehouse is, with a path if it has one; the page's own origin by default. */
+  /** Where Gatehouse is, with a path if it has one; the page's own origin by default. A server has none: name it there. */
   url?: string;
   /**
    * `cookie`: the tokens are in cookies that no script can read. Needs one origin for the page and Gatehouse.
@@ -19,7 +19,8 @@ export interface GatehouseOptions {
   /** `bearer`: other origins that get the token with `fetch`, like `https://api.example.com`. */
   origins?: string[];
   /**
-   * `bearer`: where the tokens lie. `localStorage` by default; null keeps them in memory, until the tab is reloaded.
+   * `bearer`: where the tokens lie. `localStorage` by default, memory on a server; null keeps them in memory, until the tab is
+   * reloaded.
    * Not `sessionStorage`: browsers copy it into a duplicated tab, and a refresh token that two hold counts as stolen.
    */
   storage?: TokenStorage | null;
@@ -30,10 +31,36 @@ export interface GatehouseOptions {
 /** Who is signed in: the claims of the access token. Dates are in seconds since 1970, by the clock of the service. */
 export type Session = AccessClaims;
 
+/** A session of the user who is signed in. Dates are ISO 8601, by the clock of the service. */
+export interface ListedSession {
+  id: string;
+  /** Whether it is this one. */
+  current: boolean;
+  created_at: string;
+  /** A day of UTC; today for a use within the last 24 hours. */
+  last_used_on: string;
+  /** When it ends for good. */
+  expires_at: string;
+  ip: string | null;
+  user_agent: string | null;
+}
+
+export interface Credentials {
+  username: string;
+  password: string;
+  /**
+   * `bearer`: false keeps the tokens in the memory of this tab. They are gone when it is closed or reloaded, and no other tab has
+   * them: those are signed out. With cookies, use `sessionTtl`.
+   */
+  remember?: boolean;
+  /** The session ends after so many seconds for good: fewer than the service would give it. */
+  sessionTtl?: number;
+}
+
 export interface Change {
   type: 'signed-in' | 'renewed' | 'signed-out';
   /** `ended`: the service said that it is over. `other-tab`: another tab of this browser did it. */
-  why: 'login' | 'refresh' | 'reissue' | 'logout' | 'ended' | 'other-tab';
+  why: 'login' | 'password' | 'refresh' | 'reissue' | 'logout' | 'ended' | 'other-tab';
   /** Empty where a page has ended a session by cookie before it had asked which one it is. */
   sessionId: string;
 }
@@ -42,7 +69,7 @@ export interface Gatehouse {
   /**
    * @throws {GatehouseError} `invalid_credentials`, `too_many_requests` (with `retryAfterSeconds`), `unreachable`, …
    */
-  login: (credentials: { username: string; password: string }) => Promise<Session>;
+  login: (credentials: Credentials) => Promise<Session>;
   /**
    * Ends this session everywhere and tells the other tabs. Rejects when that cannot be known to have happened, offline
    * above all: then the page is still signed in. Call it again.
@@ -50,6 +77,23 @@ export interface Gatehouse {
   logout: () => Promise<void>;
   /** Ends all sessions of the user, or all others; resolves with how many. */
   logoutAll: (options?: { exceptCurrent?: boolean }) => Promise<number>;
+  /**
+   * Sets a new password. Every session of the user ends, this one included, and a new one takes its place in all tabs: nobody
+   * has to sign in again here. An answer that was lost is asked for once more. When that is lost too, call it again, at once and
+   * with the same passwords.
+   *
+   * @throws {GatehouseError} `invalid_credentials` (the current one is wrong), `invalid_request` (with `errors`: why the new
+   * one may not be set), `too_many_requests`, …
+   */
+  changePassword: (current: string, next: string) => Promise<void>;
+  /** Where the user is signed in, latest opened first. */
+  sessions: () => Promise<ListedSession[]>;
+  /**
+   * Ends one of these sessions everywhere, also when it had ended; this one too, and then the page is signed out.
+   *
+   * @throws {GatehouseError} `not_found` when the user has no such session, …
+   */
+  endSession: (id: string) => Promise<void>;
   /** Who is signed in, asked of the service; null for nobody. Rejects when it cannot be known. */
   session: () => Promise<Session | null>;
   /**

@@ -1,5 +1,6 @@
 /** How a call fails: one class for all that Gatehouse, or the way to it, may say. */
 import type { ErrorCode } from '@gatehouse/protocol';
+import type { ListedSession } from './api.js';
 
 export interface ErrorDetails {
   cause?: unknown;
@@ -47,6 +48,7 @@ export interface Body {
   refresh_token?: string;
   expires_in?: number;
   sessions_ended?: number;
+  sessions?: ListedSession[];
 }
 
 /** The JSON of an answer, which stays readable; empty for anything else. Rejects when the answer breaks off. */

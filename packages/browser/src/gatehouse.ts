@@ -1,15 +1,23 @@
 /** Gatehouse for a web page: log in and out, and a `fetch` that keeps the session alive. */
-import type { Change, Gatehouse, GatehouseOptions, Session, TokenStorage } from './api.js';
-import { createCookiePurse } from './cookies.js';
-import { bodyOf, errorOf, GatehouseError, says, told } from './errors.js';
+import type {
+  Change,
+  Credentials,
+  Gatehouse,
+  GatehouseOptions,
+  ListedSession,
+  Session,
+  TokenStorage,
+} from './api.js';
+import { createCookieStore } from './cookies.js';
+import { bodyOf, errorOf, type Body, GatehouseError, says, told } from './errors.js';
 import { createExchange } from './exchange.js';
-import { createRenewal } from './renewal.js';
+import { createRenewal, RETRY_MS, sleep } from './renewal.js';
 import { joinTabs } from './tabs.js';
-import { claimsOf, createMemory, createTokenPurse } from './tokens.js';
+import { claimsOf, createBearerStore, createMemory } from './tokens.js';
 import { createWire } from './wire.js';
 
 export { GatehouseError };
-export type { Change, Gatehouse, GatehouseOptions, Session, TokenStorage };
+export type { Change, Credentials, Gatehouse, GatehouseOptions, ListedSession, Session, TokenStorage };
 
 /** Nobody logs in and out faster. */
 const MAX_TURNS = 3;
@@ -28,42 +36,46 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     for (const listener of listeners) queueMicrotask(() => listener(change));
   }
 
-  const purse = (isCookie ? createCookiePurse : createTokenPurse)(name, storage ?? createMemory(), emit);
+  const store = (isCookie ? createCookieStore : createBearerStore)(name, storage ?? createMemory(), emit);
   const tabs = joinTabs(name, (change) => {
-    purse.hear(change);
+    store.hear(change);
     // Who comes back as it was left has missed what happened, who hears of no name may be meant: cookies show nothing of it.
     if (isCookie && !change?.sessionId) void session().catch(() => undefined);
   });
-  const { renew, renewAlone } = createRenewal(purse, wire, tabs);
-  const exchange = createExchange(purse, wire);
+  const { renew, renewAlone } = createRenewal(store, wire, tabs);
+  const exchange = createExchange(store, wire);
 
   async function session(): Promise<Session | null> {
     for (let turn = 1; ; turn += 1) {
-      purse.wonder();
-      if (!purse.read()) return null;
+      store.wonder();
+      if (!store.read()) return null;
       const request = wire.question('session');
       let asking: string | undefined;
       const response = await exchange(request, renew, (held) => (asking = held?.key));
       const body = await bodyOf(response);
-      const held = purse.read();
+      const held = store.read();
       if (response.status === 401 && !held) return null;
       // Somebody has logged in or out meanwhile: of whom an answer by cookie speaks cannot be told.
       if (isCookie && asking !== held?.key && turn < MAX_TURNS) continue;
       if (!response.ok || !body['sid']) throw errorOf(response, body);
       const claims = body as unknown as Session;
-      purse.saw(claims);
+      store.saw(claims);
       return claims;
     }
   }
 
-  async function login(credentials: { username: string; password: string }): Promise<Session> {
-    const { username, password } = credentials;
+  async function login({ username, password, remember, sessionTtl }: Credentials): Promise<Session> {
     const claims = await tabs.alone(async () => {
       const sentAtMs = performance.now();
-      const response = await wire.post('login', { username, password, ...(isCookie && { transport }) });
+      const response = await wire.post('login', {
+        username,
+        password,
+        session_ttl: sessionTtl,
+        ...(isCookie && { transport }),
+      });
       const body = await bodyOf(response);
       if (!response.ok || !body.session_id) throw errorOf(response, body);
-      purse.keep(body, 'login', sentAtMs);
+      store.keep(body, 'login', sentAtMs, remember === false);
       return claimsOf(body.access_token);
     });
     const signedIn = isCookie ? await session() : claims;
@@ -72,17 +84,17 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   }
 
   async function logout(): Promise<void> {
-    purse.wonder();
-    const held = purse.read();
+    store.wonder();
+    const held = store.read();
     if (!held) return;
-    const response = await wire.post('logout', purse.proof());
+    const response = await wire.post('logout', store.proof());
     const body = await bodyOf(response);
     // The service's own 401 says that there was nothing to end; what stands before it may have others.
     const isGone = response.status === 401 && says(body, 'invalid_token');
     if (response.status !== 204 && !isGone) throw errorOf(response, body);
     // Another answer may have told by now who it was.
-    const sid = held.sid ?? purse.read()?.sid;
-    purse.drop(sid, isGone && !sid ? 'ended' : 'logout');
+    const sid = held.sid ?? store.read()?.sid;
+    store.drop(sid, isGone && !sid ? 'ended' : 'logout');
   }
 
   async function logoutAll(exceptCurrent: boolean): Promise<number> {
@@ -90,16 +102,62 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     const response = await exchange(request, renewAlone);
     const body = await bodyOf(response);
     if (!response.ok || body.sessions_ended === undefined) throw errorOf(response, body);
-    const held = purse.read();
-    if (held && !exceptCurrent) purse.drop(held.sid, 'logout');
+    const held = store.read();
+    if (held && !exceptCurrent) store.drop(held.sid, 'logout');
     return body.sessions_ended;
   }
 
+  async function sessions(): Promise<ListedSession[]> {
+    const response = await exchange(wire.question('sessions'), renew);
+    const body = await bodyOf(response);
+    if (!response.ok || !body.sessions) throw errorOf(response, body);
+    return body.sessions;
+  }
+
+  async function endSession(id: string): Promise<void> {
+    const request = wire.request(`sessions/${encodeURIComponent(id)}`, undefined, 'DELETE');
+    const response = await exchange(request, renewAlone);
+    if (response.status !== 204) throw errorOf(response, await bodyOf(response));
+    store.drop(id, 'logout');
+  }
+
+  async function changePassword(current_password: string, new_password: string): Promise<void> {
+    const before = store.read()?.sid;
+    let sentAtMs = 0;
+    async function ask(request: Request): Promise<{ response: Response; body: Body }> {
+      const response = await exchange(request, renewAlone, () => (sentAtMs = performance.now()));
+      return { response, body: await bodyOf(response) };
+    }
+    const change = () => ask(wire.request('password', { current_password, new_password }));
+    const { response, body } = await change().catch(async () => {
+      await sleep(RETRY_MS);
+      const again = await change();
+      if (!isCookie || !before || !says(again.body, 'invalid_credentials')) return again;
+      // The password is another one by now where the lost answer has brought its cookies.
+      const { response, body } = await ask(wire.question('session'));
+      return body.sid && body.sid !== before ? { response, body: { session_id: body.sid } } : again;
+    });
+    if (!response.ok || !body.session_id) throw errorOf(response, body);
+    store.keep(body, 'password', sentAtMs);
+  }
+
   return {
-    login: (credentials) => told(() => login(credentials)),
+    changePassword: (current, next) => told(() => tabs.alone(() => changePassword(current, next))),
+    endSession: (id) =>
+      told(async () => {
+        // Before it has asked, a page with cookies does not know whether this one is its own.
+        if (!store.read()?.sid) await session();
+        return tabs.alone(() => endSession(id));
+      }),
+    login: async (credentials) => {
+      if (isCookie && credentials.remember === false)
+        throw new TypeError('Cookies are of all tabs: in place of `remember`, use `sessionTtl`.');
+      return told(() => login(credentials));
+    },
     logout: () => told(() => tabs.alone(logout)),
     logoutAll: ({ exceptCurrent = false } = {}) => told(() => tabs.alone(() => logoutAll(exceptCurrent))),
     session: () => told(session),
+    sessions: () => told(sessions),
     fetch: async (input, init) => {
       const request = new Request(input, init);
       const isOurs = wire.isTrusted(request.url) && !request.headers.has('authorization');
@@ -113,10 +171,10 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   };
 }
 
-/** Pages in a sandbox have none. */
+/** Pages in a sandbox have none. That of a server, where there is no location, would be one for all users. */
 function findStorage(): TokenStorage {
   try {
-    return localStorage;
+    return 'location' in globalThis ? localStorage : createMemory();
   } catch {
     return createMemory();
   }

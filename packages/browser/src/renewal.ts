@@ -1,6 +1,6 @@
 /** A refresh: one at a time, no more than needed, and signed out only if the service says so. */
 import { bodyOf, errorOf, retryAfterOf, says } from './errors.js';
-import type { Held, Purse } from './purse.js';
+import type { Held, TokenStore } from './token-store.js';
 import type { Tabs } from './tabs.js';
 import type { Wire } from './wire.js';
 
@@ -12,21 +12,25 @@ import type { Wire } from './wire.js';
  */
 export type Renew = (sent: Held) => Promise<Response | undefined>;
 
-/** Before a refresh whose answer was lost is sent again. */
-const RETRY_MS = 1_000;
+/** Before what had no answer is sent again. */
+export const RETRY_MS = 1_000;
 /** What another tab has written is visible here by then. */
 const SETTLE_MS = 500;
 /** A proxy that is down for maintenance may name an hour: a try each minute does no harm. */
 const MAX_WAIT_SECONDS = 60;
 
-export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Renew; renewAlone: Renew } {
+export function createRenewal(
+  store: TokenStore,
+  wire: Wire,
+  tabs: Tabs,
+): { renew: Renew; renewAlone: Renew } {
   /** The last refusal, about which refresh token, and until when asking again would be no use. */
   let refusal: { response: Response; refresh: string | undefined; untilMs: number } | undefined;
   const flights = new Map<string, Promise<Response | undefined>>();
 
   /** For whoever has the turn already. */
   async function renewAlone(sent: Held): Promise<Response | undefined> {
-    const held = purse.read();
+    const held = store.read();
     if (held?.key !== sent.key) return undefined;
     const { refresh } = held;
     if (refusal && refusal.refresh === refresh && performance.now() < refusal.untilMs)
@@ -34,7 +38,7 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
     let sentAtMs = 0;
     const ask = async () => {
       sentAtMs = performance.now();
-      const response = await wire.post('refresh', purse.proof());
+      const response = await wire.post('refresh', store.proof());
       return { response, body: await bodyOf(response) };
     };
     // The service repeats a lost answer, but not for long: a token that comes back later counts as stolen.
@@ -42,19 +46,19 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
     const isSuperseded = says(answer.body, 'refresh_superseded');
     if (isSuperseded) {
       await sleep(SETTLE_MS);
-      if (purse.read()?.refresh !== refresh) return undefined;
+      if (store.read()?.refresh !== refresh) return undefined;
       // The browser has put the newer cookie in its place.
       if (refresh === undefined) answer = await ask();
     }
     const { response, body } = answer;
     if (response.ok && body.session_id) {
-      purse.keep(body, 'refresh', sentAtMs);
+      store.keep(body, 'refresh', sentAtMs);
       return undefined;
     }
     // A captive portal, perhaps: what it says must not pass for the answer to what the page asked for.
     if (response.ok) throw errorOf(response, body);
     if (response.status === 401 && says(body, 'invalid_token', 'refresh_reused')) {
-      purse.drop(held.sid, 'ended');
+      store.drop(held.sid, 'ended');
       return undefined;
     }
     // Somebody holds a newer token that we cannot see: ours, sent once more, would soon look like theft.
@@ -78,7 +82,7 @@ export function createRenewal(purse: Purse, wire: Wire, tabs: Tabs): { renew: Re
   };
 }
 
-function sleep(ms: number): Promise<void> {
+export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

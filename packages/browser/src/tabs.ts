@@ -19,6 +19,8 @@ export function joinTabs(name: string, hear: (change?: Change) => void): Tabs {
   };
   const events = new AbortController();
   const channel = BroadcastChannel && new BroadcastChannel(name);
+  // Node would wait for its messages for ever.
+  (channel as { unref?: () => void } | undefined)?.unref?.();
   channel?.addEventListener('message', ({ data }) => hear(data as Change), { signal: events.signal });
   const look = (event: Event) => {
     const { persisted, key } = event as Partial<PageTransitionEvent & StorageEvent>;

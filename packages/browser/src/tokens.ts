@@ -1,6 +1,6 @@
 /** The tokens of a page that carries them itself: where they lie, and which of two is the newer one. */
 import type { Session, TokenStorage } from './api.js';
-import type { Emit, Held, Purse } from './purse.js';
+import type { Emit, Held, TokenStore } from './token-store.js';
 
 /** What is written in a token. Nothing is decided by it but which of two tokens is newer: only the service can verify one. */
 export function claimsOf(token: unknown): Session | null {
@@ -30,7 +30,7 @@ export function createMemory(): TokenStorage {
  * The storage is the truth for all tabs, but each may see it a little late. So the two tokens lie apart, and a successor
  * of the access token never writes the refresh token: putting back a spent one would look like theft.
  */
-export function createTokenPurse(name: string, first: TokenStorage, emit: Emit): Purse {
+export function createBearerStore(name: string, first: TokenStorage, emit: Emit): TokenStore {
   let storage = first;
   /** A session that ended: what a late storage still shows of it does not count. */
   let ended: string | undefined;
@@ -41,11 +41,11 @@ export function createTokenPurse(name: string, first: TokenStorage, emit: Emit):
 
   function read(): Held | null {
     const refresh = storage.getItem(slots.refresh);
-    const sid = claimsOf(refresh)?.sid;
+    const { sid, sub: who } = claimsOf(refresh) ?? {};
     if (refresh === null || sid === undefined || sid === ended) return null;
     const access = storage.getItem(slots.access) ?? '';
     const isOurs = claimsOf(access)?.sid === sid;
-    return { sid, key: access, refresh, access: isOurs ? access : undefined };
+    return { sid, who, key: access, refresh, access: isOurs ? access : undefined };
   }
 
   function write(slot: keyof typeof slots, token: string): void {
@@ -83,7 +83,7 @@ export function createTokenPurse(name: string, first: TokenStorage, emit: Emit):
       if (!held) return false;
       return !held.access || (due?.access === held.access && performance.now() >= due.atMs);
     },
-    keep: (body, why, sentAtMs) => {
+    keep: (body, why, sentAtMs, isPrivate) => {
       const {
         session_id: sid,
         access_token: access = '',
@@ -93,8 +93,14 @@ export function createTokenPurse(name: string, first: TokenStorage, emit: Emit):
       look('other-tab');
       const held = read();
       // Without locks, a late answer may be about a session that is over here, or older than what is held.
+      if (why !== 'login' && !held) return;
       if (why === 'refresh' && (held?.sid !== sid || generationOf(held?.refresh) > generationOf(refresh)))
         return;
+      if (why === 'login') {
+        // What the other tabs share is over, too: it would be back with the next page.
+        if (isPrivate) clear();
+        storage = isPrivate ? createMemory() : first;
+      }
       // In this order: another tab that looks between the two sees no session whose access token is missing.
       write('access', access);
       write('refresh', refresh);

@@ -1,5 +1,6 @@
 /** Where requests go, and where a token may go. */
 import type { GatehouseOptions } from './api.js';
+import { GatehouseError } from './errors.js';
 
 export interface Wire {
   /** Gatehouse's address, without a slash at its end. */
@@ -7,7 +8,7 @@ export interface Wire {
   fetch: typeof fetch;
   /** A question without a body, that no cache may answer. */
   question: (path: string) => Request;
-  request: (path: string, body: object | undefined) => Request;
+  request: (path: string, body: object | undefined, method?: string) => Request;
   post: (path: string, body: object | undefined) => Promise<Response>;
   /** Whether an address may see the token: neither a typo nor a link that came with data must give it away. */
   isTrusted: (address: string) => boolean;
@@ -19,7 +20,8 @@ const DEADLINE_MS = 10_000;
 export function createWire(options: GatehouseOptions): Wire {
   const { url, transport, origins = [] } = options;
   const { location: page } = globalThis as { location?: Location };
-  const { href, origin } = new URL(url || '/', page?.href);
+  // A server that renders the page has no address of its own: there a client may be made, but asks for nothing.
+  const { href, origin } = new URL(url || '/', page?.href ?? 'http://localhost');
   if (transport === 'cookie' && page && page.origin !== origin)
     throw new TypeError(
       'Cookies are for one origin: where Gatehouse has its own, use the transport "bearer".',
@@ -31,9 +33,15 @@ export function createWire(options: GatehouseOptions): Wire {
   // The platform's own wants to be called on the window.
   const send: typeof fetch = (input, init) => (options.fetch ?? fetch)(input, init);
 
-  function request(path: string, body: object | undefined): Request {
-    return new Request(`${root}/${path}`, {
-      method: 'POST',
+  function addressOf(path: string): string {
+    if (!page && !/^https?:/.test(url ?? ''))
+      throw new GatehouseError('unreachable', 'Where there is no page, `url` must begin with https.');
+    return `${root}/${path}`;
+  }
+
+  function request(path: string, body: object | undefined, method = 'POST'): Request {
+    return new Request(addressOf(path), {
+      method,
       ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       // A person who leaves the page has still logged out, and the cookies of an answer are kept without it.
       keepalive: true,
@@ -45,7 +53,7 @@ export function createWire(options: GatehouseOptions): Wire {
     root,
     fetch: send,
     question: (path) =>
-      new Request(`${root}/${path}`, { cache: 'no-store', signal: AbortSignal.timeout(DEADLINE_MS) }),
+      new Request(addressOf(path), { cache: 'no-store', signal: AbortSignal.timeout(DEADLINE_MS) }),
     request,
     post: (path, body) => send(request(path, body)),
     isTrusted: (address) => {

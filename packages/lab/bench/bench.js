@@ -8,6 +8,8 @@ import { chartText } from './chart.js';
 import { describeMachine, leaveServerCore } from './machine.js';
 import { reportText } from './report.js';
 import { enterRunDirectory } from './run-directory.js';
+import { batch } from './scenarios/batch.js';
+import { cost } from './scenarios/cost.js';
 import { endpoints } from './scenarios/endpoints.js';
 import { introspect } from './scenarios/introspect.js';
 import { login } from './scenarios/login.js';
@@ -20,10 +22,24 @@ import { storm } from './scenarios/storm.js';
 import { workers } from './scenarios/workers.js';
 
 /** In the order of a run: what fills the disk comes last. */
-const SCENARIOS = { introspect, endpoints, workers, start, login, storm, prune, memory, storage, scale };
+const SCENARIOS = {
+  introspect,
+  batch,
+  endpoints,
+  workers,
+  start,
+  login,
+  cost,
+  storm,
+  prune,
+  memory,
+  storage,
+  scale,
+};
 
 const README = pathOf('README.md');
-const CHART_TEXT = 'Throughput by number of revocations, and p99 in a login storm';
+const CHART_TEXT =
+  'Throughput by number of revocations, p99 in a login storm, and verdicts by tokens in a request';
 const MARKED = /(<!-- results -->\n).*(<!-- \/results -->)/s;
 
 const options = new Command('bench')

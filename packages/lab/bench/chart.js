@@ -1,8 +1,12 @@
-// Draws two of the results as SVG text: throughput by number of revocations, and waiting before, in and after a login storm.
-import { count, number } from './numbers.js';
+// Draws three of the results as SVG text: throughput by number of revocations, waiting before, in and after a login storm, and
+// verdicts by number of tokens in a request.
+import { BATCH_TARGETS, perCpu } from './figures.js';
+import { count, number, over, perToken } from './numbers.js';
 import { round, scaleOf } from '../shared/svg.js';
 
 const WIDTH = 960;
+
+/** Of each row of two drawings. */
 const HEIGHT = 380;
 
 /** The area that lines are drawn in; what is around it holds titles, ticks and units. */
@@ -38,22 +42,29 @@ const STYLE = `
   }
 `;
 
-/** @returns the chart of what has been measured so far; null when neither of its halves has been */
-export function chartText({ scenarios: { scale, storm } }) {
-  if (scale === undefined && storm === undefined) return null;
+/** @returns the chart of what has been measured so far; null when none of its parts has been */
+export function chartText({ scenarios: { scale, storm, batch } }) {
+  const rows = [
+    [
+      ...(scale === undefined ? [] : drawThroughput(scale.at)),
+      ...(storm === undefined ? [] : drawStorm(storm.timeline)),
+    ],
+    batch === undefined ? [] : drawBatches(batch.seen),
+  ].filter((drawn) => drawn.length > 0);
+  if (rows.length === 0) return null;
+  const height = HEIGHT * rows.length;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="title description">`,
-    '<title id="title">Introspection by number of revocations, and in a login storm</title>',
-    `<desc id="description">${describe(scale, storm)}</desc>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title description">`,
+    '<title id="title">Introspection by number of revocations, in a login storm, and of many tokens in a request</title>',
+    `<desc id="description">${describe(scale, storm, batch)}</desc>`,
     `<style>${STYLE}</style>`,
-    `<rect class="paper" width="${WIDTH}" height="${HEIGHT}"/>`,
-    ...(scale === undefined ? [] : drawThroughput(scale.at)),
-    ...(storm === undefined ? [] : drawStorm(storm.timeline)),
+    `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
+    ...rows.flatMap((drawn, row) => [`<g transform="translate(0 ${row * HEIGHT})">`, ...drawn, '</g>']),
     '</svg>\n',
   ].join('\n');
 }
 
-function describe(scale, storm) {
+function describe(scale, storm, batch) {
   const parts = [];
   if (scale !== undefined) {
     const all = scale.at.map(({ rows, ratio }) => `${count(rows)}: ${number(ratio.requestsPerSecond)}`);
@@ -67,30 +78,87 @@ function describe(scale, storm) {
       `p99 of /introspect: ${number(calm.p99)} ms without a login storm, ${number(stormy.p99)} ms in it.`,
     );
   }
+  if (batch !== undefined) {
+    const all = verdictsOf(batch.seen).map(({ size, perCpu: times }) => `${size}: ${number(times)}`);
+    parts.push(
+      `Verdicts with the CPU of one answer of a bare Fastify, by tokens in a request: ${all.join('; ')}.`,
+    );
+  }
   return parts.join(' ');
 }
 
 function drawThroughput(at) {
-  const logs = at.map(({ rows }) => Math.log10(rows));
-  const x = scaleOf(logs[0], logs.at(-1), LEFT_AT, LEFT_AT + PLOT.width);
-  const highest = Math.max(1.1, ...at.map(({ ratio }) => ratio.requestsPerSecond + 0.05));
+  return drawRatios(LEFT_AT, {
+    title: 'Throughput of /introspect',
+    unit: `relative to ${count(at[0].rows)} revocations`,
+    labelOfX: 'revocations, and as many sessions (log scale)',
+    points: at.map(({ rows, ratio }) => ({
+      x: Math.log10(rows),
+      name: shortCount(rows),
+      value: ratio.requestsPerSecond,
+    })),
+    ticks: [0, 0.25, 0.5, 0.75, 1],
+    wanted: WANTED_SHARE,
+    digits: 2,
+  });
+}
+
+/** Each of these as many times as the limit's single answers. */
+function verdictsOf({ limit, batches }) {
+  return batches.map((figures) => ({
+    size: figures.size,
+    perCpu: perCpu(perToken(figures), limit),
+    perSecond: over(perToken(figures), limit, 'requestsPerSecond'),
+  }));
+}
+
+function drawBatches(seen) {
+  const verdicts = verdictsOf(seen);
+  const draw = (left, what, of) =>
+    drawRatios(left, {
+      title: `Verdicts about many tokens ${what}`,
+      unit: 'times the single answers of a bare Fastify to /introspect',
+      labelOfX: 'tokens in a request (log scale)',
+      points: verdicts.map((each) => ({ x: Math.log2(each.size), name: String(each.size), value: each[of] })),
+      ticks: ticksTo(Math.max(...verdicts.map((each) => each[of]))),
+      wanted: BATCH_TARGETS[of],
+      wantedOf: ` with ${BATCH_TARGETS.size}`,
+      digits: 1,
+    });
+  return [...draw(LEFT_AT, 'with the same CPU', 'perCpu'), ...draw(RIGHT_AT, 'on one core', 'perSecond')];
+}
+
+/** A line through points above what is wanted of them; `ticks` from 0 on. */
+function drawRatios(left, { title, unit, labelOfX, points: given, ticks, wanted, wantedOf = '', digits }) {
+  const x = scaleOf(given[0].x, given.at(-1).x, left, left + PLOT.width);
+  const highest = 1.1 * Math.max(ticks.at(-1), wanted, ...given.map(({ value }) => value));
   const y = scaleOf(0, highest, PLOT.top + PLOT.height, PLOT.top);
-  const points = at.map(({ ratio }, n) => [x(logs[n]), y(ratio.requestsPerSecond)]);
-  const wantedAt = y(WANTED_SHARE);
+  const points = given.map((point) => [x(point.x), y(point.value)]);
+  const wantedAt = y(wanted);
+  // On the side of its line where the first points are not.
+  const wantedTextAt = round(wantedAt + (given[0].value < wanted ? -8 : 18));
   return [
-    ...frame(LEFT_AT, 'Throughput of /introspect', `relative to ${count(at[0].rows)} revocations`),
-    ...[0, 0.25, 0.5, 0.75, 1].map((value) => tickY(LEFT_AT, y(value), value.toFixed(2))),
-    ...at.map(({ rows }, n) => tickX(points[n][0], shortCount(rows))),
-    labelX(LEFT_AT, 'revocations, and as many sessions (log scale)'),
-    `<line class="wanted" x1="${LEFT_AT}" x2="${LEFT_AT + PLOT.width}" y1="${wantedAt}" y2="${wantedAt}"/>`,
-    `<text class="wanted-text" x="${LEFT_AT + 8}" y="${round(wantedAt + 18)}">wanted: at least ${WANTED_SHARE}</text>`,
+    ...frame(left, title, unit),
+    ...ticks.map((value) => tickY(left, y(value), number(value))),
+    ...given.map(({ name }, n) => tickX(points[n][0], name)),
+    labelX(left, labelOfX),
+    `<line class="wanted" x1="${left}" x2="${left + PLOT.width}" y1="${wantedAt}" y2="${wantedAt}"/>`,
+    `<text class="wanted-text" x="${left + 8}" y="${wantedTextAt}">wanted${wantedOf}: at least ${wanted}</text>`,
     lineThrough(points),
     ...points.map(([px, py]) => `<circle class="dot" cx="${px}" cy="${py}" r="4"/>`),
     ...points.map(
       ([px, py], n) =>
-        `<text x="${px}" y="${round(py - 10)}" text-anchor="middle">${at[n].ratio.requestsPerSecond.toFixed(2)}</text>`,
+        `<text x="${px}" y="${round(py - 10)}" text-anchor="middle">${given[n].value.toFixed(digits)}</text>`,
     ),
   ];
+}
+
+/** About five round numbers from 0 on. */
+function ticksTo(highest) {
+  const rough = highest / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((many) => many * power >= rough);
+  return Array.from({ length: Math.floor(highest / step) + 1 }, (_, n) => n * step);
 }
 
 function drawStorm({ stormFromMs, stormToMs, slices }) {

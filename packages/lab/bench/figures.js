@@ -1,5 +1,8 @@
 // The figures to reach, each with its target, and whether the results reach it. Pure.
-import { count, minutes, over, withUnit } from './numbers.js';
+import { count, minutes, over, perToken, withUnit } from './numbers.js';
+
+/** Of verdicts with so many tokens in a request: how many times the limit's answers, with the same CPU and on one core. */
+export const BATCH_TARGETS = { size: 128, perCpu: 12, perSecond: 7 };
 
 /**
  * The figures to reach, by scenario. Each target stands here and nowhere else: `atLeast` or `atMost`; without either a
@@ -45,6 +48,37 @@ const FIGURES = [
       ]),
       ['One request alone: p50 above the limit’s', alone.allSeen.p50 - alone.limit.p50, { atMost: 1 }, 'ms'],
     ],
+  },
+  {
+    of: 'batch',
+    list: ({ seen, caller: { singly, joined } }) => {
+      const together = perToken(seen.batches.find(({ size }) => size === BATCH_TARGETS.size));
+      const what = `${BATCH_TARGETS.size} tokens in a request`;
+      return [
+        [
+          `${what}: verdicts per CPU second, of the limit’s answers`,
+          perCpu(together, seen.limit),
+          { atLeast: BATCH_TARGETS.perCpu },
+        ],
+        [
+          `${what}: verdicts per CPU second of server and PostgreSQL, of the limit’s answers`,
+          seen.limit.cpuUs / (together.cpuUs + together.postgresCpuUs),
+          { atLeast: 6 },
+        ],
+        [
+          `${what}: verdicts/s, of the limit’s answers`,
+          over(together, seen.limit, 'requestsPerSecond'),
+          { atLeast: BATCH_TARGETS.perSecond },
+        ],
+        [`${what}: CPU of PostgreSQL for each`, together.postgresCpuUs, { atMost: 6 }, 'µs'],
+        [
+          'Through the package: verdicts per CPU second of caller and server, of single questions',
+          perCpu(joined, singly),
+          { atLeast: 3 },
+        ],
+        ['Through the package: p50, of single questions', over(joined, singly, 'p50'), { atMost: 1 }],
+      ];
+    },
   },
   {
     of: 'scale',
@@ -146,6 +180,11 @@ const FIGURES = [
     ],
   },
 ];
+
+/** How many more are done with the same CPU. */
+export function perCpu(figures, base) {
+  return base.cpuUs / figures.cpuUs;
+}
 
 /** Nothing where a scenario was not measured, or by a version of it that told something else. */
 export function readFrom(scenario, list) {

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
 
 import { createRandom } from '../shared/random.js';
+import { summaryOf } from './numbers.js';
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
@@ -52,7 +53,7 @@ async function run(job) {
 }
 
 function summaries(statuses) {
-  return Object.fromEntries([...statuses].map(([status, histogram]) => [status, summary(histogram)]));
+  return Object.fromEntries([...statuses].map(([status, histogram]) => [status, summaryOf(histogram)]));
 }
 
 /** In the order of time; those in which nothing came are left out. */
@@ -60,16 +61,6 @@ function summariesOfSlices({ slices, job }) {
   return [...slices]
     .sort(([a], [b]) => a - b)
     .map(([slice, statuses]) => ({ fromMs: slice * job.sliceMs, answers: summaries(statuses) }));
-}
-
-function summary(histogram) {
-  const ms = (us) => us / 1000;
-  return {
-    count: histogram.count,
-    p50: ms(histogram.percentile(50)),
-    p99: ms(histogram.percentile(99)),
-    max: ms(histogram.max),
-  };
 }
 
 /** Each connection asks again as soon as it has been answered. */

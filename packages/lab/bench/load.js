@@ -1,8 +1,9 @@
-// Starts load generators, and describes what they send.
+// Starts the processes that ask, and describes what they send.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
 const GENERATOR = new URL('./load-process.js', import.meta.url);
+const CALLER = new URL('./caller-process.js', import.meta.url);
 
 /**
  * Puts a load on a server and tells how it was answered.
@@ -19,32 +20,55 @@ const GENERATOR = new URL('./load-process.js', import.meta.url);
  * @returns {Promise<{tookMs, failed, dropped, answers, slices?}>} `failed`: connections that ended without an answer; `dropped`:
  *   requests that never found a free connection; `answers`: by status {count, p50, p99, max}, times in ms
  */
-export async function putLoad(job) {
-  const generator = idle.pop() ?? fork(GENERATOR, { serialization: 'advanced', execArgv: ['--expose-gc'] });
+export function putLoad(job) {
+  return handOver(GENERATOR, job);
+}
+
+/**
+ * Has a resource server's process ask about tokens through its package, so many at once and each as soon as one was answered.
+ *
+ * @param job.port of Gatehouse on 127.0.0.1
+ * @param job.client {id, secret} of a client that may introspect
+ * @param job.known, job.fresh tokens: those that were seen before in turn, again and again, and after each `job.seenOfEachNew` of
+ *   them a fresh one; it ends early when none of these is left
+ * @param job.underWay questions at once
+ * @param job.isSingly has each of these places ask through a guard of its own, which has no other question to join
+ * @param job.durationMs
+ * @returns {Promise<{tookMs, failed, verdicts, callerCpuUs}>} `verdicts`: {count, p50, p99, max} of live tokens, times in ms;
+ *   `failed`: everything else; `callerCpuUs`: of all threads of the caller, meanwhile
+ */
+export function askThroughPackage(job) {
+  return handOver(CALLER, job);
+}
+
+/** Gives a job to a process that runs this file, and tells its report. */
+async function handOver(file, job) {
+  idle[file] ??= [];
+  const worker = idle[file].pop() ?? fork(file, { serialization: 'advanced', execArgv: ['--expose-gc'] });
   const over = new AbortController();
   const { signal } = over;
-  generator.ref();
-  generator.channel.ref();
+  worker.ref();
+  worker.channel.ref();
   try {
-    const ended = once(generator, 'exit', { signal }).then(fail);
-    const reported = once(generator, 'message', { signal });
-    generator.send(job);
+    const ended = once(worker, 'exit', { signal }).then(() => fail(file));
+    const reported = once(worker, 'message', { signal });
+    worker.send(job);
     const [report] = await Promise.race([reported, ended]);
-    idle.push(generator);
+    idle[file].push(worker);
     return report;
   } finally {
     over.abort();
-    generator.unref();
-    generator.channel?.unref();
+    worker.unref();
+    worker.channel?.unref();
   }
 }
 
-function fail() {
-  throw new Error('a load generator has ended by itself');
+function fail(file) {
+  throw new Error(`a process of ${file} has ended by itself`);
 }
 
-/** Generators that wait for a load: a new one has its code to compile first. They end with this process. */
-const idle = [];
+/** By file, processes that wait for a job: a new one has its code to compile first. They end with this process. */
+const idle = {};
 
 /** One HTTP/1.1 request as text. */
 export function requestText(method, path, headers, body = '') {

@@ -4,7 +4,7 @@ import { addressOf, requestText } from './load.js';
 import { startServer } from './servers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from './world.js';
 
-const PASSWORD = 'correct horse battery staple';
+export const PASSWORD = 'correct horse battery staple';
 const USERS = 400;
 
 /** A world in which every user has a password, the same one under the same hash: only its parameters cost time. */

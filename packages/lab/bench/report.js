@@ -1,6 +1,6 @@
 // What was measured, as Markdown tables: the figures to reach, and every endpoint beside its limit. Pure.
 import { figuresOf, readFrom } from './figures.js';
-import { count, number, over } from './numbers.js';
+import { count, number, over, perToken } from './numbers.js';
 
 /** What stands beside what: [title, [[name, figures]…]], the first of each being what the others are held against. */
 const CONTESTS = [
@@ -29,6 +29,23 @@ const CONTESTS = [
     ({ alone }) => [
       ['limit', alone.limit],
       ['Gatehouse', alone.allSeen],
+    ],
+  ],
+  [
+    'batch',
+    '/introspect/batch, each token',
+    ({ seen }) => [
+      ['limit', seen.limit],
+      ['Gatehouse, /introspect', seen.single],
+      ...seen.batches.map((figures) => [`Gatehouse, ${figures.size} together`, perToken(figures)]),
+    ],
+  ],
+  [
+    'batch',
+    'The package, CPU of its caller too',
+    ({ caller }) => [
+      ['asking singly', caller.singly],
+      ['joining questions', caller.joined],
     ],
   ],
   [
@@ -93,7 +110,7 @@ export function reportText(results) {
   }
   if (endpoints.length > 0) {
     parts.push(
-      'Of the server processes; a ratio is to the first line of the same endpoint. `PG` is the CPU of PostgreSQL.',
+      'Of the server processes; a ratio is to the first line of the same endpoint. `PG` is the CPU of PostgreSQL. Of requests about many tokens, waiting times are those of whole requests, and all else is told of each token.',
       tableText(
         [
           'Endpoint',
@@ -109,6 +126,27 @@ export function reportText(results) {
           'Errors >',
         ],
         endpoints,
+      ),
+    );
+  }
+  for (const { rows, isWarm, operations } of readFrom(results.scenarios.cost, ({ at }) => at)) {
+    const pages = isWarm
+      ? 'all pages written since the last checkpoint'
+      : 'right after a checkpoint, pages that nobody has written since';
+    parts.push(
+      `What a request costs, with ${count(rows)} sessions and as many revocations, ${pages}. Commits that wait for the disk, rows, bytes of the write-ahead log, and whole pages in it.`,
+      tableText(
+        ['Request', 'Statements >', 'Commits >', 'Rows >', 'WAL bytes >', 'Pages >', 'CPU µs >', 'PG µs >'],
+        operations.map((each) => [
+          each.name,
+          each.statements.toFixed(1),
+          each.durableCommits.toFixed(1),
+          each.rowsWritten.toFixed(1),
+          count(each.walBytes),
+          each.walImages.toFixed(1),
+          count(each.cpuUs),
+          count(each.postgresCpuUs),
+        ]),
       ),
     );
   }

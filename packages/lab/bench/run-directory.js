@@ -2,22 +2,28 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { childrenOf } from './machine.js';
 
 /** Longest time that a PostgreSQL is given to stop. */
 const PATIENCE_MS = 10_000;
 
-/** From now on temporary directories are made below one of this run, which goes with the process, broken off or not. */
-export function enterRunDirectory() {
+/**
+ * From now on temporary directories are made below one of this run, which goes with the process, broken off or not.
+ *
+ * @param {() => Promise<unknown>=} beforeBreakingOff ends what its processes alone do not end
+ */
+export function enterRunDirectory(beforeBreakingOff) {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
   process.env.TMPDIR = directory;
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.once(signal, () => void breakOff(directory, signal));
+    process.once(signal, () => void breakOff(directory, signal, beforeBreakingOff));
 }
 
-async function breakOff(directory, signal) {
+async function breakOff(directory, signal, beforeBreakingOff) {
+  await Promise.race([beforeBreakingOff?.(), sleep(PATIENCE_MS)]).catch(() => undefined);
   for (const pid of await childrenOf(process.pid)) tell(pid, 'SIGKILL');
   // In one go from here: whoever keeps a database alive in this process would start it again.
   const postmasters = findPostmasters(directory);

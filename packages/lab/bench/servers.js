@@ -8,7 +8,17 @@ import { findFreePort } from '../shared/ports.js';
 import { childrenOf, findPostmaster, onCores, SERVER_CORE } from './machine.js';
 import { SECRET } from './world.js';
 
-const START_MS = 20_000;
+/** For a machine that is busy with other things, too. */
+const START_MS = 60_000;
+
+/** Awaits servers that are being started, and notes in `stops` how each is stopped. */
+export function createStarter(stops) {
+  return async (starting) => {
+    const server = await starting;
+    stops.push(() => server.stop());
+    return server;
+  };
+}
 
 /**
  * @param options.cores where it may run, as taskset writes it; null for everywhere
@@ -50,8 +60,11 @@ export async function startServer(
 }
 
 /** The service itself, as its users start it; it also names the first process of its PostgreSQL. */
-export async function startGatehouse(world, { environment = {}, ...options } = {}) {
-  const server = await startServer('../../../dist/main.js', {
+export async function startGatehouse(
+  world,
+  { environment = {}, main = '../../../dist/main.js', ...options } = {},
+) {
+  const server = await startServer(main, {
     ...options,
     environment: {
       DATABASE_URL: world.url,

@@ -38,15 +38,31 @@ async function makeTemplate() {
   return directory;
 }
 
-/** @returns a world that is empty but for a client; `close` deletes it */
-export async function openWorld() {
+/** The embedded PostgreSQL, with the service's tables; its directory goes when it is left. */
+async function enterCopy() {
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'));
   template ??= makeTemplate();
   // With its owner, who is another one where root starts PostgreSQL.
   await promisify(execFile)('cp', ['-a', `${await template}/.`, directory]);
-  const embedded = await enterEmbedded(directory, 'service');
-  const database = openDatabase(embedded.url, { connections: 2 });
-  const pool = new pg.Pool({ connectionString: embedded.url, max: 2 });
+  const { url, leave } = await enterEmbedded(directory, 'service');
+  return {
+    url,
+    leave: async () => {
+      await leave();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * @param cluster {url, leave} of a database with nothing in it; the embedded PostgreSQL unless it is given
+ * @returns a world that is empty but for a client; `close` deletes it
+ */
+export async function openWorld(cluster = undefined) {
+  const { url, leave } = cluster ?? (await enterCopy());
+  if (cluster !== undefined) await migrate(url);
+  const database = openDatabase(url, { connections: 2 });
+  const pool = new pg.Pool({ connectionString: url, max: 2 });
   pool.on('error', () => undefined);
   const config = readConfig({});
   await createFirstKey(database, config.jwtAlgorithm, SECRET);
@@ -54,7 +70,7 @@ export async function openWorld() {
   const [{ publicKey }] = (await loadKeys(database)).keys;
   const client = await addClient(database, 'bench', ['introspect', 'revoke']);
   return {
-    url: embedded.url,
+    url,
     database,
     pool,
     ring,
@@ -64,8 +80,7 @@ export async function openWorld() {
     close: async () => {
       await pool.end();
       await database.close();
-      await embedded.leave();
-      await rm(directory, { recursive: true, force: true });
+      await leave();
     },
   };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// One question and its answer, recorded as the contract reads it; what the contract does not know is told.
+// One request and its answer, recorded as the contract reads it; what the contract does not know is told.
 import { findWrongForm } from './form.js';
 
 /** @typedef {import('./history.js').Token} Token */
@@ -65,14 +65,39 @@ export function createAsking({ http, recorder }) {
    * @param {(reply: Reply, answer: Answer) => string | null} read completes the record; says what is wrong with the answer
    * @returns {Promise<Reply>}
    */
-  async function ask(caller, replica, subject, { success, refusals, ...wire }, { dropAfterMs }, read) {
+  async function ask(caller, replica, subject, wire, manner, read) {
+    /** @param {Reply[]} replies @param {Answer} answer */
+    const readOne = ([reply], answer) => read(/** @type {Reply} */ (reply), answer);
+    const [reply] = await askTogether(caller, replica, [subject], wire, manner, readOne);
+    return /** @type {Reply} */ (reply);
+  }
+
+  /**
+   * Several questions in one request: each is recorded as an operation of its own, with the times of the request.
+   *
+   * @param {Caller} caller
+   * @param {Replica} replica
+   * @param {Subject[]} subjects
+   * @param {Wire} wire
+   * @param {Manner} manner
+   * @param {(replies: Reply[], answer: Answer) => string | null} read completes the records; says what is wrong with the answer
+   * @returns {Promise<Reply[]>} in the order of the subjects
+   */
+  async function askTogether(
+    caller,
+    replica,
+    subjects,
+    { success, refusals, ...wire },
+    { dropAfterMs },
+    read,
+  ) {
     const headers = { 'x-forwarded-for': caller.address, ...wire.headers };
     const asked = { port: replica.port, ...wire, headers };
     const pid = servingPid(replica);
     const answer = await http.send(dropAfterMs === undefined ? asked : { ...asked, dropAfterMs });
     const { start, end, status, body } = answer;
-    /** @type {Reply} */
-    const reply = {
+    /** @type {Reply[]} */
+    const replies = subjects.map((subject) => ({
       ...subject,
       replica: replica.name,
       client: caller.number,
@@ -83,21 +108,21 @@ export function createAsking({ http, recorder }) {
       error: null,
       body,
       tokens: {},
-    };
-    const wrong = status === null ? null : judge(reply, answer, success, refusals, read);
+    }));
+    const wrong = status === null ? null : judge(replies, answer, success, refusals, read);
     if (answer.isBroken && pid !== null && servingPid(replica) === pid) broken += 1;
     if (wrong !== null) {
-      reply.outcome = 'unknown';
+      for (const reply of replies) reply.outcome = 'unknown';
       breaches += 1;
-      if (told.length < TOLD) told.push(`${describe(reply)}: ${wrong}`);
+      if (told.length < TOLD) told.push(`${replies.map(describe).join(', ')}: ${wrong}`);
     }
-    const { body: _, tokens, ...operation } = reply;
-    recorder.add(operation);
-    return reply;
+    for (const { body: _, tokens, ...operation } of replies) recorder.add(operation);
+    return replies;
   }
 
   return {
     ask,
+    askTogether,
     /** @returns {Omit<Manners, 'signatures'>} */
     manners: () => ({ breaches, told, late: http.counts.late, silent: http.counts.silent, broken }),
   };
@@ -106,27 +131,31 @@ export function createAsking({ http, recorder }) {
 /**
  * Says what the answer means, and null or what the contract knows no such answer for.
  *
- * @param {Reply} reply
+ * @param {Reply[]} replies
  * @param {Answer} answer
  * @param {number} success
  * @param {readonly string[]} refusals
- * @param {(reply: Reply, answer: Answer) => string | null} read
+ * @param {(replies: Reply[], answer: Answer) => string | null} read
  */
-function judge(reply, answer, success, refusals, read) {
+function judge(replies, answer, success, refusals, read) {
   const { status, body } = answer;
   try {
-    if (status === success) reply.outcome = 'ok';
-    else {
-      reply.error = String(JSON.parse(body).error);
-      const isAnswered = reply.error === 'too_many_requests' || refusals.includes(reply.error);
-      if (isAnswered) reply.outcome = 'refused';
-      else if (reply.error !== 'temporarily_unavailable') return `${status} ${body}`;
-    }
-    return findWrongForm(answer, reply.error) ?? read(reply, answer);
+    const error = status === success ? null : String(JSON.parse(body).error);
+    const outcome = outcomeOf(error, refusals);
+    for (const reply of replies) Object.assign(reply, { outcome: outcome ?? 'unknown', error });
+    if (outcome === null) return `${status} ${body}`;
+    return findWrongForm(answer, error) ?? read(replies, answer);
   } catch (error) {
     // Whatever cannot be read is the service's mistake, and told with what it said.
     return `${status} ${body.slice(0, 500)} (${String(error)})`;
   }
+}
+
+/** @param {string | null} error @param {readonly string[]} refusals @returns {Reply['outcome'] | null} null where the contract has no such error */
+function outcomeOf(error, refusals) {
+  if (error === null) return 'ok';
+  if (error === 'too_many_requests' || refusals.includes(error)) return 'refused';
+  return error === 'temporarily_unavailable' ? 'unknown' : null;
 }
 
 /** Of the process, unless it was told to go. @param {Replica} replica */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 
 import { enterRunDirectory } from '../bench/run-directory.js';
+import { createRandom } from '../shared/random.js';
 import { FAULT_NAMES } from './faults.js';
 import { LONG_FROM_MINUTES } from './floors.js';
 import { huntAll, MUTANTS } from './mutants.js';
@@ -26,7 +27,7 @@ const ALL_PHASES = [...PHASES, 'mutants', 'control'];
 /** Done in long runs alone. */
 const LONG_PHASES = ['sweep', 'control'];
 
-/** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], list?: true, keep?: true, out?: string, picture?: string, dist?: string }} */
+/** @type {{ minutes: number, seed?: number, faults?: string[], only?: string[], mutant?: string[], hunts?: number, list?: true, keep?: true, out?: string, picture?: string, dist?: string }} */
 const options = new Command('chaos')
   .description(
     'Proves the promise under faults, or breaks it. Progress on standard error, findings on standard output.',
@@ -40,6 +41,7 @@ const options = new Command('chaos')
     'these mutants alone, and no other phase',
     readOneOf(MUTANTS.map(({ name }) => name)),
   )
+  .option('--hunts <n>', 'hunts so many of the mutants, which the seed chooses (default: all)', readHunts)
   .option('--list', 'prints the names of phases, faults and mutants')
   .option('--keep', 'keeps history and logs even where nothing was found')
   .option('--out <file>', 'writes the findings as JSON')
@@ -111,12 +113,11 @@ function choosePhases() {
 
 /** @param {number} seed @param {boolean} isControl */
 function hunt(seed, isControl) {
-  const wanted = options.mutant;
   return huntAll({
     seed,
     isControl,
     rules: RULES,
-    mutants: wanted === undefined ? MUTANTS : MUTANTS.filter(({ name }) => wanted.includes(name)),
+    mutants: chooseMutants(seed),
     onCatch: ({ name, isCaught, caughtBy, afterOperations }) =>
       log(
         isControl
@@ -124,6 +125,16 @@ function hunt(seed, isControl) {
           : `mutant ${name}: ${isCaught ? `caught by ${caughtBy} after ${afterOperations} operations` : 'NOT CAUGHT'}`,
       ),
   });
+}
+
+/** @param {number} seed */
+function chooseMutants(seed) {
+  const { mutant: wanted, hunts = MUTANTS.length } = options;
+  if (wanted !== undefined) return MUTANTS.filter(({ name }) => wanted.includes(name));
+  const random = createRandom(seed);
+  const left = [...MUTANTS];
+  while (left.length > hunts) left.splice(Math.floor(random() * left.length), 1);
+  return left;
 }
 
 function listText() {
@@ -140,6 +151,14 @@ function readMinutes(text) {
   if (!(minutes > 0 && minutes <= 1440))
     throw new InvalidArgumentError('It must be a number of minutes, at most a day.');
   return minutes;
+}
+
+/** @param {string} text */
+function readHunts(text) {
+  const hunts = Number(text);
+  if (!Number.isInteger(hunts) || hunts < 1 || hunts > MUTANTS.length)
+    throw new InvalidArgumentError(`It must be a number from 1 to ${MUTANTS.length}.`);
+  return hunts;
 }
 
 /** @param {string} text */

@@ -2,6 +2,7 @@
 // The door of the checker: a history goes in, every answer in it that no moment within the brackets explains comes out.
 import { checkAbsence } from './checker/absence.js';
 import { checkAfterEnd } from './checker/after-end.js';
+import { checkChanges } from './checker/changes.js';
 import { createFindings } from './checker/findings.js';
 import { checkIdentity } from './checker/identity.js';
 import { checkLifetimes } from './checker/lifetimes.js';
@@ -24,6 +25,7 @@ const RULES = [
   checkIdentity,
   checkAfterEnd,
   checkLogins,
+  checkChanges,
   checkSuccessors,
   checkReplays,
   checkLifetimes,

@@ -1,25 +1,41 @@
 // @ts-check
 // A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, one operator.
+import { absentee } from './clients/absentee.js';
 import { device, visitor } from './clients/device.js';
 import { family } from './clients/family.js';
 import { createOperating } from './clients/operating.js';
+import { renewer } from './clients/renewer.js';
 import { revoker } from './clients/revoker.js';
 import { playScene } from './clients/play.js';
 import { elder, oversleeper, sleeper } from './clients/sleeper.js';
 import { stranger } from './clients/stranger.js';
 import { thief } from './clients/thief.js';
+import { askAbout } from './clients/watching.js';
 
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/operating.js').Pace} Pace */
 
 /** @type {Record<string, (scene: Scene) => Promise<void>>} */
-const LIVES = { device, visitor, family, thief, stranger, revoker, sleeper, elder, oversleeper };
+const LIVES = {
+  absentee,
+  device,
+  visitor,
+  family,
+  thief,
+  stranger,
+  revoker,
+  renewer,
+  sleeper,
+  elder,
+  oversleeper,
+};
 
 /**
  * @typedef {object} Profile
  * @property {Record<string, number>} lives weights of the ways to live
  * @property {number} loginsPerSecond
  * @property {number} resourceServers questions about whatever is known, at once
+ * @property {number} batchedShare of what resource servers ask, so much is asked by batches
  * @property {number} users
  * @property {Partial<Pace>} operator how often it does what; 0 and [] for never
  */
@@ -36,9 +52,12 @@ export const MIXED = {
     sleeper: 12,
     elder: 4,
     oversleeper: 4,
+    absentee: 6,
+    renewer: 4,
   },
   loginsPerSecond: 16,
   resourceServers: 8,
+  batchedShare: 0.3,
   users: 200,
   operator: {},
 };
@@ -54,7 +73,7 @@ export const MIXED = {
  * @param {Partial<Profile>=} options.profile
  * @param {boolean=} options.verifies whether all signatures are verified
  * @param {AbortSignal=} options.signal ends it early
- * @param {() => Promise<T>} options.beside what else happens, from when all users are there
+ * @param {(outages: import('./outages.js').Outages) => Promise<T>} options.beside what else happens, from when all users are there
  * @returns {Promise<import('./questions.js').Manners & { besides: T }>}
  */
 export async function runClients({
@@ -68,12 +87,22 @@ export async function runClients({
   signal,
   beside,
 }) {
-  const { lives, loginsPerSecond, resourceServers, users, operator } = { ...MIXED, ...profile };
+  const { lives, loginsPerSecond, resourceServers, batchedShare, users, operator } = { ...MIXED, ...profile };
   const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
-  const options = { cluster, recorder, random, users, untilMs, loginsPerSecond, verifies, signal };
+  const options = {
+    cluster,
+    recorder,
+    random,
+    users,
+    untilMs,
+    loginsPerSecond,
+    batchedShare,
+    verifies,
+    signal,
+  };
   return await playScene(options, async (scene) => {
     const [besides] = await Promise.all([
-      beside(),
+      beside(scene.outages),
       ...Array.from({ length: count }, () => live(scene, names)),
       ...Array.from({ length: resourceServers }, () => serveResources(scene)),
       createOperating(scene, cluster.operator, recorder, operator).run(),
@@ -97,7 +126,7 @@ async function serveResources(scene) {
     }
     const { known } = scene.pick(scene.remembered);
     const token = scene.chance(0.7) ? known[known.length - 1] : scene.pick(known);
-    if (token !== undefined) await scene.ask.introspect(server, scene.replica(), token);
+    if (token !== undefined) await askAbout(scene, server, scene.replica(), [token]);
     await scene.wait(scene.between(0, 8));
   }
 }

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { noteBeats, readBeats } from './beats.js';
 import { openOperator } from './operator.js';
 import { findFreePort } from '../shared/ports.js';
 import { importFrom, openPostgres } from './postgres.js';
@@ -71,7 +72,16 @@ export async function openCluster({
       replicas.push(replica);
     }
     await Promise.all(replicas.map((replica) => insistOnStart(replica, directory)));
-    return { directory, postgres, replicas, operator, client, close };
+    return {
+      directory,
+      postgres,
+      replicas,
+      operator,
+      client,
+      /** Those of the replicas until now. */
+      readBeats: () => readBeats(postgres.adminUrl),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -89,7 +99,7 @@ async function insistOnStart(replica, directory) {
 }
 
 /**
- * A PostgreSQL with the service's tables.
+ * A PostgreSQL with the service's tables, which notes each beat.
  *
  * @param {{ dist: string, directory: string }} options
  */
@@ -98,6 +108,7 @@ export async function openMigrated({ dist, directory }) {
   try {
     const { migrate } = await importFrom(dist, 'database/migrate.js');
     await migrate(postgres.url);
+    await noteBeats(postgres);
     return postgres;
   } catch (error) {
     await postgres.close();

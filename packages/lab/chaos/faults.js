@@ -6,6 +6,7 @@ import { DATABASE_FAULTS } from './faults/database.js';
 import { NETWORK_FAULTS } from './faults/network.js';
 import { REPLICA_FAULTS } from './faults/replicas.js';
 import { createStage, wait } from './faults/stage.js';
+import { createOutages } from './outages.js';
 
 /** @typedef {import('./cluster.js').Cluster} Cluster */
 /** @typedef {import('./replica.js').Replica} Replica */
@@ -44,6 +45,7 @@ const AWAY = 'away';
  * @param {number} options.untilMs by the recorder's clock; faults under way then are still undone
  * @param {((line: string) => void)=} options.log
  * @param {AbortSignal=} options.signal ends it early
+ * @param {import('./outages.js').Outages=} options.outages is told of each that lengthens replay windows
  * @returns {Promise<Counts>}
  */
 export async function runFaults({
@@ -54,6 +56,7 @@ export async function runFaults({
   untilMs,
   log = () => undefined,
   signal = new AbortController().signal,
+  outages = createOutages(),
 }) {
   /** @type {Counts} */
   const counts = {
@@ -91,7 +94,7 @@ export async function runFaults({
       for (const claim of claims) taken.add(claim);
       const times = counts.faults[name] ?? 0;
       await fault.run(
-        createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal }),
+        createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal, outages }),
       );
       // One that waited in vain for its message has not had its turn.
       if ((counts.faults[name] ?? 0) > times) due.done(name);

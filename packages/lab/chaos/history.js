@@ -34,7 +34,7 @@ import { pipeline } from 'node:stream/promises';
  * - `login` user, sub and scope (what the user was made with), password (a version that counts from 0), honest; ok: sid,
  *   access, refresh (ids of tokens)
  * - `refresh` token; ok: access, refresh
- * - `introspect` token; ok: active, reissued (id of a token, or null), others
+ * - `introspect` token, batchSize; ok: active, reissued (id of a token, or null), others
  * - `session` token (GET /session); ok: others; ok or refused: reissued
  * - `list` token (GET /sessions); ok: sids, current; ok or refused: reissued
  * - `logout` token, access or refresh
@@ -42,7 +42,7 @@ import { pipeline } from 'node:stream/promises';
  * - `end-session` token, sid (DELETE /sessions/:id)
  * - `revoke` token, access or refresh
  * - `disable`, `enable` user · `password` user, password (the new version); where the user did it: token, proved (the version
- *   that was sent as the current one)
+ *   that was sent as the current one), and sub, scope and honest as for a login; ok: access, refresh
  * - `retire-key`, `rotate-key`, `prune`
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
  *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
@@ -68,6 +68,7 @@ import { pipeline } from 'node:stream/promises';
  * @property {string=} sid
  * @property {number=} access
  * @property {number=} refresh
+ * @property {number=} batchSize of the tokens that the same request asked about, where it could ask about many: each is an operation
  * @property {boolean=} active
  * @property {number | null=} reissued
  * @property {string[]=} others names of the claims and headers in the answer that are not the token's own
@@ -89,8 +90,11 @@ import { pipeline } from 'node:stream/promises';
  * @property {number} epochMs the database's clock (milliseconds since 1970) at 0 of the monotonic clock: both are this machine's
  * @property {number} toleranceMs how far those two have drifted apart at most
  * @property {Token[]} tokens
+ * @property {Beat[]} beats all of them, in the order of their commits; their times too are by the monotonic clock
  * @property {Operation[]} operations in the order of their ends
  */
+
+/** @typedef {import('./beats.js').Beat} Beat */
 
 /** Of a hash that stands for a token's text in a file: enough to tell a run's tokens apart. */
 const FINGERPRINT_CHARACTERS = 16;
@@ -106,8 +110,9 @@ const LEAST_TOLERANCE_MS = 1;
  * @property {() => number} now milliseconds by the one monotonic clock, from 0
  * @property {(text: string) => Token} token the token of this text, the same object each time; throws for what is no JWT of ours
  * @property {(operation: Omit<Operation, 'id'>) => Operation} add
+ * @property {(beats: Beat[]) => void} setBeats is given those of the database, all until now
  * @property {() => History} history all that was added until now
- * @property {(file: string) => Promise<void>} writeTo one line of JSON for the run, one for each token, one for each operation
+ * @property {(file: string) => Promise<void>} writeTo one line of JSON for the run with its beats, one for each token, one for each operation
  */
 export function createRecorder({ seed, rules }) {
   const origin = performance.now();
@@ -116,6 +121,8 @@ export function createRecorder({ seed, rules }) {
   const tokens = new Map();
   /** @type {Operation[]} */
   const operations = [];
+  /** @type {Beat[]} */
+  let beats = [];
   let driftMs = 0;
 
   const now = () => performance.now() - origin;
@@ -137,6 +144,7 @@ export function createRecorder({ seed, rules }) {
       epochMs,
       toleranceMs: driftMs + LEAST_TOLERANCE_MS,
       tokens: [...tokens.values()],
+      beats,
       operations: operations.toSorted((a, b) => a.end - b.end),
     };
   }
@@ -155,6 +163,15 @@ export function createRecorder({ seed, rules }) {
       const added = { id: operations.length, ...operation };
       operations.push(added);
       return added;
+    },
+    setBeats: (all) => {
+      const since = (/** @type {number | null} */ time) => (time === null ? null : time - epochMs);
+      beats = all.map((beat) => ({
+        notedAt: beat.notedAt - epochMs,
+        at: beat.at - epochMs,
+        since: since(beat.since),
+        until: since(beat.until),
+      }));
     },
     history,
     writeTo: (file) => pipeline(Readable.from(linesOf(history())), createWriteStream(file)),

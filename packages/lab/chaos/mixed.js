@@ -27,7 +27,7 @@ const LOOK_MS = 1000;
  * @param {(line: string) => void} options.log
  */
 export async function runMixed({ minutes, faults, ...common }) {
-  const { now, history } = common.recorder;
+  const { now, history, setBeats } = common.recorder;
   const term = createTerm(now, 1000 * SECONDS * minutes);
   const ending = new AbortController();
   const options = { ...common, untilMs: term.lastMs, signal: ending.signal };
@@ -40,16 +40,19 @@ export async function runMixed({ minutes, faults, ...common }) {
   }
 
   async function endInTime() {
-    while (!term.isOver(isEnough)) await sleep(LOOK_MS);
+    while (!term.isOver(isEnough)) {
+      await sleep(LOOK_MS);
+      setBeats(await common.cluster.readBeats());
+    }
     ending.abort();
   }
 
   return await runClients({
     ...options,
     count: LIVES,
-    beside: async () => {
+    beside: async (outages) => {
       const [counts] = await Promise.all([
-        runFaults({ ...options, ...(faults === undefined ? {} : { faults }) }),
+        runFaults({ ...options, outages, ...(faults === undefined ? {} : { faults }) }),
         endInTime(),
       ]);
       return counts;

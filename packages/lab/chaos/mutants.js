@@ -3,7 +3,9 @@
 import * as endings from './mutants/endings.js';
 import { openDatabases } from './mutants/databases.js';
 import { huntMutant } from './mutants/hunt.js';
+import * as outages from './mutants/outages.js';
 import * as rotations from './mutants/rotations.js';
+import * as unhunted from './mutants/unhunted.js';
 import * as verdicts from './mutants/verdicts.js';
 
 /** @typedef {import('./mutants/hunt.js').Catch} Catch */
@@ -24,7 +26,10 @@ import * as verdicts from './mutants/verdicts.js';
  */
 
 /** @type {Mutant[]} */
-export const MUTANTS = [verdicts, rotations, endings].flatMap((kind) => Object.values(kind));
+export const MUTANTS = [verdicts, rotations, endings, outages].flatMap((kind) => Object.values(kind));
+
+/** Those that the tests catch and no hunt does; each says why. @type {Mutant[]} */
+export const UNHUNTED = Object.values(unhunted);
 
 /** Hunts for those who cannot show before something has expired: they mostly wait. */
 const SLOW_SIDE_BY_SIDE = 3;

@@ -21,6 +21,7 @@ export async function openOperator({ dist, url, secret }) {
     users,
     { addClient },
     lifecycle,
+    { retireKey },
     { listKeys },
     { prune },
   ] = await Promise.all(
@@ -30,6 +31,7 @@ export async function openOperator({ dist, url, secret }) {
       'domain/users/users.js',
       'domain/clients.js',
       'domain/keys/lifecycle.js',
+      'domain/keys/retirement.js',
       'domain/keys/keys.js',
       'domain/sessions/revocations.js',
     ].map((path) => importFrom(dist, path)),
@@ -101,7 +103,7 @@ export async function openOperator({ dist, url, secret }) {
       const keys = await listKeys(database);
       const signing = keys.find(({ state }) => state === 'signing');
       if (signing === undefined) throw new Error('no key signs');
-      return (await lifecycle.retireKey(database, signing.kid, 'EdDSA', secret)) !== null;
+      return (await retireKey(database, signing.kid, 'EdDSA', secret)) !== null;
     },
     /** @returns {Promise<boolean>} false when a next key is already waiting */
     rotateKey: async () => (await lifecycle.rotateKeys(database, 'EdDSA', secret)) !== null,

@@ -1,13 +1,12 @@
 // @ts-check
-// The one command of the failover drill: PostgreSQL with a synchronous standby, killed and promoted under load.
+// The one command of the failover drill: PostgreSQL with synchronous standbys, lost and replaced under load.
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 
 import { enterRunDirectory } from '../bench/run-directory.js';
-import { findPrograms } from './promotion/binaries.js';
-import { runDrill } from './promotion/drill.js';
-import { describe, summarise } from './promotion/report.js';
-import { openStage } from './promotion/stage.js';
+import { DEFAULT_KINDS, KINDS } from './promotion/patroni/kinds.js';
+import { preparePatroni } from './promotion/patroni/form.js';
+import { preparePlain } from './promotion/plain.js';
 
 const USAGE = 2;
 
@@ -22,53 +21,45 @@ const options = new Command('promotion')
   .option('--pg-bin <directory>', 'programs of a PostgreSQL 15 or newer (default: /usr/lib/postgresql/*/bin)')
   .option('--dist <directory>', 'the built service', fileURLToPath(new URL('../../../dist', import.meta.url)))
   .option('--no-haproxy', 'a switch of our own in front, even where there is a HAProxy')
+  .option('--patroni', 'three PostgreSQL under Patroni, which decides who leads', false)
+  .option('--kinds <list>', `with --patroni: kinds of round (${Object.keys(KINDS).join(', ')})`, readKinds, [
+    ...DEFAULT_KINDS,
+  ])
+  .option('--rounds <n>', 'with --patroni: how many of each kind', readCount, 5)
+  .option('--patroni-program <file>', 'with --patroni: another Patroni than the one that is installed')
   .option('--json', 'prints one JSON value instead of lines', false)
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE))
   .parse()
   .opts();
 
-const programs = await findPrograms(options['pgBin']);
-if (programs === null) {
-  const where = options['pgBin'] ?? '/usr/lib/postgresql';
-  process.stderr.write(
-    `No PostgreSQL 15 or newer with pg_basebackup and pg_rewind in ${where}. Install one (Debian: postgresql-15), or name the directory of its programs with --pg-bin.\n`,
-  );
+const prepare = options['patroni'] === true ? preparePatroni : preparePlain;
+const form = await prepare(options, log);
+if (typeof form === 'string') {
+  process.stderr.write(`${form}\n`);
   process.exit(USAGE);
 }
-enterRunDirectory();
-const findings = await run(programs);
-process.stdout.write(
-  options['json'] === true ? `${JSON.stringify(findings, null, 2)}\n` : describe(findings),
-);
+/** @type {(() => Promise<void>)[]} */
+const closes = [];
+enterRunDirectory(() => Promise.all(closes.map((close) => close())));
+const { dist, callers, seed, json } = options;
+const { findings, text } = await form.run({ dist, callers, seed, log, closes });
+process.stdout.write(json === true ? `${JSON.stringify(findings, null, 2)}\n` : text);
 process.exitCode = findings.violations.length === 0 ? 0 : 1;
-
-/** @param {import('./promotion/binaries.js').Programs} postgres */
-async function run(postgres) {
-  const startedAt = performance.now();
-  const stage = await openStage({
-    dist: options['dist'],
-    programs: postgres,
-    standbys: options['standbys'],
-    useHaproxy: options['haproxy'],
-    callers: options['callers'],
-    seed: options['seed'],
-    log,
-  });
-  try {
-    log(
-      `${stage.replicas.length} replicas, ${options['standbys'] + 1} PostgreSQL, ${stage.front.name} between them`,
-    );
-    const course = await runDrill(stage, { promotions: options['promotions'], seed: options['seed'], log });
-    return await summarise(stage, course, performance.now() - startedAt);
-  } finally {
-    await stage.close();
-  }
-}
 
 /** @param {string} text */
 function readCount(text) {
   if (!/^[1-9][0-9]{0,4}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
   return Number(text);
+}
+
+/** @param {string} text */
+function readKinds(text) {
+  const kinds = text.split(',');
+  if (!kinds.every((kind) => Object.hasOwn(KINDS, kind)))
+    throw new InvalidArgumentError(
+      `Name one or more of ${Object.keys(KINDS).join(', ')}, with commas between them.`,
+    );
+  return kinds;
 }
 
 /** @param {string} text */

@@ -46,8 +46,8 @@ const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${toke
  * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
 export function createQuestions({ client, ...options }) {
-  const { ask, manners } = createAsking(options);
-  const { readPair, readIntrospection, readSession, readList } = createReading(options);
+  const { ask, askTogether, manners } = createAsking(options);
+  const { readPair, readIntrospection, readBatch, readSession, readList } = createReading(options);
   const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`;
   /** @param {Token} token */
   const inForm = (token) => ({
@@ -119,6 +119,31 @@ export function createQuestions({ client, ...options }) {
       readIntrospection,
     ),
 
+    /**
+     * One request about many tokens, each of which is recorded as an introspection of its own.
+     *
+     * @param {Caller} caller
+     * @param {Replica} replica
+     * @param {Token[]} tokens 1 to 256
+     * @param {Manner=} manner
+     */
+    introspectBatch: (caller, replica, tokens, manner = {}) =>
+      askTogether(
+        caller,
+        replica,
+        tokens.map(({ id }) => ({ kind: 'introspect', token: id, batchSize: tokens.length })),
+        {
+          method: 'POST',
+          path: '/introspect/batch',
+          headers: { ...JSON_BODY, authorization: basic },
+          body: JSON.stringify({ tokens: tokens.map(({ text }) => text) }),
+          success: 200,
+          refusals: [],
+        },
+        manner,
+        (replies, answer) => readBatch(replies, answer, tokens),
+      ),
+
     session: about('session', (token) => bearing(token, 'GET', '/session'), readSession),
 
     list: about('list', (token) => bearing(token, 'GET', '/sessions'), readList),
@@ -160,6 +185,39 @@ export function createQuestions({ client, ...options }) {
           reply.ended = JSON.parse(reply.body).sessions_ended;
           return Number.isInteger(reply.ended) ? null : 'no number of sessions';
         },
+      ),
+
+    /**
+     * The user's own new password.
+     *
+     * @param {Caller} caller
+     * @param {Replica} replica
+     * @param {Token} token
+     * @param {Record<'current' | 'next', { password: string, version: number }> & { username: string, id: string, scope: string, honest: boolean }} how
+     * @param {Manner=} manner
+     */
+    changePassword: (caller, replica, token, { current, next, username, id, scope, honest }, manner = {}) =>
+      ask(
+        caller,
+        replica,
+        {
+          kind: 'password',
+          token: token.id,
+          user: username,
+          sub: id,
+          scope,
+          proved: current.version,
+          password: next.version,
+          honest,
+        },
+        {
+          ...bearing(token, 'POST', '/password'),
+          headers: { ...bearer(token), ...JSON_BODY },
+          body: JSON.stringify({ current_password: current.password, new_password: next.password }),
+          refusals: ['invalid_token', 'invalid_credentials'],
+        },
+        manner,
+        readPair,
       ),
 
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {string} sid @param {Manner=} manner */

@@ -1,10 +1,16 @@
 // @ts-check
 // What an answer says, read into its record: tokens, claims and lists; and what the contract knows no such answer for.
+import { isDeepStrictEqual } from 'node:util';
+
 import { findOtherClaims, findOtherHeaders } from './form.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./http.js').Answer} Answer */
 /** @typedef {import('./asking.js').Reply} Reply */
+
+/** What is told of a token that is not live, and what is told of a live one beside its claims. */
+const DEAD = { active: false };
+const LIVE = { active: true, token_type: 'Bearer' };
 
 /** Of the answer to a login and to a refresh. */
 const PAIR_MEMBERS = 6;
@@ -58,15 +64,35 @@ export function createReading({ recorder, onToken = () => undefined }) {
   /** @param {Reply} reply @param {Answer} answer @param {Token} token */
   function readIntrospection(reply, answer, token) {
     if (reply.outcome !== 'ok') return null;
-    reply.active = reply.body !== '{"active":false}';
-    if (reply.active) note(reply, findOtherClaims(reply.body, token, { active: true, token_type: 'Bearer' }));
+    readState(reply, JSON.parse(reply.body), token);
     return readReissued(reply, answer);
+  }
+
+  /** Each result says what an introspection would, with the successor beside it. @param {Reply[]} replies @param {Answer} answer @param {Token[]} tokens */
+  function readBatch(replies, { status, headers, body }, tokens) {
+    if (headers['refreshed-api-token'] !== undefined) return 'a reissued token that is no one result’s';
+    if (replies.some(({ outcome }) => outcome !== 'ok')) return null;
+    /** @type {{ results: Record<string, unknown>[] }} */
+    const { results, ...rest } = JSON.parse(body);
+    if (results.length !== tokens.length || Object.keys(rest).length > 0)
+      return `${status} with other than ${tokens.length} results`;
+    for (const [place, reply] of replies.entries()) {
+      const { refreshed_token: successor, ...state } = /** @type {Record<string, unknown>} */ (
+        results[place]
+      );
+      readState(reply, state, /** @type {Token} */ (tokens[place]));
+      reply.reissued = successor === undefined ? null : received(String(successor), 'reissued', reply).id;
+    }
+    return null;
   }
 
   /** @param {Reply} reply @param {Answer} answer @param {Token} token */
   function readSession(reply, answer, token) {
     if (reply.outcome === 'ok')
-      note(reply, [...findOtherClaims(reply.body, token, {}), ...findOtherHeaders(answer.headers, token)]);
+      note(reply, [
+        ...findOtherClaims(JSON.parse(reply.body), token, {}),
+        ...findOtherHeaders(answer.headers, token),
+      ]);
     return readReissued(reply, answer);
   }
 
@@ -76,7 +102,7 @@ export function createReading({ recorder, onToken = () => undefined }) {
     return reply.outcome === 'ok' ? (readSessions(reply, token) ?? wrong) : wrong;
   }
 
-  return { readPair, readIntrospection, readSession, readList };
+  return { readPair, readIntrospection, readBatch, readSession, readList };
 }
 
 /**
@@ -94,6 +120,12 @@ function isFittingPair(pair, access, refresh) {
     pair['refresh_expires_in'] === refresh.claims['exp'] - iat &&
     Object.keys(pair).length === PAIR_MEMBERS
   );
+}
+
+/** @param {Reply} reply @param {unknown} told @param {Token} token */
+function readState(reply, told, token) {
+  reply.active = !isDeepStrictEqual(told, DEAD);
+  if (reply.active) note(reply, findOtherClaims(told, token, LIVE));
 }
 
 /** Claims and headers that are not the token's own: for the checker to judge. @param {Reply} reply @param {string[]} others */

@@ -94,6 +94,7 @@ export async function runAgainst({
   try {
     const random = createRandom(seed);
     const parts = await runParts({ cluster, recorder, random, minutes, phases, faults, log });
+    recorder.setBeats(await cluster.readBeats());
     const exits = cluster.replicas.flatMap((replica) => replica.exits);
     const run = { ...judge(recorder, log), ...parts, exits };
     onHistory?.(recorder.history());

@@ -2,7 +2,7 @@
 // How long a part of a run goes on: until its time is up and enough has happened, for which a slow machine gets more time.
 
 /** Of the time that was asked for, at most. */
-const MOST_TIMES = 3;
+const MOST_TIMES = 5;
 
 /** @typedef {ReturnType<typeof createTerm>} Term */
 

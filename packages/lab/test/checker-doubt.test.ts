@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { OPERATOR_MS, REQUEST_MS } from '../chaos/checker/deadlines.js';
-import { tellStory, type Pair, type Story, type When } from './checker-story.js';
+import { tellStory, type Pair, type Story, type When, RULES } from './checker-story.js';
 
 const OPERATOR = 'operator';
 const unknown = { outcome: 'unknown' } as const;
@@ -200,13 +200,30 @@ describe('a login', () => {
 });
 
 describe('a change of password by its user', () => {
-  it('ends all sessions but the one that asks', () => {
+  it('ends all sessions, the one that asks included', () => {
     const story = tellStory(LONG);
     const [ann, other] = [story.logIn(100), story.logIn(100)];
     story.changePassword(ann, 200, 0, 1);
-    story.introspect(ann.access, 300, true);
-    const wrong = [story.introspect(other.access, 300, true), story.introspect(ann.access, 400, false)];
-    expect(story.violations().toSorted()).toEqual([`A${wrong[0]?.id}`, `B${wrong[1]?.id}`]);
+    story.introspect(ann.access, 300, false);
+    const wrong = [story.introspect(other.access, 300, true), story.introspect(ann.access, 400, true)];
+    expect(story.violations().toSorted()).toEqual(wrong.map(({ id }) => `A${id}`));
+  });
+
+  it('supersedes refresh tokens of the session that asks, and of no other', () => {
+    const story = tellStory(LONG);
+    const [ann, other] = [story.logIn(100), story.logIn(100)];
+    story.changePassword(ann, 200, 0, 1);
+    story.refuse('refresh', ann.refresh, 300, 'refresh_superseded');
+    const later = 400 + 1000 * RULES.replayWindow;
+    story.refuse('refresh', ann.refresh, later, 'invalid_token');
+    const wrong = [
+      story.refuse('refresh', other.refresh, 300, 'refresh_superseded'),
+      story.refuse('refresh', ann.refresh, 300, 'invalid_token'),
+      story.refuse('refresh', ann.refresh, later, 'refresh_superseded'),
+    ];
+    const found = story.violations();
+    for (const { id } of wrong) expect(found.some((violation) => violation.endsWith(String(id)))).toBe(true);
+    expect(new Set(found.map((violation) => violation.slice(1))).size).toBe(wrong.length);
   });
 
   it('is made by nobody whose session has ended, and turns no live one away', () => {
@@ -223,8 +240,8 @@ describe('a change of password by its user', () => {
   it('takes the current password alone, and always', () => {
     const refused = { outcome: 'refused', status: 401, error: 'invalid_credentials' } as const;
     const story = tellStory(LONG);
-    const ann = story.logIn(100);
-    story.changePassword(ann, 200, 0, 1);
+    story.changePassword(story.logIn(100), 200, 0, 1);
+    const ann = story.logIn(250, { password: 1 });
     story.changePassword(ann, 300, 0, 2, refused);
     const wrong = [story.changePassword(ann, 400, 1, 2, refused), story.changePassword(ann, 500, 0, 3)];
     expect(story.violations().toSorted()).toEqual([`A${wrong[1]?.id}`, `B${wrong[0]?.id}`]);

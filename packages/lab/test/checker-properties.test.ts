@@ -6,14 +6,39 @@ import { createRandom } from '../shared/random.js';
 import { check } from '../chaos/checker.js';
 import { JUDGED } from '../chaos/floors.js';
 import type { History, Operation } from '../chaos/history.js';
-import { runReference } from './reference-run.js';
+import { runReference, type Kinds } from './reference-run.js';
+import type { Mistake } from './reference-service.js';
 
 const SEED = 20_261_122;
 
+/** Refresh tokens that come back, and outages: much of what is rare in other runs. */
+const REPLAYING: Kinds = [
+  ['login', 3],
+  ['refresh', 20],
+  ['silence', 0.4],
+  ['away', 0.3],
+];
+
+/** Changes of password, many of them repeated, and what comes between. */
+const RENEWING: Kinds = [
+  ['login', 4],
+  ['own-password', 8],
+  ['refresh', 6],
+  ['introspect', 4],
+  ['list', 2],
+  ['logout', 0.5],
+  ['revoke', 0.5],
+  ['logout-all', 0.3],
+  ['password', 0.3],
+  ['disable', 0.2],
+  ['enable', 1],
+  ['retire-key', 0.1],
+];
+
 function no(operation: Operation, error: string, status = 401): Operation {
-  const { id, kind, replica, client, start, end, user, password, honest, token, sid, exceptCurrent } =
+  const { id, kind, replica, client, start, end, user, password, proved, honest, token, sid, exceptCurrent } =
     operation;
-  const asked = { user, password, honest, token, sid, exceptCurrent };
+  const asked = { user, password, proved, honest, token, sid, exceptCurrent };
   const known = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
   return { id, kind, replica, client, start, end, outcome: 'refused', status, error, ...known };
 }
@@ -40,6 +65,8 @@ function othersOf(operation: Operation, { hasRetired, strangers }: Surroundings)
   if (outcome === 'ok' && ['session', 'list', 'logout-all', 'end-session', 'logout'].includes(kind))
     others.push(no(operation, 'invalid_token'));
   if (outcome === 'ok' && kind === 'login') others.push(no(operation, 'invalid_credentials'));
+  if (outcome === 'ok' && kind === 'password' && operation.proved !== undefined)
+    others.push(no(operation, 'invalid_token'), no(operation, 'invalid_credentials'));
   if (outcome === 'refused' && ['session', 'logout-all'].includes(kind) && operation.status === 401)
     others.push(yes(operation));
   if (kind === 'list' && outcome === 'ok') others.push(...otherLists(operation, strangers));
@@ -113,4 +140,40 @@ it('says nothing of right answers one after the other, and finds each that is tu
     { seed: SEED, numRuns: 600 },
   );
   expect(turned).toBeGreaterThan(500);
+});
+
+it.each<[Mistake, string[]]>([
+  ['ignores-outages', ['E', 'F']],
+  ['opens-what-had-run-out', ['F']],
+  ['knows-in-an-outage', ['E', 'F']],
+])('finds a service that %s, by the rules of replays', (mistake, rules) => {
+  const history = runReference({
+    random: createRandom(SEED),
+    steps: 5000,
+    isSequential: false,
+    mistake,
+    kinds: REPLAYING,
+  });
+  const found = new Set(check(history).violations.map(({ rule }) => rule));
+  expect([...found].toSorted()).toEqual(rules);
+});
+
+it('says nothing of right changes of password, however they overlap and are repeated', () => {
+  fastCheck.assert(
+    fastCheck.property(fastCheck.integer(), (seed) => {
+      const run = { random: createRandom(seed), steps: 300, isSequential: seed % 2 === 0, kinds: RENEWING };
+      expect(check(runReference(run)).violations).toEqual([]);
+    }),
+    { seed: SEED, numRuns: 200 },
+  );
+});
+
+it('says nothing of right replays over outages, however they overlap', () => {
+  fastCheck.assert(
+    fastCheck.property(fastCheck.integer(), (seed) => {
+      const run = { random: createRandom(seed), steps: 500, isSequential: seed % 2 === 0, kinds: REPLAYING };
+      expect(check(runReference(run)).violations).toEqual([]);
+    }),
+    { seed: SEED, numRuns: 200 },
+  );
 });

@@ -57,6 +57,18 @@ it('tells the database’s clock by its own, within the tolerance', () => {
   expect(toleranceMs).toBeLessThan(50);
 });
 
+it('keeps the beats that it was given last, by its own clock', () => {
+  const recorder = open();
+  const { epochMs } = recorder.history();
+  const beat = { notedAt: epochMs + 9, at: epochMs + 7, since: epochMs - 1, until: epochMs - 8000 };
+  recorder.setBeats([beat]);
+  recorder.setBeats([{ ...beat, since: null, until: null }, beat]);
+  expect(recorder.history().beats).toEqual([
+    { notedAt: 9, at: 7, since: null, until: null },
+    { notedAt: 9, at: 7, since: -1, until: -8000 },
+  ]);
+});
+
 it('writes a line for the run, each token and each operation, and no token that could be used', async () => {
   const recorder = open();
   const token = recorder.token(textOf('at+jwt', { sid: SID, jti: `${SID}.0` }));
@@ -80,7 +92,7 @@ it('writes a line for the run, each token and each operation, and no token that 
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines).toEqual([
-      expect.objectContaining({ seed: 7, rules: RULES }),
+      expect.objectContaining({ seed: 7, rules: RULES, beats: [] }),
       expect.objectContaining({
         id: 0,
         type: 'access',

@@ -1,6 +1,13 @@
 // Short histories, told line by line: who asked what when, and what was answered; tokens are minted as the service does.
 import { check } from '../chaos/checker.js';
-import { createRecorder, type History, type Operation, type Rules, type Token } from '../chaos/history.js';
+import {
+  createRecorder,
+  type Beat,
+  type History,
+  type Operation,
+  type Rules,
+  type Token,
+} from '../chaos/history.js';
 import {
   mintAccess,
   mintRefresh,
@@ -58,6 +65,7 @@ export function tellStory(own: Partial<Rules> = {}) {
   const recorder = createRecorder({ seed: 1, rules });
   const tokens: Token[] = [];
   const operations: Operation[] = [];
+  const beats: Beat[] = [];
   let sessions = 0;
 
   function tokenOf(
@@ -96,6 +104,7 @@ export function tellStory(own: Partial<Rules> = {}) {
       epochMs: EPOCH_MS,
       toleranceMs: TOLERANCE_MS,
       tokens,
+      beats,
       operations: operations.toSorted((a, b) => a.end - b.end),
     };
   }
@@ -200,6 +209,46 @@ export function tellStory(own: Partial<Rules> = {}) {
     list: ({ sid, access }: Pair, when: When, sids: string[], current = sids.filter((one) => one === sid)) =>
       ask('list', when, { token: access.id, sids, current, reissued: null }),
 
+    /**
+     * A new password that is answered with a session in the place of the one that asks, made in the middle of its bracket.
+     *
+     * @param earlier whose session a repetition gets again
+     */
+    renew: (
+      asking: Pair,
+      when: When,
+      [proved, password]: readonly [number, number],
+      earlier?: Pair,
+      members: Members = {},
+    ): Pair & { operation: Operation } => {
+      if (earlier === undefined) sessions += 1;
+      const whose = { sid: earlier?.sid ?? uuid(sessions), user: asking.user, scope: asking.scope };
+      const expiresAt = Number(asking.access.claims['session_exp']);
+      const made = rowOf(whose, midOf(when), midOf(when));
+      const openedAt = earlier === undefined ? made.openedAt : Number(earlier.refresh.claims['auth_time']);
+      const row = {
+        ...made,
+        openedAt,
+        expiresAt,
+        refreshExpiresAt: Math.min(made.refreshExpiresAt, expiresAt),
+      };
+      const access = tokenOf(mintAccess(row, tokenRules), 'at+jwt');
+      const refresh = earlier?.refresh ?? tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
+      const operation = ask('password', when, {
+        token: asking.access.id,
+        user: asking.user,
+        sub: row.userId,
+        scope: asking.scope,
+        proved,
+        password,
+        honest: true,
+        access: access.id,
+        refresh: refresh.id,
+        ...members,
+      });
+      return { ...whose, access, refresh, operation };
+    },
+
     changePassword: (
       { user, access }: Pair,
       when: When,
@@ -207,6 +256,16 @@ export function tellStory(own: Partial<Rules> = {}) {
       password: number,
       members: Members = {},
     ) => ask('password', when, { token: access.id, user, proved, password, ...members }),
+
+    /**
+     * Beats each second, each visible within milliseconds.
+     *
+     * @param gap the outage that they tell of
+     */
+    beat: (from: number, to: number, gap?: { since: number; until: number }) => {
+      for (let at = from; at <= to; at += 1000)
+        beats.push({ notedAt: at + 1, at, since: gap?.since ?? null, until: gap?.until ?? null });
+    },
 
     /** There was no database. */
     away: (when: When) =>

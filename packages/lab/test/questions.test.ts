@@ -33,8 +33,14 @@ const pair = {
 
 type Said = Partial<Pick<Answer, 'status' | 'headers'>> & { body?: unknown };
 
-async function hear(
-  question: (ask: Questions) => Promise<Reply>,
+async function hear(question: (ask: Questions) => Promise<Reply>, said: Said) {
+  const { replies, ...heard } = await hearAll(async (ask) => [await question(ask)], said);
+  const [{ outcome, error, active, others }] = replies as [Reply];
+  return { outcome, error, active, others, ...heard };
+}
+
+async function hearAll(
+  question: (ask: Questions) => Promise<Reply[]>,
   { status = 200, body = '', ...rest }: Said,
 ) {
   const recorder = createRecorder({ seed: 1, rules: RULES });
@@ -51,8 +57,8 @@ async function hear(
     client: { id: 'chaos', secret: 'secret' },
     onToken: ({ text }) => received.push(text),
   });
-  const { outcome, error, active, others } = await question(ask);
-  return { outcome, error, active, others, received, told: ask.manners().told.join() };
+  const replies = await question(ask);
+  return { replies, received, told: ask.manners().told.join() };
 }
 
 const introspect = (ask: Questions) => ask.introspect(CALLER, REPLICA, access);
@@ -160,6 +166,58 @@ it('reads who is current in a list, and holds its times against the token', asyn
     const { told } = await hear(list, { body: { sessions: [{ ...own, ...wrong }] } });
     expect(told).toContain('other times of a session');
   }
+});
+
+const story = tellStory();
+const [ann, bob] = [story.logIn(100), story.logIn(100, { user: 'bob' })];
+const successor = story.successorOf(ann.access, 20_000);
+const aboutBob = { active: true, ...bob.access.claims, token_type: 'Bearer' };
+const batch = (ask: Questions) => ask.introspectBatch(CALLER, REPLICA, [ann.access, bob.access]);
+const said = (results: unknown[], more = {}) => ({ body: { results, ...more } });
+
+it('reads each result of a batch as an introspection of its own', async () => {
+  const ofAnn = { active: false, refreshed_token: successor.text };
+  const { replies, received, told } = await hearAll(batch, said([ofAnn, aboutBob]));
+  const common = { kind: 'introspect', batchSize: 2, outcome: 'ok', start: 1, end: 2 };
+  expect(replies).toMatchObject([
+    { ...common, token: ann.access.id, active: false, tokens: { reissued: { text: successor.text } } },
+    { ...common, token: bob.access.id, active: true, reissued: null },
+  ]);
+  expect(replies.map(({ others }) => others)).toEqual([undefined, undefined]);
+  expect({ received, told }).toEqual({ received: [successor.text], told: '' });
+});
+
+it('notes the claims of a result that is in another’s place', async () => {
+  const { replies } = await hearAll(batch, said([aboutBob, { active: false, sub: 'x' }]));
+  expect(replies.map(({ active, others }) => ({ active, hasOthers: others?.includes('sub') }))).toEqual([
+    { active: true, hasOthers: true },
+    { active: true, hasOthers: true },
+  ]);
+});
+
+it('knows nothing of any token after a batch that was not answered', async () => {
+  const later = { status: 503, body: { error: 'temporarily_unavailable' }, headers: LATER };
+  const { replies, told } = await hearAll(batch, later);
+  expect({ outcomes: replies.map(({ outcome }) => outcome), told }).toEqual({
+    outcomes: ['unknown', 'unknown'],
+    told: '',
+  });
+});
+
+it.each([
+  ['fewer results', said([aboutBob])],
+  ['more results', said([{ active: false }, aboutBob, aboutBob])],
+  ['a member beside the results', said([{ active: false }, aboutBob], { more: 1 })],
+  ['a result that is none', said([null, aboutBob])],
+  ['no results', { body: {} }],
+  [
+    'a successor that is no one result’s',
+    { ...said([{ active: false }, aboutBob]), headers: { ...JSON_TYPE, 'refreshed-api-token': 'x' } },
+  ],
+] as [string, Said][])('tells of a batch with %s, and takes it for no answer', async (_name, answer) => {
+  const { replies, told } = await hearAll(batch, answer);
+  expect(replies.map(({ outcome }) => outcome)).toEqual(['unknown', 'unknown']);
+  expect(told).not.toBe('');
 });
 
 it('gives each token to be verified once', async () => {

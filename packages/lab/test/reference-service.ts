@@ -10,6 +10,19 @@ import {
 } from '../../../src/domain/tokens/claims.js';
 import { reissue } from '../../../src/domain/tokens/successor.js';
 
+/** The row of the service, in seconds since 1970. */
+interface BeatRow {
+  beatenAt: number;
+  answeringSince: number | null;
+  answeredUntil: number | null;
+}
+
+/** What a wrong service makes of an outage. */
+export type Mistake = 'ignores-outages' | 'opens-what-had-run-out' | 'knows-in-an-outage';
+
+/** A longer silence is an outage. */
+const LONGEST_SILENCE = 5;
+
 interface User {
   id: string;
   name: string;
@@ -22,6 +35,8 @@ interface User {
 interface Row extends Session {
   epoch: number;
   isEnded: boolean;
+  /** When a new password put another session in its place, which one, and under which epoch of the service. */
+  replaced?: { at: number; by: string; under: number };
 }
 
 export interface ClaimsPair {
@@ -29,16 +44,19 @@ export interface ClaimsPair {
   refresh: RefreshClaims;
 }
 
+export type ChangeAnswer = ClaimsPair | 'invalid_token' | 'invalid_credentials';
+
 export type RefreshAnswer = ClaimsPair | 'invalid_token' | 'refresh_superseded' | 'refresh_reused';
 
 export type ReferenceService = ReturnType<typeof createReferenceService>;
 
-/** Every `now` is in seconds since 1970. */
-export function createReferenceService(rules: Rules) {
+/** Every `now` is in seconds since 1970. A service that nobody lets beat knows of no outage. */
+export function createReferenceService(rules: Rules, mistake?: Mistake) {
   const users = new Map<string, User>();
   const rows = new Map<string, Row>();
   const revoked = new Set<string>();
   let serviceEpoch = 0;
+  let beat: BeatRow = { beatenAt: Infinity, answeringSince: null, answeredUntil: null };
   let serial = 0;
   const tokenRules: TokenRules = {
     issuer: rules.issuer,
@@ -82,6 +100,47 @@ export function createReferenceService(rules: Rules) {
     return { access: mintAccess(session, tokenRules), refresh: mintRefresh(session, tokenRules) };
   }
 
+  function windowEnds({ rotatedAt }: Row): number {
+    const { answeringSince: since, answeredUntil: until } = beat;
+    const wasOpen =
+      until !== null && (rotatedAt + rules.replayWindow > until || mistake === 'opens-what-had-run-out');
+    const isCutOff = wasOpen && since !== null && rotatedAt <= since && mistake !== 'ignores-outages';
+    return (isCutOff ? since : rotatedAt) + rules.replayWindow;
+  }
+
+  function isAnswering(now: number): boolean {
+    return beat.beatenAt >= now - LONGEST_SILENCE || mistake === 'knows-in-an-outage';
+  }
+
+  function addRow(user: User, epoch: number, now: number, expiresAt: number): Row {
+    const row: Row = {
+      id: uuid(),
+      userId: user.id,
+      username: user.name,
+      scope: user.scope,
+      ver: 0,
+      generation: 0,
+      openedAt: Math.floor(now),
+      rotatedAt: now,
+      refreshExpiresAt: Math.min(Math.floor(now) + rules.refreshTtl, expiresAt),
+      expiresAt,
+      now,
+      epoch,
+      isEnded: false,
+    };
+    rows.set(row.id, row);
+    return row;
+  }
+
+  /** The session in the place of another, while its token can repeat the change of password. */
+  function findReplacement(row: Row, { lineage, claims }: Token, now: number): Row | undefined {
+    const user = userOf(row.username);
+    const { at = -Infinity, by = '' } = row.replaced ?? {};
+    const isAlive = user.isEnabled && !row.isEnded && !revoked.has(lineage) && now < Number(claims['exp']);
+    const isRecent = now <= at + rules.replayWindow && epochOf(user) === row.epoch + 1;
+    return isAlive && isRecent ? rows.get(by) : undefined;
+  }
+
   function end(sid: string): void {
     const row = rows.get(sid);
     if (row !== undefined) row.isEnded = true;
@@ -103,29 +162,15 @@ export function createReferenceService(rules: Rules) {
     open: (name: string, epoch: number, now: number): ClaimsPair | null => {
       const user = userOf(name);
       if (!user.isEnabled || epochOf(user) !== epoch) return null;
-      const expiresAt = Math.floor(now) + rules.sessionTtl;
-      const row: Row = {
-        id: uuid(),
-        userId: user.id,
-        username: name,
-        scope: user.scope,
-        ver: 0,
-        generation: 0,
-        openedAt: Math.floor(now),
-        rotatedAt: now,
-        refreshExpiresAt: Math.min(Math.floor(now) + rules.refreshTtl, expiresAt),
-        expiresAt,
-        now,
-        epoch,
-        isEnded: false,
-      };
-      rows.set(row.id, row);
-      return pairOf(row, now);
+      return pairOf(addRow(user, epoch, now, Math.floor(now) + rules.sessionTtl), now);
     },
 
     refresh: ({ sid, generation, claims }: Token, now: number): RefreshAnswer => {
       const row = rows.get(sid);
-      if (row === undefined || !stands(sid) || now >= row.expiresAt) return 'invalid_token';
+      if (row === undefined || now >= row.expiresAt) return 'invalid_token';
+      const { at = -Infinity, under } = row.replaced ?? {};
+      if (now <= at + rules.replayWindow && under === serviceEpoch) return 'refresh_superseded';
+      if (!stands(sid)) return 'invalid_token';
       if (row.generation === generation) {
         if (now >= Number(claims['exp'])) return 'invalid_token';
         row.generation += 1;
@@ -133,11 +178,25 @@ export function createReferenceService(rules: Rules) {
         row.refreshExpiresAt = Math.min(Math.floor(now) + rules.refreshTtl, row.expiresAt);
         return pairOf(row, now);
       }
-      if (now > row.rotatedAt + rules.replayWindow) {
+      const isLate = now > windowEnds(row);
+      if (isLate && isAnswering(now)) {
         row.isEnded = true;
         return 'refresh_reused';
       }
-      return row.generation === generation + 1 ? pairOf(row, now) : 'refresh_superseded';
+      return row.generation === generation + 1 && !isLate ? pairOf(row, now) : 'refresh_superseded';
+    },
+
+    /** That it answers at this time becomes visible. */
+    beat: (at: number): Readonly<BeatRow> => {
+      const { beatenAt, answeringSince, answeredUntil } = beat;
+      const isGap = beatenAt < at - LONGEST_SILENCE;
+      const followsAnother = answeringSince !== null && beatenAt < answeringSince + rules.replayWindow;
+      beat = {
+        beatenAt: at,
+        answeringSince: isGap ? at : answeringSince,
+        answeredUntil: isGap && !followsAnother ? beatenAt : answeredUntil,
+      };
+      return beat;
     },
 
     judge: (token: Token, now: number): { active: boolean; reissued: AccessClaims | null } => {
@@ -174,16 +233,23 @@ export function createReferenceService(rules: Rules) {
 
     passwordOf: (name: string): number => userOf(name).password,
 
-    /** Of a user who proves the password in force: all other sessions end. False where it is another one. */
-    changePassword: ({ sid }: Token, proved: number, password: number): boolean => {
-      const row = rows.get(sid);
-      if (row === undefined) return false;
+    /** Of a user who proves the password in force: all sessions end, and another opens. Who repeats it gets that one again. */
+    changePassword: (token: Token, proved: number, password: number, now: number): ChangeAnswer => {
+      const row = rows.get(token.sid);
+      if (row === undefined || token.type === 'refresh' || now >= row.expiresAt) return 'invalid_token';
       const user = userOf(row.username);
-      if (user.password !== proved) return false;
+      const replacement = findReplacement(row, token, now);
+      if (replacement !== undefined) {
+        if (user.password !== password) return 'invalid_credentials';
+        return stands(replacement.id) ? pairOf(replacement, now) : 'invalid_token';
+      }
+      if (!isStanding(token) || now >= Number(token.claims['exp'])) return 'invalid_token';
+      if (user.password !== proved) return 'invalid_credentials';
       user.password = password;
       user.epoch += 1;
-      row.epoch += 1;
-      return true;
+      const opened = addRow(user, epochOf(user), now, row.expiresAt);
+      row.replaced = { at: now, by: opened.id, under: serviceEpoch };
+      return pairOf(opened, now);
     },
 
     disable: (name: string): void => {

@@ -53,13 +53,17 @@ export async function ensureCluster(cluster: Cluster, setup: string): Promise<vo
 
 function explainSetup({ directory }: Cluster, error: unknown): LocalPostgresRefusal {
   const reason = error instanceof Error ? error.message : String(error);
-  const advice = reason.includes('user does not exist')
-    ? 'Give this user a name in /etc/passwd'
-    : 'Set another DATA_DIR';
   return new LocalPostgresRefusal(
-    `The embedded PostgreSQL could not be set up in ${directory}: ${reason}. ${advice}, or set DATABASE_URL.`,
+    `The embedded PostgreSQL could not be set up in ${directory}: ${reason}. ${adviceOn(reason)}, or set DATABASE_URL.`,
     { cause: error },
   );
+}
+
+function adviceOn(reason: string): string {
+  if (reason.includes('user does not exist')) return 'Give this user a name in /etc/passwd';
+  if (/ENOSPC|No space left on device/.test(reason))
+    return 'The disk is full: make room there, set another DATA_DIR';
+  return 'Set another DATA_DIR';
 }
 
 async function isCluster(directory: string): Promise<boolean> {

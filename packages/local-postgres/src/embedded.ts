@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { authorityOf } from './address.js';
 import { openDataDirectory } from './data-directory.js';
-import { createSeatClient, type ClientClass, type Place, type Role } from './seat-client.js';
-import { leaveSeat, SERVICE, takeSeat, type Seat } from './seat.js';
+import { createClient, type ClientClass, type Place, type Role } from './client.js';
+import { closeLockConnection, openLockConnection, SERVICE, type LockConnection } from './lock-connection.js';
 import { findPostmaster } from './server.js';
 
 export interface EmbeddedDatabase {
   /** Stays the same until `leave`, also when PostgreSQL dies and is started again. */
   url: string;
-  /** Steps out and stops PostgreSQL if nobody else is inside. Close your own connections first. */
-  leave(): Promise<void>;
+  /**
+   * Steps out and stops PostgreSQL if nobody else is inside. Close your own connections first.
+   *
+   * @returns whether PostgreSQL was stopped
+   */
+  leave(): Promise<boolean>;
 }
 
 const LONGEST_BACKOFF_MS = 2_000;
@@ -31,10 +35,11 @@ export async function enterEmbedded(
   signal?: AbortSignal,
 ): Promise<EmbeddedDatabase> {
   const place = { ...(await openDataDirectory(dataDir)), Client };
-  const seat = await takeSeat(place, role, { signal });
-  const url = `postgresql://gatehouse:${place.password}@${authorityOf(seat.address)}/gatehouse`;
-  const leave = role === 'service' ? keepSeat(place, seat) : () => leaveSeat(place, seat);
-  let left: Promise<void> | undefined;
+  const connection = await openLockConnection(place, role, { signal });
+  const url = `postgresql://gatehouse:${place.password}@${authorityOf(connection.address)}/gatehouse`;
+  const leave =
+    role === 'service' ? keepLockConnection(place, connection) : () => closeLockConnection(place, connection);
+  let left: Promise<boolean> | undefined;
   return { url, leave: () => (left ??= leave()) };
 }
 
@@ -46,7 +51,7 @@ export async function isServed(dataDir: string, Client: ClientClass): Promise<bo
     const running = await findPostmaster({ directory: join(path, 'postgres') });
     if (running?.isReady !== true) return false;
     const password = (await readFile(join(path, 'postgres.password'), 'utf8')).trim();
-    client = createSeatClient({ password, Client }, 'visitor', running.address);
+    client = createClient({ password, Client }, 'visitor', running.address);
     await client.connect();
     const { rows } = await client.query(
       `SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -61,28 +66,28 @@ export async function isServed(dataDir: string, Client: ClientClass): Promise<bo
   }
 }
 
-/** Takes the seat again whenever its connection ends, until the returned function leaves it. */
-function keepSeat(place: Place, first: Seat): () => Promise<void> {
+/** Opens another connection, with its locks, whenever it ends, until the returned function closes it. */
+function keepLockConnection(place: Place, first: LockConnection): () => Promise<boolean> {
   const leaving = new AbortController();
-  let seat: Seat | undefined;
+  let connection: LockConnection | undefined;
   let recovery: Promise<void> | undefined;
 
-  const sit = (taken: Seat): void => {
-    seat = taken;
-    taken.client.once('end', () => {
-      seat = undefined;
+  const hold = (opened: LockConnection): void => {
+    connection = opened;
+    opened.client.once('end', () => {
+      connection = undefined;
       if (!leaving.signal.aborted) recovery = recover();
     });
   };
   const recover = async (): Promise<void> => {
     let backoffMs = 50;
     while (!leaving.signal.aborted) {
-      const taken = await takeSeat(place, 'service', {
+      const opened = await openLockConnection(place, 'service', {
         only: first.address,
         signal: leaving.signal,
       }).catch(() => undefined);
-      if (taken !== undefined) {
-        sit(taken);
+      if (opened !== undefined) {
+        hold(opened);
         return;
       }
       await sleep(backoffMs);
@@ -90,10 +95,10 @@ function keepSeat(place: Place, first: Seat): () => Promise<void> {
     }
   };
 
-  sit(first);
+  hold(first);
   return async () => {
     leaving.abort();
     await recovery;
-    if (seat !== undefined) await leaveSeat(place, seat);
+    return connection !== undefined && (await closeLockConnection(place, connection));
   };
 }

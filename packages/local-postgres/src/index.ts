@@ -4,6 +4,6 @@ export { describeCluster, ensureCluster, type Cluster } from './cluster.js';
 export { enterEmbedded, isServed, type EmbeddedDatabase } from './embedded.js';
 export { findLauncher, runProgram } from './launcher.js';
 export { LocalPostgresRefusal } from './refusal.js';
-export type { ClientClass, Role } from './seat-client.js';
+export type { ClientClass, Role } from './client.js';
 export { keepSecret } from './secret-file.js';
 export { findPostmaster, startPostmaster, stopPostmaster } from './server.js';

@@ -141,13 +141,19 @@ async function readLastWords(path: string): Promise<string> {
   return lines.at(-1)?.replace(/^.*?(FATAL|PANIC):\s*/, '') ?? `see ${path}`;
 }
 
-/** Stops a server and waits for its end: clients are disconnected, what they committed is on disk. */
-export async function stopPostmaster(cluster: Cluster): Promise<void> {
+/**
+ * Stops a server and waits for its end: clients are disconnected, what they committed is on disk.
+ *
+ * @returns false where it has not ended within the time that it is given
+ */
+export async function stopPostmaster(cluster: Cluster): Promise<boolean> {
   const postmaster = await findPostmaster(cluster);
-  if (postmaster === undefined || postmaster.pid === 0) return;
+  if (postmaster === undefined || postmaster.pid === 0) return true;
   process.kill(postmaster.pid, 'SIGINT');
   const deadline = Date.now() + STOP_DEADLINE_MS;
   // Its file is the last thing that goes. The process itself may stay as a zombie when nobody awaits it.
-  while ((await findPostmaster(cluster))?.pid === postmaster.pid && Date.now() < deadline) await sleep(10);
+  const isGone = async () => (await findPostmaster(cluster))?.pid !== postmaster.pid;
+  while (!(await isGone()) && Date.now() < deadline) await sleep(10);
   await releaseAddress(cluster, postmaster.address);
+  return await isGone();
 }

@@ -7,11 +7,8 @@ import type { User, Verdict } from './verdict.js';
 
 export interface Cache {
   find: (token: string) => Readonly<User> | undefined;
-  /**
-   * @param askedAtMs when the question was sent, by `performance.now()`: the verdict is no younger than that
-   * @param date of the answer, as the header says it
-   */
-  keep: (token: string, verdict: Verdict, askedAtMs: number, date: unknown) => void;
+  /** @param askedAtMs when the question was asked, by `performance.now()`: the verdict is no younger than that */
+  keep: (token: string, verdict: Verdict, askedAtMs: number) => void;
 }
 
 const MAX_USERS = 10_000;
@@ -29,7 +26,7 @@ export function createCache(cacheSeconds: number): Cache {
   const users = new LRUCache<string, Readonly<User>>({ max: MAX_USERS });
   return {
     find: (token) => users.get(digest(token)),
-    keep: (token, { user, refreshedToken }, askedAtMs, date) => {
+    keep: (token, { user, refreshedToken, date }, askedAtMs) => {
       // Near its end every request asks: the successor is always fresh, and reaches whoever comes first.
       if (user === null || refreshedToken !== null) return;
       // By whichever clock is ahead, ours or the service's: with one that is behind, the renewal would be slept through.

@@ -1,11 +1,14 @@
 /** Whose request is this? One function for any framework: it asks Gatehouse, every time, and lets nobody in on its own. */
+import { isTokenText } from '@gatehouse/protocol';
+
 import { createCache } from './cache.js';
 import { readOptions, type GatehouseOptions, type Settings } from './options.js';
+import { createQuestions } from './questions.js';
 import { insufficientScope, invalidToken, noToken, Refusal, unavailable } from './refusal.js';
 import { checkScope, hasScope } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import { createUpstream } from './upstream.js';
-import { readVerdict, type User, type Verdict } from './verdict.js';
+import type { User, Verdict } from './verdict.js';
 
 export { hasScope, Refusal, type GatehouseOptions, type User };
 export type { Problem, RefusalCode } from './refusal.js';
@@ -29,24 +32,21 @@ export interface Introspector {
   close: () => Promise<void>;
 }
 
-const BEARER = /^Bearer +([\w\-.~+/]+=*)$/i;
-
-/** Gatehouse takes bodies of 16 KiB: whatever does not fit is no token of its own. */
-const MAX_FORM_CHARACTERS = 16 * 1024;
+const BEARER = /^Bearer +(\S+)$/i;
 
 /** @throws {TypeError} that names every mistake in the options */
 export function createIntrospector(options: GatehouseOptions): Introspector {
   const settings = readOptions(options);
   const upstream = createUpstream(settings);
+  const questions = createQuestions(upstream.ask, settings.timeoutMs);
   const cache = createCache(settings.cacheSeconds);
 
-  async function judge(token: string, form: string): Promise<Verdict> {
+  async function judge(token: string): Promise<Pick<Verdict, 'user' | 'refreshedToken'>> {
     const known = cache.find(token);
     if (known !== undefined) return { user: known, refreshedToken: null };
     const askedAtMs = performance.now();
-    const answer = await upstream.ask(form);
-    const verdict = readVerdict(answer);
-    cache.keep(token, verdict, askedAtMs, answer.headers['date']);
+    const verdict = await questions.ask(token);
+    cache.keep(token, verdict, askedAtMs);
     return verdict;
   }
 
@@ -57,9 +57,8 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
     checkScope(scope);
     if (!/^Bearer\b/i.test(authorization ?? '')) throw noToken();
     const token = BEARER.exec(authorization ?? '')?.[1];
-    const form = `token=${encodeURIComponent(token ?? '')}`;
-    if (token === undefined || form.length > MAX_FORM_CHARACTERS) throw invalidToken();
-    const { user, refreshedToken } = await judge(token, form).catch((error: unknown) => {
+    if (token === undefined || !isTokenText(token)) throw invalidToken();
+    const { user, refreshedToken } = await judge(token).catch((error: unknown) => {
       throw error instanceof Unanswered ? unavailable(error) : error;
     });
     const headers = carry(refreshedToken);
@@ -70,7 +69,12 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
     return { user, refreshedToken: refreshedToken ?? undefined, headers };
   }
 
-  return Object.assign(introspect, { close: upstream.close });
+  async function close(): Promise<void> {
+    questions.flush();
+    await upstream.close();
+  }
+
+  return Object.assign(introspect, { close });
 }
 
 /** Gatehouse stands by this token, but it is not the Gatehouse, or not the audience, that this server was told to believe. */

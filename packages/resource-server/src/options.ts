@@ -19,6 +19,7 @@ export interface GatehouseOptions {
 
 export interface Settings {
   origin: string;
+  /** What stands before the routes: empty, or `/prefix`. */
   path: string;
   /** The whole `Authorization` header of this client. */
   authorization: string;
@@ -57,7 +58,7 @@ export function readOptions(options: GatehouseOptions): Settings {
     throw new TypeError(`gatehouse: ${mistakes.join('; ')}`);
   return {
     origin: url.origin,
-    path: `${url.pathname.replace(/\/+$/, '')}/introspect`,
+    path: url.pathname.replace(/\/+$/, ''),
     authorization: basicOf(clientId, clientSecret),
     issuer,
     audience,
@@ -83,7 +84,8 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
-function isWithin(value: unknown, least: number, most: number): boolean {
+/** Whether it is a number between the two, or one of them. */
+export function isWithin(value: unknown, least: number, most: number): boolean {
   return typeof value === 'number' && value >= least && value <= most;
 }
 

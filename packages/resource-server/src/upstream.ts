@@ -11,9 +11,24 @@ export interface UpstreamAnswer {
   text: string;
 }
 
+/** What a question is written as: a form about one token, JSON about many. */
+const CONTENT_TYPES = {
+  '/introspect': 'application/x-www-form-urlencoded',
+  '/introspect/batch': 'application/json',
+} as const;
+
+/**
+ * @param endsAtMs when nobody waits for the answer any more, by `performance.now()`
+ * @throws {Unanswered} when nothing came back in time
+ */
+export type Ask = (
+  route: keyof typeof CONTENT_TYPES,
+  body: string,
+  endsAtMs: number,
+) => Promise<UpstreamAnswer>;
+
 export interface Upstream {
-  /** @throws {Unanswered} when nothing came back in time */
-  ask: (form: string) => Promise<UpstreamAnswer>;
+  ask: Ask;
   /** Waits for the answers under way, which the deadline bounds. */
   close: () => Promise<void>;
 }
@@ -21,8 +36,8 @@ export interface Upstream {
 /** Plenty: on a busy one follows the next question as soon as the answer is there, usually within a few milliseconds. */
 const MAX_CONNECTIONS = 64;
 
-/** Many times what claims need. A longer answer is none of Gatehouse's, and is not read to its end. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+/** Twice what the claims and successors of 256 long tokens need. A longer answer is none of Gatehouse's, and is not read to its end. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** Before a 503 is answered with another attempt, which may meet another replica; by chance, so that not all come at once. */
 const PAUSE_MS = { least: 50, most: 250 };
@@ -37,37 +52,36 @@ export function createUpstream({ origin, path, authorization, timeoutMs }: Setti
   const kept = new Pool(origin, options);
   // Where one kept connection was found broken, the next may be as well: a second attempt opens its own.
   const fresh = new Pool(origin, { ...options, pipelining: 0 });
-  const headers = {
-    authorization,
-    'content-type': 'application/x-www-form-urlencoded',
-    accept: 'application/json',
-  };
-
-  async function attempt(pool: Pool, body: string, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const answer = await pool.request({ method: 'POST', path, headers, body, signal });
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
-  }
 
   /** A question changes nothing, so it may be asked again whatever became of the first. */
-  async function askTwice(form: string, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const endsAtMs = performance.now() + timeoutMs;
-    const first = await attempt(kept, form, signal).catch((error: unknown) => {
+  async function askTwice(
+    attempt: (pool: Pool) => Promise<UpstreamAnswer>,
+    endsAtMs: number,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    const first = await attempt(kept).catch((error: unknown) => {
       if (signal.aborted) throw error;
       // A kept connection that the other side has just closed: there is nothing to wait for.
       return null;
     });
-    if (first === null) return attempt(fresh, form, signal);
+    if (first === null) return attempt(fresh);
     if (first.status !== 503 || endsAtMs - performance.now() <= PAUSE_MS.most) return first;
     await sleep(PAUSE_MS.least + Math.random() * (PAUSE_MS.most - PAUSE_MS.least));
-    return attempt(fresh, form, signal);
+    return attempt(fresh);
   }
 
   return {
-    ask: async (form) => {
-      const expiry = startExpiry(timeoutMs);
+    ask: async (route, body, endsAtMs) => {
+      const expiry = startExpiry(endsAtMs, timeoutMs);
+      const headers = { authorization, 'content-type': CONTENT_TYPES[route], accept: 'application/json' };
+      const question = { method: 'POST', path: path + route, headers, body, signal: expiry.signal } as const;
+      const attempt = async (pool: Pool): Promise<UpstreamAnswer> => {
+        const answer = await pool.request(question);
+        return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+      };
       try {
         // undici settles a request that still waits for a connection when it gets one, not when it is aborted.
-        return await Promise.race([askTwice(form, expiry.signal), expiry.reached]);
+        return await Promise.race([askTwice(attempt, endsAtMs, expiry.signal), expiry.reached]);
       } catch (error) {
         if (error instanceof Unanswered) throw error;
         throw new Unanswered(`Gatehouse cannot be reached: ${describe(error)}.`);
@@ -81,14 +95,17 @@ export function createUpstream({ origin, path, authorization, timeoutMs }: Setti
   };
 }
 
-function startExpiry(timeoutMs: number): { signal: AbortSignal; reached: Promise<never>; clear: () => void } {
+function startExpiry(
+  endsAtMs: number,
+  timeoutMs: number,
+): { signal: AbortSignal; reached: Promise<never>; clear: () => void } {
   const controller = new AbortController();
   const { promise: reached, reject } = withRejection();
   const timer = setTimeout(() => {
     const error = new Unanswered(`Gatehouse did not answer within ${timeoutMs} ms.`);
     reject(error);
     controller.abort(error);
-  }, timeoutMs);
+  }, endsAtMs - performance.now());
   return { signal: controller.signal, reached, clear: () => clearTimeout(timer) };
 }
 

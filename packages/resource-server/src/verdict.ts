@@ -1,5 +1,5 @@
 /** Reads what Gatehouse answered, to the letter: whatever is not an answer to the question is neither yes nor no. */
-import { isScope, type AccessClaims } from '@gatehouse/protocol';
+import { isScope, isTokenText, type AccessClaims } from '@gatehouse/protocol';
 
 import { Unanswered } from './unanswered.js';
 import type { UpstreamAnswer } from './upstream.js';
@@ -12,37 +12,64 @@ export interface Verdict {
   user: Readonly<User> | null;
   /** The successor of a token near its end, or just past it. */
   refreshedToken: string | null;
+  /** When Gatehouse answered, as the header `Date` says it. */
+  date: unknown;
 }
 
 const TEXTS = ['iss', 'sub', 'aud', 'client_id', 'username', 'sid', 'jti'];
 const TIMES = ['iat', 'exp', 'auth_time', 'session_exp'];
 
-/** RFC 6750 section 2.1. */
-const TOKEN = /^[\w\-.~+/]+=*$/;
-
 const MAX_RETRY_AFTER_SECONDS = 60;
 
 /** @throws {Unanswered} for everything but a well-formed introspection answer */
-export function readVerdict({ status, headers, text }: UpstreamAnswer): Verdict {
-  if (status !== 200) throw unanswered(status, headers['retry-after']);
-  if (!/^application\/json *(?:;|$)/i.test(String(headers['content-type']))) throw malformed('is not JSON');
-  const answer = parse(text);
-  if (answer === null) throw malformed('is not a JSON object');
-  const refreshedToken = readSuccessor(headers['refreshed-api-token']);
-  if (answer['active'] === false) return { user: null, refreshedToken };
-  if (answer['active'] !== true) throw malformed('does not say whether the token is active');
-  return { user: readUser(answer), refreshedToken };
+export function readVerdict(answer: UpstreamAnswer): Verdict {
+  const { headers } = answer;
+  return judge(readObject(answer), headers['refreshed-api-token'], headers['date']);
 }
 
-function parse(text: string): Record<string, unknown> | null {
+/**
+ * Of as many tokens as were asked about, in their order. One result that cannot be read leaves all without an answer: nobody
+ * knows then whose the others are.
+ *
+ * @throws {Unanswered} as above
+ */
+export function readVerdicts(answer: UpstreamAnswer, count: number): Verdict[] {
+  const { results } = readObject(answer, HOW_ELSE_REFUSED);
+  if (!Array.isArray(results) || results.length !== count)
+    throw malformed(`does not give one result for each of ${count} tokens`);
+  return results.map((result: unknown) => {
+    if (!isObject(result)) throw malformed('gives a result that is no object');
+    const { refreshed_token, ...one } = result;
+    return judge(one, refreshed_token, answer.headers['date']);
+  });
+}
+
+function judge(answer: Record<string, unknown>, successor: unknown, date: unknown): Verdict {
+  const refreshedToken = readSuccessor(successor);
+  if (answer['active'] === false) return { user: null, refreshedToken, date };
+  if (answer['active'] !== true) throw malformed('does not say whether the token is active');
+  return { user: readUser(answer), refreshedToken, date };
+}
+
+function readObject({ status, headers, text }: UpstreamAnswer, more = ''): Record<string, unknown> {
+  if (status !== 200) throw unanswered(status, headers['retry-after'], more);
+  if (!/^application\/json *(?:;|$)/i.test(String(headers['content-type']))) throw malformed('is not JSON');
+  const answer = parse(text);
+  if (!isObject(answer)) throw malformed('is not a JSON object');
+  return answer;
+}
+
+function parse(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : null;
+    return JSON.parse(text);
   } catch {
     // What the parser says quotes what it read.
     return null;
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readUser({ token_type, ...claims }: Record<string, unknown>): Readonly<User> {
@@ -58,11 +85,11 @@ function readUser({ token_type, ...claims }: Record<string, unknown>): Readonly<
   return Object.freeze(claims as unknown as User);
 }
 
-function readSuccessor(header: string | string[] | undefined): string | null {
-  if (header === undefined) return null;
-  if (typeof header !== 'string' || !TOKEN.test(header))
+function readSuccessor(given: unknown): string | null {
+  if (given === undefined) return null;
+  if (typeof given !== 'string' || !isTokenText(given))
     throw malformed('carries a successor that is no token');
-  return header;
+  return given;
 }
 
 function malformed(what: string): Unanswered {
@@ -75,12 +102,18 @@ const ADVICE: Record<number, string> = {
   404: 'there is no /introspect below `url`',
 };
 
-function unanswered(status: number, retryAfter: unknown): Unanswered {
+/** At the route for many tokens. To ask singly would not help where Gatehouse itself has said it, and hide what is wrong. */
+const HOW_ELSE_REFUSED =
+  '; or what stands before Gatehouse refuses /introspect/batch alone, which it must let pass';
+
+/** @param more follows the advice about credentials and permissions */
+function unanswered(status: number, retryAfter: unknown, more: string): Unanswered {
   if (status === 429 || status >= 500) {
     const seconds = /^[0-9]{1,4}$/.test(String(retryAfter)) ? Number(retryAfter) : 1;
     const retryAfterSeconds = Math.min(Math.max(seconds, 1), MAX_RETRY_AFTER_SECONDS);
     return new Unanswered(`Gatehouse answered ${status}.`, { retryAfterSeconds });
   }
   const advice = ADVICE[status] ?? '`url` may not be the address of Gatehouse';
-  return new Unanswered(`Gatehouse answered ${status}: ${advice}.`, { isMisconfigured: true });
+  const ending = status === 401 || status === 403 ? more : '';
+  return new Unanswered(`Gatehouse answered ${status}: ${advice}${ending}.`, { isMisconfigured: true });
 }

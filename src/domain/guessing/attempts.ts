@@ -1,5 +1,6 @@
 /** What `login_attempts` remembers: taking points, refunding them, and forgetting; each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
 import type { Guess } from './guesses.js';
 
 /** Rows that one statement deletes at most. */
@@ -7,6 +8,13 @@ const BATCH = 1000;
 
 /** How long a network is remembered after the last login from it: as long as a session lasts. */
 const FAMILIAR_MS = 90 * 86_400_000;
+
+/**
+ * A part of a WITH. The commit of the statement that reads from it does not wait until it is on disk, or on a standby: a login
+ * would wait three times, and only its session has to be durable before the answer. Every replica sees the points as
+ * soon as ever. A primary that crashes forgets those of its last moment, and docs/scale.md says why that may be.
+ */
+const COMMIT_AT_ONCE = sql`at_once AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
 
 /** A row to take a point from. */
 export interface Budget {
@@ -45,14 +53,15 @@ export async function takePoints(
   const now = Date.now();
   // Settles guesses at once: each adds its point when its turn at the row has come, and is told the sum, so that no two
   // of them get the same last point. All lock in the order of keys, so none waits in a circle.
+  // It settles as much when the commit is not durable yet: the next turn at the row comes after the commit either way.
   const rows = await database.prepared('take_points', {
     key: 'text',
     untilMs: 'float8',
     isTaken: 'bool',
     isFull: 'bool',
   })`
-    WITH budgets AS MATERIALIZED (
-      SELECT key, most, ends FROM unnest(
+    WITH ${COMMIT_AT_ONCE}, budgets AS MATERIALIZED (
+      SELECT key, most, ends FROM at_once, unnest(
         ${budgets.map(({ key }) => key)}::text[],
         ${budgets.map(({ points }) => points)}::int4[],
         ${budgets.map(({ durationMs }) => now + durationMs)}::float8[],
@@ -99,8 +108,8 @@ export async function refundPoints(
   // Settles logins that refund to the same rows: all of them lock in the order of keys and take a slot last, so none
   // waits in a circle. Two at once may choose one slot: then one network is remembered, and the other at its next login.
   await database.prepared('refund_points', {})`
-    WITH held AS MATERIALIZED (
-      SELECT key, points FROM login_attempts
+    WITH ${COMMIT_AT_ONCE}, held AS MATERIALIZED (
+      SELECT key, points FROM at_once, login_attempts
       JOIN unnest(
         ${taken.map(({ key }) => key)}::text[], ${taken.map(({ untilMs }) => untilMs)}::float8[]
       ) AS taken (key, until) USING (key)

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 import { networkOf } from '../networks.js';
-import { canonicalUsername } from '../usernames.js';
+import { canonicalUsername } from '../users/usernames.js';
 
 /** How many networks an account's user is remembered from. */
 const SLOTS = 16;

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../../database/prisma.js';
 import { refundPoints, takePoints, type Budget } from './attempts.js';
-import { AuthError } from '../errors.js';
+import { AuthError, Reason } from '../errors.js';
 import { identifyGuess, type Guess } from './guesses.js';
 
 /**
@@ -114,6 +114,11 @@ function budgetsOf({ account, network, pair }: Guess): Budget[] {
   ];
 }
 
+const TOO_MANY_GUESSES = new Reason('too_many_guesses');
+
 function tooMany(waitMs: number): AuthError {
-  return new AuthError('too_many_requests', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) });
+  return new AuthError('too_many_requests', {
+    cause: TOO_MANY_GUESSES,
+    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+  });
 }

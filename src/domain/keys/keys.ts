@@ -1,6 +1,6 @@
 /** Signing keys as the database has them, and which of them signs when. */
 import type { Database } from '../../database/prisma.js';
-import { firstRow } from '../service-row.js';
+import { firstRow } from '../service/service-row.js';
 import { nullable } from '../../database/columns.js';
 
 export const JWT_ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;

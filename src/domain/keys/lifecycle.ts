@@ -1,4 +1,4 @@
-/** The life of a signing key: made, rotated, retired, encrypted anew and forgotten, each in one SQL statement. */
+/** The life of a signing key: made, rotated, encrypted anew and forgotten, each in one SQL statement. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
 import type { Database } from '../../database/prisma.js';
@@ -8,11 +8,11 @@ import { seal, unseal } from './sealing.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** What `service.keys_version` is until the first key is made. */
-const NO_KEYS = '00000000-0000-0000-0000-000000000000';
+export const NO_KEYS = '00000000-0000-0000-0000-000000000000';
 
 type NewKey = Pick<StoredKey, 'kid' | 'algorithm' | 'publicKey' | 'encryptedPrivateKey'>;
 
-function makeKey(algorithm: JwtAlgorithm, secret: string): NewKey {
+export function makeKey(algorithm: JwtAlgorithm, secret: string): NewKey {
   const kid = randomBytes(8).toString('hex');
   const { publicKey, privateKey } = makeKeyPair(algorithm);
   return { kid, algorithm, publicKey, encryptedPrivateKey: seal(privateKey, secret, kid) };
@@ -71,48 +71,6 @@ export async function rotateKeys(
     FROM turn
     RETURNING extract(epoch FROM signs_at)::float8 AS "signsAt"`;
   return row ? { kid: key.kid, signsAt: row.signsAt } : await rotateKeys(database, algorithm, secret);
-}
-
-/**
- * For a leaked key: it dies, every session that was opened before ends, and a new key signs from now on. Every
- * replica learns of it with its next liveness statement, before it believes anything that the key has signed.
- *
- * @returns the new key; null when there is no such key, or it was retired before
- */
-export async function retireKey(
-  database: Database,
-  kid: string,
-  algorithm: JwtAlgorithm,
-  secret: string,
-): Promise<{ kid: string } | null> {
-  const key = makeKey(algorithm, secret);
-  // Settles a login in flight: it carries the service's epoch from when it read the password, which no longer
-  // counts once this commits. The private half is destroyed: nothing may be signed with it again, here either.
-  const rows = await database.query({ kid: 'text' })`
-    WITH dead AS (
-      UPDATE signing_keys SET retired_at = clock_timestamp(), encrypted_private_key = ''::bytea
-      WHERE kid = ${kid} AND retired_at IS NULL
-      RETURNING kid, retired_at AS now
-    ), raised AS (
-      UPDATE service SET epoch = epoch + 1, keys_version = gen_random_uuid()
-      FROM dead
-      RETURNING service.epoch - 1 AS ended, dead.now
-    ), noted AS (
-      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', NULL, ended, 'key_retired', 'operator', now,
-             greatest(now, (
-               SELECT max(expires_at) FROM sessions
-               WHERE date_bin('10 minutes', expires_at, 'epoch') = (
-                 SELECT max(date_bin('10 minutes', expires_at, 'epoch')) FROM sessions
-               )
-             )) + ${RETENTION}
-      FROM raised
-    )
-    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
-    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
-    FROM raised
-    RETURNING kid`;
-  return rows[0] ?? null;
 }
 
 /**

@@ -1,12 +1,14 @@
 /** Which access tokens are live, and what a token near its end is reissued as: decided here, and nowhere else. */
+import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
+
 import type { Database } from '../../database/prisma.js';
 import type { Client, ClientCredentials } from '../clients.js';
 import { AuthError, Reason } from '../errors.js';
-import { askedOf, type Asked } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import type { AccessToken, ReadToken } from '../tokens/reader.js';
 import { isExpired, reissue } from '../tokens/successor.js';
-import { createQuestions, type Answer } from './questions.js';
+import { mapInPortions } from '../scheduling/portions.js';
+import { createQuestions, type AskTogether } from './questions.js';
 import { isCurrent, type ReplicaState, type Snapshot } from './replica-state.js';
 
 /** A token as the primary knows it at the time of the request. */
@@ -31,37 +33,57 @@ export interface Successor {
   expiresInSeconds: number;
 }
 
-/** Reads a token, and a client's credentials if there are any, and asks the primary about both. */
-export type Judge = (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
+export interface Judges {
+  /** Reads a token, and a client's credentials if there are any, and asks the primary about both. */
+  judge: (token: string | null, credentials?: ClientCredentials) => Promise<Judgement>;
+  /** The same for many tokens, at most {@link MOST_JUDGED_TOGETHER}, in their order: one statement decides about all. */
+  judgeMany: (tokens: readonly string[], credentials: ClientCredentials) => Promise<Judgement[]>;
+}
+
+export type Judge = Judges['judge'];
+
+/** As many tokens as one request may ask about. A batch is never split: a statement must hold them. */
+export const MOST_JUDGED_TOGETHER = 256;
 
 /** Keys or clients would have to change this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 5;
 
-export function createJudge(database: Database, state: ReplicaState): Judge {
-  const ask = createQuestions(database);
+export function createJudges(database: Database, state: ReplicaState): Judges {
+  const { ask, askMany } = createQuestions(database);
 
-  return async (text, credentials) => {
+  async function judgeTogether(
+    texts: readonly (string | null)[],
+    credentials: ClientCredentials | undefined,
+    askTogether: AskTogether,
+  ): Promise<Judgement[]> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const snapshot = state.current();
-      const token = text === null ? null : snapshot.ring.read(text);
       const client = credentials === undefined ? null : snapshot.clients.authenticate(credentials);
-      const answer = await ask(token === null ? null : questionOf(token));
-      if (isCurrent(snapshot, answer)) {
-        const { stands, now } = answer;
-        return { live: findLive(token, answer), token, client, stands, now, snapshot };
+      const tokens = await mapInPortions(texts, (text) => (text === null ? null : snapshot.ring.read(text)));
+      const answers = await askTogether(tokens.map((token) => token?.question ?? null));
+      if (isCurrent(snapshot, answers)) {
+        const { now } = answers;
+        return tokens.map((token, place) => {
+          const stands = answers.stands[place] === true;
+          return { live: findLive(token, stands, now), token, client, stands, now, snapshot };
+        });
       }
-      await state.catchUp(answer);
+      await state.catchUp(answers);
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('keys or clients keep changing') });
+  }
+
+  return {
+    judge: async (text, credentials) => {
+      const [judgement] = (await judgeTogether([text], credentials, ask)) as [Judgement];
+      return judgement;
+    },
+    judgeMany: (texts, credentials) => judgeTogether(texts, credentials, askMany),
   };
 }
 
-function questionOf(token: ReadToken): Asked {
-  return token.kind === 'access' ? askedOf(token.claims) : { ...askedOf(token.claims), ver: null };
-}
-
 /** Grace is not life: a token is live until its `exp`, by the primary's clock, and no longer. */
-function findLive(token: ReadToken | null, { stands, now }: Answer): AccessToken | null {
+function findLive(token: ReadToken | null, stands: boolean, now: number): AccessToken | null {
   return token?.kind === 'access' && stands && !isExpired(token.claims, now) ? token : null;
 }
 
@@ -78,5 +100,8 @@ export function findSuccessor(
   if (!ring.isReadable) return null;
   const claims = reissue(token.claims, now, rules);
   if (claims === null) return null;
-  return { token: ring.signAccess(claims), expiresInSeconds: claims.exp - Math.floor(now) };
+  const successor = ring.signAccess(claims);
+  // Signed by a key of another algorithm it may be longer than its parent, and longer than anybody takes.
+  if (successor.length > MAX_TOKEN_CHARACTERS) return null;
+  return { token: successor, expiresInSeconds: claims.exp - Math.floor(now) };
 }

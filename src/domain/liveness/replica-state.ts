@@ -1,5 +1,5 @@
 /** What a replica keeps between requests, keys and clients, and how it loads them anew when the primary has others. */
-import type { ClientList } from '../clients.js';
+import type { ClientList } from './client-list.js';
 import type { KeyRing } from '../keys/ring.js';
 import type { RowOf } from '../../database/columns.js';
 

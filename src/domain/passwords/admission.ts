@@ -1,11 +1,14 @@
 /** Admission of logins when many come at once: permits, taken before any work, and fewer slots in which passwords are hashed. */
 import { AuthError, Reason } from '../errors.js';
+import { blocksAround } from '../networks.js';
 
 export interface HashingLoad {
   running: number;
   waiting: number;
   /** Logins that hold a permit: they were let in and have not been answered. */
   admitted: number;
+  /** How many may hold one at once, as fast as passwords are hashed now. */
+  limit: number;
 }
 
 /** A fixed number of slots, first come, first served; a slot is free again when its work is really done. */
@@ -64,39 +67,52 @@ export function countPermits(maxConcurrent: number, maxWaitMs: number, hashMs: n
 
 /**
  * Permits that are given at once or not at all. A network may hold as many as it leaves free: one alone gets half of
- * them, two get a third each, and so on, so that a flood from a few networks always leaves permits to the others.
+ * them, two get a third each, and so on, so that a flood from a few networks always leaves permits to the others. The same
+ * holds for each block of networks: many networks that are in one hand are no more than one.
  */
 export function createPermits(count: () => number) {
   const held = new Map<string, number>();
   let taken = 0;
 
-  function take(network: string, permits: 1 | -1): void {
+  function take(blocks: string[], permits: 1 | -1): void {
     taken += permits;
-    const left = (held.get(network) ?? 0) + permits;
-    if (left === 0) held.delete(network);
-    else held.set(network, left);
-  }
-
-  function assertFree(network: string): void {
-    if ((held.get(network) ?? 0) >= count() - taken) throw NO_PERMIT;
-  }
-
-  async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
-    assertFree(network);
-    take(network, 1);
-    try {
-      return await work();
-    } finally {
-      take(network, -1);
+    for (const block of blocks) {
+      const left = (held.get(block) ?? 0) + permits;
+      if (left === 0) held.delete(block);
+      else held.set(block, left);
     }
   }
 
-  return { admit, assertFree, taken: () => taken };
+  function assertFreeIn(blocks: string[]): void {
+    const free = count() - taken;
+    if (free <= 0 || blocks.some((block) => (held.get(block) ?? 0) >= free)) throw NO_PERMIT;
+  }
+
+  async function admit<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
+    const blocks = blocksAround(network);
+    assertFreeIn(blocks);
+    take(blocks, 1);
+    try {
+      return await work();
+    } finally {
+      take(blocks, -1);
+    }
+  }
+
+  return {
+    admit,
+    assertFree: (network: string) => assertFreeIn(blocksAround(network)),
+    taken: () => taken,
+    limit: count,
+  };
 }
 
 /** Made once: of a storm's thousand refusals a second none is worth a stack of its own. */
 const NO_PERMIT = busy('more logins than can be hashed in time');
 
 function busy(why: string): AuthError {
-  return new AuthError('temporarily_unavailable', { cause: new Reason(why), retryAfterSeconds: 1 });
+  return new AuthError('temporarily_unavailable', {
+    cause: new Reason(why, 'hashing'),
+    retryAfterSeconds: 1,
+  });
 }

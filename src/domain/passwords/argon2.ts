@@ -109,9 +109,9 @@ async function ask<Value>(child: ChildProcess, task: HashingTask): Promise<Hashi
   const { signal } = over;
   child.channel?.ref();
   try {
-    // For want of memory, say: it rejects when there is no process at all.
+    // For want of memory, say: both reject when there is no process at all.
     const ended = once(child, 'exit', { signal }).then(fail, fail);
-    const answered = once(child, 'message', { signal });
+    const answered = once(child, 'message', { signal }).catch(fail);
     child.send(task, (error) => {
       if (error !== null) child.kill();
     });
@@ -125,6 +125,6 @@ async function ask<Value>(child: ChildProcess, task: HashingTask): Promise<Hashi
 
 function fail(): never {
   throw new AuthError('temporarily_unavailable', {
-    cause: new Reason('the process that hashes has ended, or cannot be started'),
+    cause: new Reason('the process that hashes has ended, or cannot be started', 'hashing'),
   });
 }

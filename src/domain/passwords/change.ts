@@ -1,16 +1,31 @@
-/** A user's own change of password: proved by the current one, it ends all sessions but the one that asks. */
+/** A user's own change of password: proved by the current one, it ends all sessions and opens one for the user who asks. */
 import type { Database } from '../../database/prisma.js';
 import { AuthError, Reason } from '../errors.js';
-import { networkOf } from '../networks.js';
-import { refusePassword } from './policy.js';
-import type { PasswordHasher } from './hasher.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
-import { askedOf, isStanding, STANDS_WITH_TOKEN, USER_IS_ENABLED } from '../sessions/standing.js';
-import { RETENTION } from '../tokens/grace.js';
+import type { Judgement } from '../liveness/liveness.js';
+import { networkOf } from '../networks.js';
+import { endSession } from '../sessions/endings.js';
+import type { Pairs, TokenPair } from '../sessions/pairs.js';
+import type { Device, Opened, SessionRules } from '../sessions/sessions.js';
+import { noteSession, told, type Trail } from '../reports/told.js';
+import type { PasswordHasher } from './hasher.js';
+import { refusePassword, type PasswordRules } from './policy.js';
+import {
+  findAsking,
+  findReplacement,
+  isReplacedAlone,
+  replaceSessions,
+  type Asking,
+  type Found,
+} from './replacement.js';
 
-/** Claims of the live access token that asks. */
-type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 'ver'>;
+export interface Passwords {
+  current: string;
+  next: string;
+}
+
+/** The tokens of the new session; or why the new password may not be set, as the end of a sentence. */
+export type PasswordChange = { pair: TokenPair } | { problem: string };
 
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
@@ -18,114 +33,111 @@ const MAX_ATTEMPTS = 3;
 /** Shorter than anybody waits for the whole. */
 const JUDGED_WITHIN_MS = 2000;
 
+const WRONG_PASSWORD = new Reason('wrong_password');
+
 /** The verb that changes a password; the facade says what it promises. */
 export function createPasswordChange(parts: {
   database: Database;
   hasher: PasswordHasher;
   throttle: Throttle;
+  pairs: Pairs;
+  rules: SessionRules & PasswordRules;
 }) {
-  const { database, hasher, throttle } = parts;
+  const { database, hasher, throttle, pairs, rules } = parts;
 
-  /** The stored hash, once the current password was compared with it. */
-  async function verifyCurrent({ sub }: Asking, current: string): Promise<string> {
-    const [user] = await database.query({ passwordHash: 'text' })`
-      SELECT password_hash AS "passwordHash" FROM users WHERE id = ${sub}::uuid AND ${USER_IS_ENABLED}`;
-    if (user === undefined) throw new AuthError('invalid_token');
-    if (await hasher.verify(user.passwordHash, current)) return user.passwordHash;
-    throw new AuthError('invalid_credentials', { detail: 'The current password is wrong.' });
+  /** What the token may ask for, once the password that this takes was compared: the current one, or the one just set. */
+  async function prove(claims: Asking, { current, next }: Passwords): Promise<Found> {
+    const found = await findAsking(database, claims, rules);
+    if (found === null) throw new AuthError('invalid_token');
+    const { passwordHash, isReplaced } = found;
+    if (await hasher.verify(passwordHash, isReplaced ? next : current)) return found;
+    const detail = isReplaced
+      ? 'The password was changed a moment ago, and not to this one.'
+      : 'The current password is wrong.';
+    throw new AuthError('invalid_credentials', { detail, cause: WRONG_PASSWORD });
   }
 
   async function replace(
     claims: Asking,
-    { current, next }: { current: string; next: string },
-    { proved, isAwaited }: { proved: string; isAwaited: () => boolean },
-  ): Promise<void> {
-    assertAwaited(isAwaited);
-    const fresh = await hasher.hash(next);
-    let verified = proved;
+    passwords: Passwords,
+    device: Device,
+    { proved, isAwaited, trail }: { proved: Found; isAwaited: () => boolean; trail: Trail | undefined },
+  ): Promise<Opened> {
+    let found = proved;
+    let fresh: string | undefined;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      if (found.isReplaced) {
+        const opened = await findReplacement(database, claims, rules);
+        if (opened === null) throw new AuthError('invalid_token');
+        return opened;
+      }
       assertAwaited(isAwaited);
-      if (await setAndEndOthers(database, claims, { verified, fresh })) return;
-      if (!(await isStanding(database, askedOf(claims)))) throw new AuthError('invalid_token');
-      // Another change was first, or a login has hashed the same password anew: the stored hash tells.
-      verified = await verifyCurrent(claims, current);
+      fresh ??= await hasher.hash(passwords.next);
+      assertAwaited(isAwaited);
+      const hashes = { verified: found.passwordHash, fresh };
+      const opened = await replaceSessions(database, claims, hashes, device, rules);
+      if (opened !== null) {
+        if (!(await isReplacedAlone(database, claims))) {
+          const ending = { reason: 'password_changed', actor: 'user' } as const;
+          await endSession(database, { sid: opened.session.id, sub: claims.sub }, ending, null);
+          throw new AuthError('invalid_token');
+        }
+        told.end.tell({ ended: 'user', reason: 'password_changed', actor: 'user' }, trail);
+        return opened;
+      }
+      // The session has ended, or another change was first, perhaps this very one in another request, or a login has hashed
+      // the same password anew: the rows tell.
+      found = await prove(claims, passwords);
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('the password keeps changing') });
   }
 
   return async (
-    claims: Asking,
-    passwords: { current: string; next: string },
-    ip: string,
+    { live, token }: Pick<Judgement, 'live' | 'token'>,
+    passwords: Passwords,
+    device: Device,
     isAwaited: () => boolean,
-  ): Promise<string | null> => {
-    const network = networkOf(ip);
+    trail?: Trail,
+  ): Promise<PasswordChange> => {
+    if (token?.kind !== 'access') throw new AuthError('invalid_token');
+    const { claims } = token;
+    // Of dead tokens only one can be of use: that of a session which has just been replaced. The others cost nobody an attempt.
+    if (live === null && (await findAsking(database, claims, rules))?.isReplaced !== true)
+      throw new AuthError('invalid_token');
+    await pairs.assertSigns();
+    const network = networkOf(device.ip);
     const { attempt, proved } = await hasher.admit(network, async () => {
-      const taken = await throttle.takeAttempt(claims.username, ip);
-      const hash = await refundUnlessWrong(taken, () => verifyCurrent(claims, passwords.current));
-      return { attempt: taken, proved: hash };
+      const taken = await throttle.takeAttempt(claims.username, device.ip);
+      return {
+        attempt: taken,
+        proved: await refundUnlessWrong(taken, () => prove(claims, passwords)),
+      };
     });
-    const problem = await refundUnlessWrong(attempt, async () => {
+    const done = await refundUnlessWrong(attempt, async () => {
       // Judging takes many times as long as a hash, so no permit is held meanwhile.
-      const withinMs = JUDGED_WITHIN_MS;
-      const found = await refusePassword(passwords.next, { username: claims.username, withinMs });
-      if (found === null)
-        await hasher.admit(network, () => replace(claims, passwords, { proved, isAwaited }));
-      return found;
+      const { passwordMinLength } = rules;
+      const rule = { username: claims.username, passwordMinLength, withinMs: JUDGED_WITHIN_MS };
+      const problem = proved.isReplaced ? null : await refusePassword(passwords.next, rule);
+      if (problem !== null) return { problem };
+      return await hasher.admit(network, () =>
+        replace(claims, passwords, device, { proved, isAwaited, trail }),
+      );
     });
-    if (problem !== null) {
+    if ('problem' in done) {
       await attempt.refund();
-      return problem;
+      return done;
     }
+    noteSession(trail, done.session.userId, done.session.id);
     // It is done: what cannot be written down now must not deny it.
     await attempt.succeed().catch(() => undefined);
-    return null;
+    return { pair: await pairs.signOpened(done) };
   };
 }
 
 /** A user who was told that it failed may have logged in with the old password since, which a late change would end. */
 function assertAwaited(isAwaited: () => boolean): void {
   if (!isAwaited())
-    throw new AuthError('temporarily_unavailable', { cause: new Reason('a password took too long') });
-}
-
-/** @returns false when nothing was changed: the hash is another one by now, or the session that asks has ended */
-async function setAndEndOthers(
-  database: Database,
-  { sub, sid, jti, ver = 0 }: Asking,
-  { verified, fresh }: { verified: string; fresh: string },
-): Promise<boolean> {
-  // Settles two changes at once (the second finds another hash than the one that it verified), logins and refreshes in
-  // flight, which hold the epoch that this raises, and an end of the session that asks: both rows are locked, the user's
-  // first as everywhere, and judged as they are by then, so nothing is changed for a session whose end was answered. It
-  // takes the new epoch in the statement that raises it, and nobody sees it ended.
-  const rows = await database.query({ id: 'uuid' })`
-    WITH asked AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage,
-             ${ver}::int8 AS ver
-    ), owner AS MATERIALIZED (
-      SELECT id, epoch, ver, disabled_at FROM users
-      WHERE id = ${sub}::uuid AND password_hash = ${verified}
-      FOR UPDATE
-    ), asking AS MATERIALIZED (
-      SELECT sessions.id, sessions.user_id
-      FROM asked, sessions, owner AS users, service
-      WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > now AND ${STANDS_WITH_TOKEN}
-      FOR UPDATE OF sessions
-    ), changed AS (
-      UPDATE users SET password_hash = ${fresh}, epoch = users.epoch + 1
-      FROM asking WHERE users.id = asking.user_id
-      RETURNING users.id, users.epoch AS raised
-    ), kept AS (
-      UPDATE sessions SET epoch = sessions.epoch + 1 FROM changed WHERE sessions.id = ${sid}::uuid
-    ), noted AS (
-      INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', 'user', now,
-             greatest(now, (
-               SELECT max(expires_at) FROM sessions WHERE sessions.user_id = changed.id
-             )) + ${RETENTION}
-      FROM changed, asked
-    )
-    SELECT id FROM changed`;
-  return rows.length > 0;
+    throw new AuthError('temporarily_unavailable', {
+      cause: new Reason('a password took too long', 'deadline'),
+    });
 }

@@ -43,7 +43,8 @@ export interface PasswordHasher {
    * Does the work of a login that will verify one password, or refuses at once: before anything is asked, looked up or
    * counted, so that a storm costs others next to nothing, and a login that is let in also gets a slot.
    *
-   * @param network whose login it is; none is let in that has taken more than it leaves to others
+   * @param network whose login it is; none is let in that has taken more than it leaves to others, alone or with those of
+   * its block
    * @throws {AuthError} temporarily_unavailable: too many are in already
    */
   admit: <Result>(network: string, work: () => Promise<Result>) => Promise<Result>;
@@ -121,7 +122,7 @@ export function createPasswordHasher({
       return false;
     },
     needsRehash: (phc) => isWeaker(phc, parameters),
-    load: () => ({ ...slots.load(), admitted: permits.taken() }),
+    load: () => ({ ...slots.load(), admitted: permits.taken(), limit: permits.limit() }),
     close: argon2.close,
   };
 }

@@ -6,12 +6,17 @@ import type { Estimate } from '../../background/estimator.js';
 import { estimate } from './estimator.js';
 import { MAX_TYPED_UNITS, preparePassword } from './hasher.js';
 
-/** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */
-const MIN_CHARACTERS = 15;
+/** What an operator decides about passwords. */
+export interface PasswordRules {
+  /** In code points, after preparation (NIST SP 800-63B-4 section 3.1.1.2). */
+  passwordMinLength: number;
+}
+
 const MAX_CHARACTERS = 256;
 
-// Of zxcvbn's 0 to 4: "safely unguessable", more than 10^8 guesses, where the stored hash is a slow one.
-const MIN_SCORE = 3;
+// zxcvbn calls it "safely unguessable" where the stored hash is a slow one. Its score would ask for 5 more, and so refuse eight
+// characters without any pattern.
+const MIN_GUESSES = 1e8;
 
 // What nobody sees: controls, separators, what is unassigned or private, and what is drawn as nothing, but for the
 // joiners and selectors that keyboards put into emoji and Persian words. Wider than the FreeformClass of RFC 8264,
@@ -28,19 +33,19 @@ const UNTYPEABLE =
  */
 export async function refusePassword(
   typed: string,
-  { username, withinMs = 30_000 }: { username: string; withinMs?: number },
+  { username, passwordMinLength, withinMs = 30_000 }: PasswordRules & { username: string; withinMs?: number },
 ): Promise<string | null> {
   // No character decomposes into more UTF-16 units: this refuses nothing acceptable.
   if (typed.length > MAX_TYPED_UNITS) return `is longer than ${MAX_CHARACTERS} characters`;
   const password = preparePassword(typed);
   const characters = Array.from(password).length;
-  if (characters < MIN_CHARACTERS) return `is shorter than ${MIN_CHARACTERS} characters`;
+  if (characters < passwordMinLength) return `is shorter than ${passwordMinLength} characters`;
   if (characters > MAX_CHARACTERS) return `is longer than ${MAX_CHARACTERS} characters`;
   if (UNTYPEABLE.test(password))
     return 'contains a control character, or one that is invisible or unassigned';
 
   const estimated = await estimate(password, guessableFrom(username), withinMs);
-  return estimated.score < MIN_SCORE ? explain(estimated) : null;
+  return estimated.guesses < MIN_GUESSES ? explain(estimated) : null;
 }
 
 // Without 0, O, 1, I, l and their like: 24 of these 55 characters are 138 bits.

@@ -2,20 +2,28 @@
 import type { Database } from '../../database/prisma.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import type { AccessClaims } from '../tokens/claims.js';
-import { firstRow } from '../service-row.js';
-import { askedOf, isStanding, STANDS } from './standing.js';
+import { firstRow } from '../service/service-row.js';
+import { KEPT_UNTIL_ALL_ENDED } from './kept.js';
+import { askedOf, isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW } from './standing.js';
+import { told, type Trail } from '../reports/told.js';
 import { RETENTION } from '../tokens/grace.js';
+
+/** Why something ends, with the kinds of actors that end it so. */
+export const ENDS = {
+  logout: ['user'],
+  logout_all: ['user'],
+  session_ended: ['user'],
+  password_changed: ['user', 'client', 'cli'],
+  revoked: ['client'],
+  refresh_reused: ['gatehouse'],
+  user_disabled: ['client', 'cli'],
+  ended_by_operator: ['client', 'cli'],
+} as const satisfies Record<string, ActorKind[]>;
+type ActorKind = 'user' | 'client' | 'cli' | 'gatehouse';
 
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {
-  reason:
-    | 'logout'
-    | 'logout_all'
-    | 'revoked'
-    | 'session_ended'
-    | 'refresh_reused'
-    | 'password_changed'
-    | 'user_disabled';
+  reason: keyof typeof ENDS;
   /** `user`, `operator`, `gatehouse` or `client:<id>`. */
   actor: string;
 }
@@ -32,11 +40,13 @@ export async function endSession(
   { sid, sub }: { sid: string; sub: string | null },
   { reason, actor }: Ending,
   keysVersion: string | null,
+  trail?: Trail,
 ): Promise<{ isKnown: boolean; seen: Versions }> {
   // Settles a logout against a refresh in flight: both write the session's row, so either the refresh is first and
   // its tokens die with the session, or it finds the session ended. A second logout waits for the first one's commit,
   // and writes too: where a standby must confirm, the first may be visible after a crash and yet on no other machine.
-  const rows = await database.prepared('end_session', { isKnown: 'bool', ...VERSION_COLUMNS })`
+  // A session that its user's epoch had ended before is written down as well, but that is no new end.
+  const rows = await database.prepared('end_session', { isNew: 'bool', isKnown: 'bool', ...VERSION_COLUMNS })`
     WITH clock AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now
     ), ended AS (
@@ -44,32 +54,46 @@ export async function endSession(
       FROM clock, service
       WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
         AND (${keysVersion}::uuid IS NULL OR service.keys_version = ${keysVersion}::uuid)
-      RETURNING sessions.id, user_id, expires_at, now
+      RETURNING sessions.id, user_id, expires_at, now,
+                expires_at > now AND EXISTS (SELECT FROM users WHERE ${STOOD_UNTIL_NOW}) AS stood
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
       SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + ${RETENTION} FROM ended
       ON CONFLICT (id) DO NOTHING
+      RETURNING id
     )
-    SELECT EXISTS (
+    SELECT EXISTS (SELECT FROM noted, ended WHERE stood) AS "isNew",
+           EXISTS (
              SELECT FROM sessions
              WHERE id = ${sid}::uuid AND (${sub}::uuid IS NULL OR user_id = ${sub}::uuid)
            ) AS "isKnown",
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM service`;
-  const { isKnown, ...seen } = firstRow(rows);
+  const { isNew, isKnown, ...seen } = firstRow(rows);
+  if (isNew) told.end.tell({ ended: 'session', reason, actor }, trail);
   return { isKnown, seen };
+}
+
+/** How many sessions are counted that end at once. All of them end: nobody waits for the counting of the rest. */
+const MOST_COUNTED = 1000;
+
+/** How many sessions of a user have ended; `isMore` where they were more than that. */
+export interface Ended {
+  sessions: number;
+  isMore: boolean;
 }
 
 /**
  * Ends all sessions of the user whose live access token asks for it, or all but the one that asks.
  *
- * @returns how many live sessions ended; null when the asking session has itself ended meanwhile
+ * @returns how many live sessions ended, at most a thousand; null when the asking session has itself ended meanwhile
  */
 export async function endAllSessions(
   database: Database,
   claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
   { exceptCurrent }: { exceptCurrent: boolean },
-): Promise<number | null> {
+  trail?: Trail,
+): Promise<Ended | null> {
   const { sub, sid } = claims;
   // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
   // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
@@ -85,21 +109,30 @@ export async function endAllSessions(
       UPDATE sessions SET epoch = sessions.epoch + 1
       FROM caller
       WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
-    ), doomed AS (
-      SELECT sessions.id, sessions.expires_at
-      FROM caller, sessions, users, service, clock
-      WHERE users.id = caller.id AND sessions.expires_at > now AND ${STANDS}
-        AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
-             greatest(now, (SELECT max(expires_at) FROM doomed)) + ${RETENTION}
+             ${KEPT_UNTIL_ALL_ENDED}
       FROM caller, clock
     )
-    SELECT (SELECT count(*) FROM doomed)::int4 AS ended FROM caller`;
-  if (rows[0] !== undefined) return rows[0].ended;
+    SELECT (
+             SELECT count(*)
+             FROM users, service, clock, LATERAL (
+               SELECT FROM ${LATEST_OF_USER} AS sessions
+               WHERE sessions.expires_at > now AND ${STANDS}
+                 AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
+               LIMIT ${MOST_COUNTED + 1}::int4
+             ) AS doomed
+             WHERE users.id = caller.id
+           )::int4 AS ended
+    FROM caller`;
+  const [row] = rows;
+  if (row !== undefined) {
+    told.end.tell({ ended: 'user', reason: 'logout_all', actor: 'user' }, trail);
+    return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };
+  }
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
   return (await isStanding(database, askedOf(claims)))
-    ? await endAllSessions(database, claims, { exceptCurrent })
+    ? await endAllSessions(database, claims, { exceptCurrent }, trail)
     : null;
 }

@@ -6,20 +6,12 @@ import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import type { Judge } from '../liveness/liveness.js';
 import type { ReplicaState, Versions } from '../liveness/replica-state.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
-import { mintAccess, mintRefresh, type Session, type TokenRules } from '../tokens/claims.js';
+import { noteSession, told, type Trail } from '../reports/told.js';
 import type { ClaimsOf } from '../tokens/reader.js';
 import { authenticate } from '../users/authenticate.js';
 import { endSession } from './endings.js';
+import type { Pairs, TokenPair } from './pairs.js';
 import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
-
-/** What the holder of a session carries; lifetimes in seconds from now. */
-export interface TokenPair {
-  accessToken: string;
-  expiresIn: number;
-  refreshToken: string;
-  refreshExpiresIn: number;
-  sessionId: string;
-}
 
 /** Keys would have to change this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 5;
@@ -30,6 +22,13 @@ const REFUSALS = {
   dead: 'invalid_token',
 } as const;
 
+export interface Login {
+  username: string;
+  password: string;
+  /** How long the session lives, where less is asked for than the rules give. */
+  sessionTtlSeconds?: number | undefined;
+}
+
 /** The verbs of a session's holder; the facade says what each of them promises. */
 export function createLogins(parts: {
   database: Database;
@@ -37,36 +36,14 @@ export function createLogins(parts: {
   judge: Judge;
   hasher: PasswordHasher;
   throttle: Throttle;
-  rules: TokenRules & SessionRules;
+  pairs: Pairs;
+  rules: SessionRules;
 }) {
-  const { database, state, judge, hasher, throttle, rules } = parts;
-
-  function pairOf(session: Session): TokenPair {
-    const { ring } = state.current();
-    const access = mintAccess(session, rules);
-    const refresh = mintRefresh(session, rules);
-    return {
-      accessToken: ring.signAccess(access),
-      expiresIn: access.exp - Math.floor(session.now),
-      refreshToken: ring.signRefresh(refresh),
-      refreshExpiresIn: refresh.exp - Math.floor(session.now),
-      sessionId: session.id,
-    };
-  }
-
-  /** Nothing is opened or spent whose tokens could not be signed: a token that was spent for nothing returns as theft. */
-  async function assertSigns(): Promise<void> {
-    if (state.current().ring.isReadable) return;
-    await judge(null); // The keys may have been encrypted anew since they were loaded.
-    if (state.current().ring.isReadable) return;
-    const cause = new Reason('AUTH_SECRET does not open the signing keys');
-    throw new AuthError('temporarily_unavailable', { cause });
-  }
+  const { database, state, judge, hasher, throttle, pairs, rules } = parts;
 
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
   async function withToken<T, K extends keyof ClaimsOf>(
-    text: string,
-    kind: K,
+    { text, kind, trail }: { text: string; kind: K; trail: Trail | undefined },
     decide: (claims: ClaimsOf[K], keysVersion: string) => Promise<{ value: T } | { outdated: Versions }>,
   ): Promise<T> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
@@ -75,6 +52,7 @@ export function createLogins(parts: {
       const { ring } = state.current();
       const token = ring.read(text);
       if (token === null || token.kind !== kind) throw new AuthError('invalid_token');
+      noteSession(trail, token.claims.sub, token.claims.sid);
       const decision = await decide(token.claims as ClaimsOf[K], ring.version);
       if ('value' in decision) return decision.value;
       await state.catchUp(decision.outdated);
@@ -88,38 +66,55 @@ export function createLogins(parts: {
     },
 
     async login(
-      { username, password }: { username: string; password: string },
+      { username, password, sessionTtlSeconds = rules.sessionTtlSeconds }: Login,
       device: Device,
+      trail?: Trail,
     ): Promise<TokenPair> {
       return await hasher.admit(networkOf(device.ip), async () => {
-        await assertSigns();
+        await pairs.assertSigns();
         const attempt = await throttle.takeAttempt(username, device.ip);
         const opened = await refundUnlessWrong(attempt, async () => {
-          const user = await authenticate(database, hasher, username, password);
-          return await openSession(database, user, device, rules);
+          const user = await authenticate(database, hasher, username, password, trail);
+          const ttl = Math.min(sessionTtlSeconds, rules.sessionTtlSeconds);
+          return await openSession(database, user, device, { ...rules, sessionTtlSeconds: ttl });
         });
+        noteSession(trail, opened.session.userId, opened.session.id);
         // The password was right and the session is open: what cannot be written down now must not turn it away.
         await attempt.succeed().catch(() => undefined);
-        if (state.current().ring.version !== opened.versions.keysVersion)
-          await state.catchUp(opened.versions);
-        return pairOf(opened.session);
+        return await pairs.signOpened(opened);
       });
     },
 
-    async refresh(refreshToken: string): Promise<TokenPair> {
-      const rotation = await withToken(refreshToken, 'refresh', async (claims, keysVersion) => {
-        await assertSigns();
+    async refresh(refreshToken: string, trail?: Trail): Promise<TokenPair> {
+      const read = { text: refreshToken, kind: 'refresh', trail } as const;
+      const rotation = await withToken(read, async (claims, keysVersion) => {
+        await pairs.assertSigns();
         const rotation = await rotateSession(database, claims, keysVersion, rules);
         return rotation.verdict === 'outdated' ? { outdated: rotation.seen } : { value: rotation };
+      }).catch((error: unknown) => {
+        // Nothing that this service could have issued as a refresh token.
+        if (error instanceof AuthError && error.code === 'invalid_token')
+          told.refresh.tell({ verdict: 'dead' }, trail);
+        throw error;
       });
-      if (rotation.verdict === 'rotated') return pairOf(rotation.session);
+      if (rotation.verdict === 'rotated') {
+        told.refresh.tell({ verdict: rotation.isReplay ? 'replayed' : 'rotated' }, trail);
+        return pairs.sign(rotation.session);
+      }
+      // Its client may be an honest one, whose first attempt fell into the outage: told that it was superseded, it would take
+      // its own token for spent.
+      if (rotation.verdict === 'undecided')
+        throw new AuthError('temporarily_unavailable', { cause: new Reason('an outage has just ended') });
+      told.refresh.tell({ verdict: rotation.verdict }, trail);
+      if (rotation.verdict === 'reused')
+        told.end.tell({ ended: 'session', reason: 'refresh_reused', actor: 'gatehouse' }, trail);
       throw new AuthError(REFUSALS[rotation.verdict]);
     },
 
-    async logout(token: string, kind: keyof ClaimsOf): Promise<void> {
-      await withToken(token, kind, async ({ sid, sub }, keysVersion) => {
+    async logout(text: string, kind: keyof ClaimsOf, trail?: Trail): Promise<void> {
+      await withToken({ text, kind, trail }, async ({ sid, sub }, keysVersion) => {
         const ending = { reason: 'logout', actor: 'user' } as const;
-        const { seen } = await endSession(database, { sid, sub }, ending, keysVersion);
+        const { seen } = await endSession(database, { sid, sub }, ending, keysVersion, trail);
         return seen.keysVersion === keysVersion ? { value: null } : { outdated: seen };
       });
     },

@@ -5,6 +5,8 @@ import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { parseJti, type AccessClaims } from '../tokens/claims.js';
 import type { Ending } from './endings.js';
+import { STANDS } from './standing.js';
+import { told, type Trail } from '../reports/told.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** Rows that go in one statement, at most. */
@@ -36,14 +38,24 @@ export async function revokeToken(
   database: Database,
   claims: AccessClaims,
   { reason, actor }: Ending,
+  trail?: Trail,
 ): Promise<void> {
   // Settles two revocations of one lineage: the second waits for the first one's commit and changes nothing, but writes
-  // as well, so that its own commit waits for whatever must confirm the first.
-  await database.prepared('revoke_token', {})`
+  // as well, so that its own commit waits for all that must confirm the first. It also settles a new password that the
+  // token asks for (passwords/replacement.ts): if that was first, the row tells from now on that the token was revoked.
+  const [row] = await database.prepared('revoke_token', { isNew: 'bool' })`
     INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
     VALUES (${parseJti(claims.jti).lineage}::uuid, 'token', ${claims.sub}::uuid, ${reason}, ${actor},
             clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + ${RETENTION})
-    ON CONFLICT (id) DO UPDATE SET reason = revocations.reason`;
+    ON CONFLICT (id) DO UPDATE SET
+      reason = CASE WHEN revocations.reason = 'password_changed' THEN excluded.reason ELSE revocations.reason END,
+      actor = CASE WHEN revocations.reason = 'password_changed' THEN excluded.actor ELSE revocations.actor END
+    RETURNING xmax = 0 AND EXISTS (
+      SELECT FROM sessions, users, service
+      WHERE sessions.id = ${claims.sid}::uuid AND sessions.expires_at > clock_timestamp() AND ${STANDS}
+    ) AS "isNew"`;
+  // A row that was only updated carries the id of the transaction that locked it. With its session the token had ended before.
+  if (row?.isNew === true) told.end.tell({ ended: 'token', reason, actor }, trail);
 }
 
 /** The latest revocations, newest first. In SQL, since a revocation outlives its user and Prisma's schema knows no relation. */

@@ -83,6 +83,10 @@ export function isUuid(text: string): boolean {
   return UUID.test(text);
 }
 
+export function isJti(text: string): boolean {
+  return JTI.test(text);
+}
+
 const REFRESH_MEMBERS = ['iss', 'sub', 'aud', 'sid', 'jti', 'iat', 'exp', 'auth_time', 'session_exp'];
 const ACCESS_MEMBERS = [...REFRESH_MEMBERS, 'client_id', 'username', 'scope', 'ver'];
 

@@ -1,6 +1,8 @@
 /** Reads tokens: signature, spelling and claims; and remembers what was verified, but no verdict. */
+import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 import { LRUCache } from 'lru-cache';
 
+import { askedOf, type Asked } from '../sessions/standing.js';
 import {
   isAccessClaims,
   isRefreshClaims,
@@ -26,6 +28,8 @@ export type ReadToken = {
     claims: Readonly<ClaimsOf[K]>;
     /** The claims as callers are shown them, as JSON. */
     json: string;
+    /** What the primary is asked about it. */
+    question: Asked;
   }>;
 }[keyof ClaimsOf];
 
@@ -35,9 +39,6 @@ export interface ClaimsOf {
   access: AccessClaims;
   refresh: RefreshClaims;
 }
-
-/** Longer than any token we sign: names, scopes and audiences are bounded. */
-const MAX_TOKEN_CHARACTERS = 8192;
 
 /** Bounds of the memory of verified claims: tokens, and bytes as estimated (texts, claims, overhead). */
 const MAX_REMEMBERED_TOKENS = 20_000;
@@ -97,11 +98,11 @@ function readWith(
   if (kind === 'access') {
     if (!isAccessClaims(payload, rules)) return null;
     const shown = payload.ver === undefined ? json : JSON.stringify(withoutVersion(payload));
-    return Object.freeze({ kind, claims: Object.freeze(payload), json: shown });
+    return Object.freeze({ kind, claims: Object.freeze(payload), json: shown, question: askedOf(payload) });
   }
-  return isRefreshClaims(payload, rules)
-    ? Object.freeze({ kind, claims: Object.freeze(payload), json })
-    : null;
+  if (!isRefreshClaims(payload, rules)) return null;
+  const question = { ...askedOf(payload), ver: null };
+  return Object.freeze({ kind, claims: Object.freeze(payload), json, question });
 }
 
 /** What is shown to callers: the version of claims is between the tokens and the rows. */

@@ -1,15 +1,21 @@
 /** Whether a user name and a password are right: the proof that a login rests on. */
 import type { Database } from '../../database/prisma.js';
-import { AuthError } from '../errors.js';
+import { AuthError, Reason } from '../errors.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
+import type { Trail } from '../reports/told.js';
 import { EPOCH_IN_FORCE, USER_IS_ENABLED } from '../sessions/standing.js';
-import { canonicalUsername } from '../usernames.js';
+import { canonicalUsername } from './usernames.js';
 
 /** A user whose password was right, under this epoch: the sum of the user's and the service's, which only SQL reads. */
 export interface Proved {
   id: string;
   epoch: string;
 }
+
+/** Why a login was refused, for the log alone. Made once: a stack of their own would tell nothing. */
+const UNKNOWN_USER = new Reason('unknown_user');
+const USER_DISABLED = new Reason('user_disabled');
+const WRONG_PASSWORD = new Reason('wrong_password');
 
 /** Nobody bears this name: it is not canonical. It is looked up for names that cannot exist, to take the same time. */
 const NOBODY = ' ';
@@ -25,6 +31,7 @@ export async function authenticate(
   hasher: PasswordHasher,
   typedUsername: string,
   password: string,
+  trail: Trail = {},
 ): Promise<Proved> {
   const [user] = await database.prepared('find_user', {
     id: 'uuid',
@@ -35,15 +42,20 @@ export async function authenticate(
     SELECT users.id, password_hash AS "passwordHash", ${EPOCH_IN_FORCE} AS epoch, ${USER_IS_ENABLED} AS "isEnabled"
     FROM users, service
     WHERE username = ${canonicalUsername(typedUsername) ?? NOBODY}`;
+  if (user !== undefined) trail.user = user.id;
   if (user === undefined || !user.isEnabled) {
     await hasher.burn(password);
-    throw new AuthError('invalid_credentials');
+    throw refused(user === undefined ? UNKNOWN_USER : USER_DISABLED);
   }
-  if (!(await hasher.verify(user.passwordHash, password))) throw new AuthError('invalid_credentials');
+  if (!(await hasher.verify(user.passwordHash, password))) throw refused(WRONG_PASSWORD);
   // The password was right: that there is no room to hash it anew, or no database, must not turn it away.
   if (hasher.needsRehash(user.passwordHash))
     await rehash(database, hasher, user, password).catch(() => undefined);
   return { id: user.id, epoch: user.epoch };
+}
+
+function refused(cause: Reason): AuthError {
+  return new AuthError('invalid_credentials', { cause });
 }
 
 async function rehash(

@@ -3,8 +3,10 @@ import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../../database/prisma.js';
 import type { Ending } from '../sessions/endings.js';
-import { RETENTION } from '../tokens/grace.js';
-import { canonicalUsername } from '../usernames.js';
+import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
+import type { TokenRules } from '../tokens/claims.js';
+import { bytesThatFit, fitsIntoTokens } from '../tokens/length.js';
+import { canonicalUsername } from './usernames.js';
 
 export interface User {
   id: string;
@@ -29,6 +31,22 @@ export async function addUser(
     ON CONFLICT (username) DO NOTHING
     RETURNING id, username, scope`;
   return rows[0] ?? null;
+}
+
+/** So many are named at once: where ISSUER is too long, all users are meant. */
+const MOST_NAMED = 100;
+
+/** Users whose tokens would be too long, the first {@link MOST_NAMED}: they were added before that was refused, or ISSUER or AUDIENCE were shorter. */
+export async function findUsersBeyondTokens(
+  database: Database,
+  rules: Pick<TokenRules, 'issuer' | 'audience'>,
+): Promise<{ id: string; username: string }[]> {
+  const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
+    SELECT id, username, scope FROM users
+    WHERE 2 * octet_length(username) + octet_length(scope) > ${bytesThatFit(rules)}::int4
+    ORDER BY username
+    LIMIT ${MOST_NAMED}::int4`;
+  return rows.filter((user) => !fitsIntoTokens(user, rules));
 }
 
 export async function findUser(database: Database, typedUsername: string): Promise<ListedUser | null> {
@@ -99,7 +117,7 @@ async function changeAndEndAll(
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, 'operator', now,
-             greatest(now, (SELECT max(expires_at) FROM sessions WHERE user_id = changed.id)) + ${RETENTION}
+             ${KEPT_UNTIL_ALL_ENDED}
       FROM changed
     )
     SELECT id FROM changed`;

@@ -3,7 +3,7 @@ import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastif
 
 import { AuthError } from '../../domain/errors.js';
 import type { AccountPage, PageFile } from '../account-page.js';
-import { forOwnHost } from '../hosts.js';
+import { forOwnHost } from '../intake/hosts.js';
 
 /** Scripts, styles and pictures from here, and from files alone; nothing that is text becomes code or markup. */
 const PAGE_POLICY = [

@@ -3,12 +3,21 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { describe } from '../openapi.js';
-import { carrySuccessor } from '../reissue.js';
-import { tokenForm } from '../schemas.js';
+import type { Judgement } from '../../domain/liveness/liveness.js';
+import { describe } from '../openapi/openapi.js';
+import { carrySuccessor } from '../answers/reissue.js';
+import { tokenForm } from '../openapi/schemas.js';
 
-/** Written by hand: the claims are there as JSON already, and writing them once more is a good part of an answer's cost. */
-const INACTIVE = '{"active":false}';
+/**
+ * What is said of a token, as JSON. A refresh token is never live here: a resource server must not take it for an access
+ * token. Written by hand: the claims are there as JSON already, and writing them once more is a good part of an answer's cost.
+ *
+ * @param more members, each behind a comma
+ */
+export function writeIntrospection({ live }: Pick<Judgement, 'live'>, more = ''): string {
+  if (live === null) return `{"active":false${more}}`;
+  return `{"active":true,${live.json.slice(1, -1)},"token_type":"Bearer"${more}}`;
+}
 
 export const introspectRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
   app,
@@ -24,11 +33,7 @@ export const introspectRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }>
     (request, reply) => {
       const { judgement } = request;
       carrySuccessor(reply, judgement, gatehouse);
-      // A refresh token is never live here: a resource server must not take it for an access token.
-      const { live } = judgement;
-      (reply as FastifyReply)
-        .type('application/json; charset=utf-8')
-        .send(live === null ? INACTIVE : `{"active":true,${live.json.slice(1, -1)},"token_type":"Bearer"}`);
+      (reply as FastifyReply).type('application/json; charset=utf-8').send(writeIntrospection(judgement));
     },
   );
   done();

@@ -1,17 +1,17 @@
 /** POST /login: a password becomes a session. */
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
+import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { assertOwnLogin } from '../csrf.js';
-import { sendPair, sendPairInCookies } from '../pair.js';
-import { loginBody } from '../schemas.js';
-import { describe } from '../openapi.js';
-
-/** As much of a User-Agent as helps a person to recognise the device. */
-const USER_AGENT_CHARACTERS = 512;
+import { assertOwnLogin } from '../doors/csrf.js';
+import { deviceOf } from '../intake/device.js';
+import { sendPair, sendPairInCookies } from '../answers/pair.js';
+import { trailOf } from '../log/trail.js';
+import { loginBody } from '../openapi/schemas.js';
+import { describe } from '../openapi/openapi.js';
 
 export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
-  const { issuer, reissueGraceSeconds } = gatehouse.rules;
+  const { issuer, reissueGraceSeconds, sessionTtlSeconds: sessionTtl } = gatehouse.rules;
   const { origin } = new URL(issuer);
 
   app.addHook('onRequest', (request, _reply, next) => {
@@ -21,14 +21,17 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
   });
 
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
-    const device = {
-      ip: request.address,
-      userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_CHARACTERS) ?? null,
-    };
-    const { transport, ...credentials } = request.body;
-    if (transport === 'bearer') return sendPair(reply, await gatehouse.login(credentials, device));
+    const device = deviceOf(request);
+    const { transport, session_ttl: sessionTtlSeconds = sessionTtl, ...credentials } = request.body;
+    if (sessionTtlSeconds > sessionTtl) {
+      const message = `must be at most ${sessionTtl}, the SESSION_TTL of the service`;
+      throw new AuthError('invalid_request', { issues: [{ path: 'body/session_ttl', message }] });
+    }
+    const wish = { ...credentials, sessionTtlSeconds };
+    const logIn = () => gatehouse.login(wish, device, trailOf(request));
+    if (transport !== 'cookie') return sendPair(reply, await logIn());
     assertOwnLogin(request, origin);
-    return sendPairInCookies(reply, await gatehouse.login(credentials, device), reissueGraceSeconds);
+    return sendPairInCookies(reply, await logIn(), reissueGraceSeconds);
   });
   done();
 };

@@ -2,9 +2,10 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { clearCookies } from '../cookies.js';
-import { describe } from '../openapi.js';
-import { logoutAllBody } from '../schemas.js';
+import { clearCookies } from '../doors/cookies.js';
+import { describe } from '../openapi/openapi.js';
+import { trailOf } from '../log/trail.js';
+import { logoutAllBody } from '../openapi/schemas.js';
 
 export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
   app,
@@ -16,9 +17,9 @@ export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> 
     { schema: { ...describe.logoutAll, body: logoutAllBody } },
     async (request, reply) => {
       const exceptCurrent = request.body?.except_current === true;
-      const ended = await gatehouse.logoutAll(request.claims, { exceptCurrent });
+      const ended = await gatehouse.logoutAll(request.claims, { exceptCurrent }, trailOf(request));
       if (!exceptCurrent) clearCookies(reply);
-      return { sessions_ended: ended };
+      return { sessions_ended: ended.sessions, ...(ended.isMore ? { more: true as const } : {}) };
     },
   );
   done();

@@ -4,19 +4,21 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { findBearer } from '../bearer.js';
-import { ACCESS_COOKIE, clearCookies, clearWhenOver, REFRESH_COOKIE, takeCookie } from '../cookies.js';
-import { describe } from '../openapi.js';
-import { logoutBody } from '../schemas.js';
+import type { Trail } from '../../domain/reports/told.js';
+import { findBearer } from '../doors/bearer.js';
+import { ACCESS_COOKIE, clearCookies, clearWhenOver, REFRESH_COOKIE, takeCookie } from '../doors/cookies.js';
+import { describe } from '../openapi/openapi.js';
+import { trailOf } from '../log/trail.js';
+import { logoutBody } from '../openapi/schemas.js';
 
 export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
   const { origin } = new URL(gatehouse.rules.issuer);
 
   /** Two cookies may be of two sessions, when a late answer met a new login: one that is none of ours keeps neither alive. */
-  async function logOut(tokens: Tokens): Promise<void> {
+  async function logOut(tokens: Tokens, trail: Trail): Promise<void> {
     const ends: Promise<void>[] = [];
-    if (tokens.refresh !== null) ends.push(gatehouse.logout(tokens.refresh, 'refresh'));
-    if (tokens.access !== null) ends.push(gatehouse.logout(tokens.access, 'access'));
+    if (tokens.refresh !== null) ends.push(gatehouse.logout(tokens.refresh, 'refresh', trail));
+    if (tokens.access !== null) ends.push(gatehouse.logout(tokens.access, 'access', trail));
     const failures = (await Promise.allSettled(ends)).flatMap((end) =>
       end.status === 'rejected' ? [end.reason as Error] : [],
     );
@@ -34,7 +36,7 @@ export const logoutRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
     const tokens = isNone(sent) ? takeCookies(request, origin) : sent;
     if (isNone(tokens)) throw new AuthError('invalid_token', { detail: 'Send either token.' });
     request.carriesToken = true;
-    await clearWhenOver(reply, logOut(tokens));
+    await clearWhenOver(reply, logOut(tokens, trailOf(request)));
     clearCookies(reply);
     return reply.code(204).send(null);
   });

@@ -3,11 +3,12 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { findBearer } from '../bearer.js';
-import { clearWhenOver, REFRESH_COOKIE, takeCookie } from '../cookies.js';
-import { describe } from '../openapi.js';
-import { sendPair, sendPairInCookies } from '../pair.js';
-import { refreshBody } from '../schemas.js';
+import { findBearer } from '../doors/bearer.js';
+import { clearWhenOver, REFRESH_COOKIE, takeCookie } from '../doors/cookies.js';
+import { describe } from '../openapi/openapi.js';
+import { sendPair, sendPairInCookies } from '../answers/pair.js';
+import { trailOf } from '../log/trail.js';
+import { refreshBody } from '../openapi/schemas.js';
 
 export const refreshRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
   app,
@@ -21,11 +22,11 @@ export const refreshRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = 
     const inBody = request.body?.refresh_token;
     if (inBody !== undefined) {
       request.carriesToken = true;
-      return sendPair(reply, await gatehouse.refresh(inBody));
+      return sendPair(reply, await gatehouse.refresh(inBody, trailOf(request)));
     }
     const inCookie = findBearer(request) === null ? takeCookie(request, REFRESH_COOKIE, origin) : null;
     if (inCookie === null) throw missing(request.body);
-    const pair = await clearWhenOver(reply, gatehouse.refresh(inCookie));
+    const pair = await clearWhenOver(reply, gatehouse.refresh(inCookie, trailOf(request)));
     return sendPairInCookies(reply, pair, reissueGraceSeconds);
   });
   done();

@@ -3,16 +3,18 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { describe } from '../openapi.js';
-import { tokenForm } from '../schemas.js';
+import { describe } from '../openapi/openapi.js';
+import { trailOf } from '../log/trail.js';
+import { tokenForm } from '../openapi/schemas.js';
 
 export const revokeRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (app, { gatehouse }, done) => {
   app.post(
     '/revoke',
     { schema: { ...describe.revoke, body: tokenForm }, config: { errors: 'oauth', permission: 'revoke' } },
-    async ({ client, judgement: { token } }, reply) => {
+    async (request, reply) => {
+      const { client, judgement } = request;
       // RFC 7009 section 2.2: a token that means nothing to us is as revoked as it can be.
-      await gatehouse.revoke(token, client);
+      await gatehouse.revoke(judgement.token, client, trailOf(request));
       // Empty, where null would be written out as JSON.
       return (reply as FastifyReply).code(200).send();
     },

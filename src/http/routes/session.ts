@@ -4,7 +4,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { AccessClaims } from '../../domain/tokens/claims.js';
 import { withoutVersion } from '../../domain/tokens/reader.js';
-import { describe } from '../openapi.js';
+import { describe } from '../openapi/openapi.js';
 
 export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
   // A gateway forwards the method and perhaps the body of a request that is not ours: neither is looked at.

@@ -3,9 +3,10 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
-import { clearCookies } from '../cookies.js';
-import { describe } from '../openapi.js';
-import { sessionParams } from '../schemas.js';
+import { clearCookies } from '../doors/cookies.js';
+import { describe } from '../openapi/openapi.js';
+import { trailOf } from '../log/trail.js';
+import { sessionParams } from '../openapi/schemas.js';
 
 export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
   app,
@@ -32,7 +33,8 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
     { schema: { ...describe.endSession, params: sessionParams } },
     async (request, reply) => {
       const { id: sid } = request.params;
-      if (!(await gatehouse.endSession(request.claims, sid))) throw new AuthError('not_found');
+      const isKnown = await gatehouse.endSession(request.claims, sid, trailOf(request));
+      if (!isKnown) throw new AuthError('not_found');
       if (sid === request.claims.sid) clearCookies(reply);
       return reply.code(204).send(null);
     },

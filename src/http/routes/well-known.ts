@@ -1,10 +1,13 @@
 /** /.well-known: the public keys (RFC 7517) and where everything is (RFC 8414). */
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
+import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { JWKS_MAX_AGE_SECONDS } from '../../domain/keys/keys.js';
-import { describe } from '../openapi.js';
+import { describe } from '../openapi/openapi.js';
 
+const METADATA = '/.well-known/oauth-authorization-server';
 const METADATA_MAX_AGE_SECONDS = 3600;
 
 export const wellKnownRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
@@ -32,9 +35,21 @@ export const wellKnownRoutes: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }>
     return jwks;
   });
 
-  app.get('/.well-known/oauth-authorization-server', { schema: describe.metadata }, (_request, reply) => {
+  function sendMetadata(reply: FastifyReply): typeof metadata {
     reply.header('cache-control', `public, max-age=${METADATA_MAX_AGE_SECONDS}`);
     return metadata;
-  });
+  }
+
+  app.get(METADATA, { schema: describe.metadata }, (_request, reply) => sendMetadata(reply));
+
+  // RFC 8414 section 3.1: an issuer's path comes behind ours. Compared as text, since a path may hold what the router takes
+  // for its own signs.
+  const { pathname } = new URL(issuer);
+  if (pathname !== '/') {
+    app.get(`${METADATA}/*`, { schema: { hide: true } }, ({ raw }, reply) => {
+      if (raw.url?.replace(/\?.*/, '') !== METADATA + pathname) throw new AuthError('not_found');
+      return sendMetadata(reply);
+    });
+  }
   done();
 };

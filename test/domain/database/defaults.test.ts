@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { migrate } from '../../../src/database/migrate.js';
 import { openDatabase } from '../../../src/database/prisma.js';
+import { writeSettings } from '../../../src/database/settings.js';
 import { createThrottle, LOGIN_LIMITS } from '../../../src/domain/guessing/throttle.js';
 import { onServer } from '../../support/database.js';
 import { createEmptyDatabase } from '../../support/empty-database.js';
@@ -21,22 +22,32 @@ import { holdRow, holdSession } from '../../support/row-lock.js';
 import { stopMinute } from '../../support/stopped-clock.js';
 import { logOut, logOutAll, openTwins, stateOf, stateOfRefresh, type Twins } from '../../support/twins.js';
 
-/** Settings that would make a difference, each with a value that would hurt. */
-const HOSTILE = {
-  synchronous_commit: 'off',
-  default_transaction_isolation: 'serializable',
-  statement_timeout: '0',
-  lock_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
+/** Settings that would make a difference, each with a value that would hurt, and what our connections have in its place. */
+const SETTINGS: Record<string, [hostile: string, ours: string]> = {
+  search_path: ['nowhere', 'public, pg_temp'],
+  client_encoding: ['LATIN1', 'UTF8'],
+  TimeZone: ['Asia/Tokyo', 'UTC'],
+  DateStyle: ['German', 'ISO, MDY'],
+  IntervalStyle: ['iso_8601', 'postgres'],
+  bytea_output: ['escape', 'hex'],
+  extra_float_digits: ['-15', '1'],
+  array_nulls: ['off', 'on'],
+  standard_conforming_strings: ['off', 'on'],
+  transform_null_equals: ['on', 'off'],
+  row_security: ['on', 'off'],
+  exit_on_error: ['on', 'off'],
+  synchronous_commit: ['off', 'on'],
+  default_transaction_isolation: ['serializable', 'read committed'],
+  default_transaction_deferrable: ['on', 'off'],
+  idle_in_transaction_session_timeout: ['0', '10s'],
+  idle_session_timeout: ['5s', '0'],
+  transaction_timeout: ['5s', '0'],
+  statement_timeout: ['0', '1900ms'],
+  lock_timeout: ['0', '1900ms'],
+  default_tablespace: ['pg_default', ''],
+  default_table_access_method: ['heap', 'heap'],
 };
-
-const OURS = {
-  synchronous_commit: 'on',
-  default_transaction_isolation: 'read committed',
-  statement_timeout: '1900ms',
-  lock_timeout: '1900ms',
-  idle_in_transaction_session_timeout: '10s',
-};
+const OURS = Object.fromEntries(Object.entries(SETTINGS).map(([name, [, ours]]) => [name, ours]));
 
 /** Of those who sign in to the database with this name. */
 const IN_DATABASE = (url: string) => `DATABASE ${new URL(url).pathname.slice(1)}`;
@@ -49,7 +60,7 @@ describe.each([
   it.each([false, true])('is not that of our connections, where readsOnly is %s', async (readsOnly) => {
     const twins = await openTwins();
     const { url } = twins.house.database;
-    for (const [name, value] of Object.entries(HOSTILE))
+    for (const [name, [value]] of Object.entries(SETTINGS))
       await onServer(`ALTER ${place(url)} SET ${name} = '${value}'`);
     const database = openDatabase(url, { readsOnly });
     const names = Object.keys(OURS);
@@ -62,6 +73,22 @@ describe.each([
     await database.close();
     await twins.house.close();
   });
+});
+
+it('a list of settings names none twice, and this table names each', () => {
+  const written = [...writeSettings({}).matchAll(/\('(\w+)', /g)].map(([, name]) => name);
+  expect(written).toEqual(Object.keys(SETTINGS));
+});
+
+it('foreign keys that are switched off make a database unavailable', async () => {
+  const empty = await createEmptyDatabase();
+  await onServer(`ALTER ${IN_DATABASE(empty.url)} SET session_replication_role = replica`);
+  const database = openDatabase(empty.url, { connections: 1 });
+  await expect(database.query({ n: 'int4' })`SELECT 1::int4 AS n`).rejects.toThrow(
+    /^session_replication_role is set to replica/,
+  );
+  await database.close();
+  await empty.drop();
 });
 
 describe.each(['serializable', 'repeatable read'])(
@@ -161,7 +188,7 @@ describe.each(['serializable', 'repeatable read'])(
         () => refresh(twins.two, pair.refresh_token),
         () => change(user.password, next),
       );
-      expect([renewed.statusCode, changed.statusCode]).toEqual([200, 204]);
+      expect([renewed.statusCode, changed.statusCode]).toEqual([200, 200]);
       user = { ...user, password: next };
       expect((await logInAt(twins.two, next)).statusCode).toBe(200);
     });

@@ -6,7 +6,8 @@ import { refuseVersion } from '../../../src/database/first-connection.js';
 import * as migrations from '../../../src/database/migrate.js';
 import { readMigrations, type Migration } from '../../../src/database/migration-files.js';
 import { StartError } from '../../../src/database/start-error.js';
-import { createTestDatabase, onServer, type TestDatabase } from '../../support/database.js';
+import { FOREIGN } from '../../../src/database/verify-connection.js';
+import { createTestDatabase, onServer, replaceBuiltIn, type TestDatabase } from '../../support/database.js';
 import { createEmptyDatabase } from '../../support/empty-database.js';
 
 /** Migrations that a later build might bring, after those that this one has. */
@@ -88,6 +89,51 @@ describe('migrate', () => {
     });
   });
 
+  it('keeps beat at one row', async () => {
+    await withEmptyDatabase(async (url) => {
+      await migrate(url);
+      await expect(run(url, 'INSERT INTO beat (beaten_at) VALUES (now())')).rejects.toThrow(/beat_pkey/);
+      await expect(run(url, 'INSERT INTO beat (id, beaten_at) VALUES (false, now())')).rejects.toThrow(
+        /beat_is_one_row/,
+      );
+    });
+  });
+
+  it.each([
+    ['the last rotation', `now() - interval '1 hour'`, /^01:00:0/],
+    ['now, where a rotation is said to come', `now() + interval '1 hour'`, /^00:00:0/],
+    ['now, where there was none', null, /^00:00:0/],
+  ])('takes for the last beat of a release that does not beat %s', async (_what, rotatedAt, age) => {
+    await withEmptyDatabase(async (url) => {
+      const all = await readMigrations();
+      const before = all.filter(({ name }) => !name.endsWith('_beat'));
+      await migrations.migrate(
+        url,
+        before.slice(
+          0,
+          all.findIndex(({ name }) => name.endsWith('_beat')),
+        ),
+      );
+      if (rotatedAt !== null) {
+        await run(
+          url,
+          `INSERT INTO users (id, username, password_hash, created_at) VALUES (gen_random_uuid(), 'ann', '', now());
+           INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
+           SELECT gen_random_uuid(), id, 0, now() - interval '1 day', rotated, now(), now()
+           FROM users, (VALUES (${rotatedAt}), (now() - interval '1 day')) AS those (rotated)`,
+        );
+      }
+      await migrate(url);
+      const { rows } = await run(
+        url,
+        'SELECT (clock_timestamp() - beaten_at)::text AS age, answering_since, answered_until FROM beat',
+      );
+      expect(rows).toEqual([
+        { age: expect.stringMatching(age) as string, answering_since: null, answered_until: null },
+      ]);
+    });
+  });
+
   it('applies as a role that owns the database and is no superuser', async () => {
     await onServer(`CREATE ROLE owner LOGIN PASSWORD 'owner-secret'`);
     await onServer('CREATE DATABASE owned OWNER owner');
@@ -156,6 +202,60 @@ describe('migrate on a database that is up to date', () => {
     await onServer(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     expect(await refusal(database.url)).toMatch(/is read-only/);
     await onServer(`ALTER DATABASE ${name} RESET default_transaction_read_only`);
+  });
+});
+
+describe('a database whose stored cluster is another one', () => {
+  let database: TestDatabase;
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    addLater('CREATE TABLE later (a int)');
+  });
+  afterEach(() => database.drop());
+
+  async function isMigrated(): Promise<boolean> {
+    const { rows } = await database.admin.query<{ isThere: boolean }>(
+      `SELECT to_regclass('public.later') IS NOT NULL AS "isThere"`,
+    );
+    return rows[0]?.isThere === true;
+  }
+
+  it('is refused, and has not been migrated', async () => {
+    await database.admin.query(`UPDATE service SET system_identifier = '7000000000000000001'`);
+    expect(await refusal(database.url)).toBe(FOREIGN);
+    await expect(listPending(database.url)).rejects.toThrow(FOREIGN);
+    expect(await isMigrated()).toBe(false);
+  });
+
+  it('is refused as that, also where a newer Gatehouse has migrated it', async () => {
+    await database.admin.query(
+      `UPDATE service SET system_identifier = '7000000000000000001', must_know = '99990101000000_future';
+       INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', '', '99990101000000_future', now())`,
+    );
+    expect(await refusal(database.url)).toBe(FOREIGN);
+  });
+
+  it.each([
+    ['no cluster is stored', 'UPDATE service SET system_identifier = NULL'],
+    [
+      'this cluster is stored',
+      'UPDATE service SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())',
+    ],
+    ['nothing stores one yet', 'ALTER TABLE service RENAME system_identifier TO elsewhere'],
+  ])('is none where %s', async (_what, sql) => {
+    await database.admin.query(sql);
+    expect(await migrate(database.url)).toHaveLength(1);
+    expect(await isMigrated()).toBe(true);
+  });
+
+  it('is not found where the server does not tell', async () => {
+    await database.admin.query(`UPDATE service SET system_identifier = '7000000000000000001'`);
+    await replaceBuiltIn(
+      (sql) => database.admin.query(sql),
+      'pg_control_system()',
+      `RETURNS TABLE (system_identifier bigint) LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '0A000'; END $$`,
+    );
+    expect(await migrate(database.url)).toHaveLength(1);
   });
 });
 
@@ -431,7 +531,7 @@ describe('migrate refuses', () => {
       const guest = new URL(url);
       guest.username = 'guest';
       guest.password = 'guest-secret';
-      expect(await refusal(guest.href)).toMatch(/does not let this user change its tables/);
+      expect(await refusal(guest.href)).toMatch(/does not let this user create tables in its schema public/);
       await onServer('DROP ROLE guest');
     });
   });

@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { DatabaseUnavailable, openDatabase, sqlState, type Database } from '../../../src/database/prisma.js';
+import { sqlState } from '../../../src/database/failure.js';
+import { DatabaseUnavailable, openDatabase, type Database } from '../../../src/database/prisma.js';
 import { sql } from '../../../src/database/sql.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { AMPLE_MS } from '../../support/house.js';
 import { holdTables } from '../../support/row-lock.js';
+import { stallCommits } from '../../support/stalled-commits.js';
 
 let server: TestDatabase;
 let database: Database;
@@ -86,6 +88,13 @@ describe('a statement by name', () => {
     const startedAt = performance.now();
     await expect(hasty.prepared('slow', {})`SELECT pg_sleep(30)`).rejects.toBeInstanceOf(DatabaseUnavailable);
     expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+
+  it('whose commit waits for something else than a standby says how long it was waited for', async () => {
+    const stalled = await stallCommits(server, 'login_attempts');
+    const late = hasty.query({})`INSERT INTO login_attempts (key, points, expire) VALUES ('late', 0, 0)`;
+    await expect(late).rejects.toThrow('no answer within 500 ms');
+    await stalled.end();
   });
 
   it('that is ended by the server cannot be answered, and the next one can', async () => {

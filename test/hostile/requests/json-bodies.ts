@@ -1,16 +1,17 @@
 // Hostile JSON, made from members that an endpoint takes: whatever slips through would succeed.
 import { malformed, tooLarge, type Cell } from './targets.js';
 
-type Members = Record<string, string | boolean>;
+type Members = Record<string, string | boolean | string[]>;
 
 export const LIMIT_BYTES = 16 * 1024;
 const MEGABYTE = 1024 * 1024;
 
-export function families(members: Members): Record<string, Cell[]> {
+/** @param limit of the endpoint, in bytes */
+export function families(members: Members, limit = LIMIT_BYTES): Record<string, Cell[]> {
   return {
     'no object at the root': primitives(members),
-    'deep nesting': nested(members),
-    'too much': large(members),
+    'deep nesting': nested(members, limit),
+    'too much': large(members, limit),
     'repeated members': repeated(members),
     'unknown and missing members': strangers(members),
     'operators and other types': operators(members),
@@ -36,35 +37,36 @@ function primitives(members: Members): Cell[] {
   ];
 }
 
-function nested(members: Members): Cell[] {
-  const arrays = '['.repeat(LIMIT_BYTES / 2) + ']'.repeat(LIMIT_BYTES / 2);
-  const levels = Math.floor((LIMIT_BYTES - 1) / 6);
+function nested(members: Members, limit: number): Cell[] {
+  const arrays = '['.repeat(limit / 2) + ']'.repeat(limit / 2);
+  const levels = Math.floor((limit - 1) / 6);
   const objects = '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
   const within = Object.entries(members).map(([name]) => {
     const rest = JSON.stringify({ ...members, [name]: '@' });
-    const depth = Math.floor((LIMIT_BYTES - rest.length) / 2);
+    const depth = Math.floor((limit - rest.length) / 2);
     return rest.replace('"@"', '['.repeat(depth) + ']'.repeat(depth));
   });
-  const unclosed = ['[', '{"a":', '[{"a":'].map((open) => open.repeat(Math.floor(LIMIT_BYTES / open.length)));
-  return ofText([arrays, objects, ...within, ...unclosed, ']'.repeat(LIMIT_BYTES)]);
+  const unclosed = ['[', '{"a":', '[{"a":'].map((open) => open.repeat(Math.floor(limit / open.length)));
+  return ofText([arrays, objects, ...within, ...unclosed, ']'.repeat(limit)]);
 }
 
-function large(members: Members): Cell[] {
+function large(members: Members, limit: number): Cell[] {
   const valid = JSON.stringify(members);
+  const much = Math.max(MEGABYTE, 2 * limit);
   const stuffed = (bytes: number) => {
     const open = `${valid.slice(0, -1)},"x":"`;
     return `${open}${'x'.repeat(bytes - open.length - 2)}"}`;
   };
   return [
-    malformed('16 KiB with an unknown member', stuffed(LIMIT_BYTES)),
-    tooLarge('one byte more', stuffed(LIMIT_BYTES + 1)),
+    malformed('all that is allowed, with an unknown member', stuffed(limit)),
+    tooLarge('one byte more', stuffed(limit + 1)),
     // Valid to the last byte: nothing but its length is wrong.
-    tooLarge('one space more', valid.padEnd(LIMIT_BYTES + 1)),
-    tooLarge('one space more, in front', valid.padStart(LIMIT_BYTES + 1)),
-    tooLarge('1 MB with an unknown member', stuffed(MEGABYTE)),
-    tooLarge('1 MB of spaces', valid.padEnd(MEGABYTE)),
-    tooLarge('1 MB of brackets', '['.repeat(MEGABYTE)),
-    tooLarge('1 MB of zeros', Buffer.alloc(MEGABYTE)),
+    tooLarge('one space more', valid.padEnd(limit + 1)),
+    tooLarge('one space more, in front', valid.padStart(limit + 1)),
+    tooLarge('far too much, with an unknown member', stuffed(much)),
+    tooLarge('far too much, of spaces', valid.padEnd(much)),
+    tooLarge('far too much, of brackets', '['.repeat(much)),
+    tooLarge('far too much, of zeros', Buffer.alloc(much)),
   ];
 }
 
@@ -227,6 +229,7 @@ function misencoded(members: Members): Cell[] {
 
 /** The members with bytes in a value that are no UTF-8: read leniently, they would be one character, U+FFFD. */
 export function withStrayByte(members: Members, name: string): Buffer {
-  const [before = '', after = ''] = JSON.stringify({ ...members, [name]: '@@' }).split('@@');
+  const value = Array.isArray(members[name]) ? ['@@'] : '@@';
+  const [before = '', after = ''] = JSON.stringify({ ...members, [name]: value }).split('@@');
   return Buffer.concat([Buffer.from(before), Buffer.from([0xff]), Buffer.from(after)]);
 }

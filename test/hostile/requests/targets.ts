@@ -1,6 +1,7 @@
 // Every endpoint of the contract, with a request that it would take: what hostile requests are made from.
 import { expect } from 'vitest';
 
+import { LIMITS } from '../../../src/http/server/server.js';
 import { oauthErrorOf, problemOf } from '../../support/answers.js';
 import { keyFor, type Door, type Stage } from './stage.js';
 
@@ -13,7 +14,9 @@ export interface Target {
   door: Door;
   takes: typeof JSON_TYPE | typeof FORM_TYPE | 'nothing';
   /** Members that are taken, and would change or tell something. */
-  members: (stage: Stage) => Record<string, string | boolean>;
+  members: (stage: Stage) => Record<string, string | boolean | string[]>;
+  /** How many bytes its body may have; 16 KiB where it does not say. */
+  limitBytes?: number;
   isBodyOptional?: boolean;
   allow: string;
 }
@@ -56,6 +59,13 @@ export const TARGETS: Target[] = [
   },
   // An access token: to revoke it is what a hostile form must not manage.
   { ...form, path: '/introspect', members: ({ pair }) => ({ token: pair.access_token }) },
+  {
+    ...json,
+    path: '/introspect/batch',
+    door: 'client',
+    members: ({ pair }) => ({ tokens: [pair.access_token] }),
+    limitBytes: LIMITS.batchBytes,
+  },
   { ...form, path: '/revoke', members: ({ pair }) => ({ token: pair.access_token }) },
   { ...reading, path: '/sessions', door: 'user' },
   { ...reading, path: `/sessions/${NO_SESSION}`, method: 'DELETE', door: 'user', allow: 'DELETE' },

@@ -33,6 +33,10 @@ interface PlaceOf {
   isHeader: boolean;
   write: (token: string, client: TestClient) => Request;
   read: (answer: Answer) => Verdict;
+  /** Takes an empty text for one of many tokens. */
+  isForMany?: true;
+  /** How long a body may be, in bytes: 16 KiB where nothing is said. */
+  limitBytes?: number;
 }
 
 const form = (url: string, token: string, client: TestClient): Request => ({
@@ -68,6 +72,20 @@ export const PLACES = {
     isHeader: false,
     write: (token, client) => form('/introspect', token, client),
     read: readIntrospection,
+  },
+  '/introspect/batch': {
+    takes: 'access',
+    isHeader: false,
+    isForMany: true,
+    limitBytes: 1024 * 1024,
+    // Twice, with another text between them: each is judged by itself.
+    write: (token, client) => ({
+      method: 'POST',
+      url: '/introspect/batch',
+      headers: basic(client),
+      payload: { tokens: [token, `${token} `, token] },
+    }),
+    read: readIntrospections,
   },
   '/revoke': {
     takes: null,
@@ -118,12 +136,12 @@ export async function sendOverSocket(
 
 /** What the contract has a place say of a hostile token: only its length, and whether it is there at all, counts. */
 export function dueAt(place: Place, token: string, client: TestClient): Verdict {
-  const { isHeader, write }: PlaceOf = PLACES[place];
+  const { isHeader, write, isForMany, limitBytes = LIMIT_BYTES }: PlaceOf = PLACES[place];
   if (isHeader) return token.length + HEAD_BYTES > LIMIT_BYTES ? 'too large' : 'refused';
-  if (token === '') return 'malformed';
+  if (token === '') return isForMany === true ? 'refused' : 'malformed';
   const { payload } = write(token, client);
   const body = typeof payload === 'string' ? payload : JSON.stringify(payload);
-  return Buffer.byteLength(body) > LIMIT_BYTES ? 'too large' : 'refused';
+  return Buffer.byteLength(body) > limitBytes ? 'too large' : 'refused';
 }
 
 function readRefusal(answer: Answer): Verdict {
@@ -155,6 +173,15 @@ function readIntrospection(answer: Answer): Verdict {
   if (statusCode !== 200) return readOther(answer);
   if (body !== '{"active":false}') return body.includes('"active":true') ? 'accepted' : odd(answer);
   return 'refreshed-api-token' in headers ? odd(answer) : 'refused';
+}
+
+/** Both of the same text, and the one with a space, which is none of ours with any text. */
+function readIntrospections(answer: Answer): Verdict {
+  const { statusCode, body } = answer;
+  if (statusCode !== 200) return readOther(answer);
+  if (body === '{"results":[{"active":false},{"active":false},{"active":false}]}') return 'refused';
+  const { results } = JSON.parse(body) as { results: { active: boolean }[] };
+  return results.map(({ active }) => active).join() === 'true,false,true' ? 'accepted' : odd(answer);
 }
 
 /** RFC 7009 section 2.2: one answer, whatever it was. */

@@ -5,7 +5,8 @@ import { createPrivateKey, sign as signBytes, type KeyObject } from 'node:crypto
 import { createServer, type AddressInfo } from 'node:net';
 
 import type { Config } from '../../../src/config/config.js';
-import { retireKey, rotateKeys } from '../../../src/domain/keys/lifecycle.js';
+import { rotateKeys } from '../../../src/domain/keys/lifecycle.js';
+import { retireKey } from '../../../src/domain/keys/retirement.js';
 import { loadKeys, type JwtAlgorithm, type StoredKey } from '../../../src/domain/keys/keys.js';
 import type { ClaimsOf } from '../../../src/domain/tokens/reader.js';
 import { unseal } from '../../../src/domain/keys/sealing.js';

@@ -3,30 +3,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { ACCESS, REFRESH } from '../../support/browser.js';
-import {
-  claimsOf,
-  openHouse,
-  refresh,
-  type House,
-  type Replica,
-  type TestUser,
-} from '../../support/house.js';
+import { claimsOf, refresh, type House, type Replica, type TestUser } from '../../support/house.js';
 import {
   answer,
+  beginAtNoon,
   createJar,
-  createLocks,
   createNetwork,
   createStorage,
   hold,
-  listen,
   loseAnswer,
+  NOON,
+  openHouseForPages,
   openTab,
   unavailable,
   until,
+  type Fate,
   type Tab,
 } from '../../support/tabs.js';
 
-const NOON = 1_900_000_000;
 /** Of a token of 600 s: near its end, beyond its grace. */
 const [WINDOW, BEYOND] = [481, 700];
 
@@ -37,14 +31,12 @@ let user: TestUser;
 let browser: ReturnType<typeof createJar>;
 
 beforeAll(async () => {
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
+  ({ house, replica, url } = await openHouseForPages());
 });
 beforeEach(async () => {
-  vi.stubGlobal('navigator', { locks: createLocks() });
-  await at(0);
-  user = await house.user();
+  user = await beginAtNoon(house);
+  // Where there is no page, its storage does not count either.
+  vi.stubGlobal('location', new URL(url));
   browser = createJar();
 });
 afterEach(() => vi.unstubAllGlobals());
@@ -212,7 +204,11 @@ describe('a page with cookies', () => {
 
   it('says so when the browser keeps no cookies', async () => {
     const page = openTab({ url, transport: 'cookie' });
-    await expect(page.login(user)).rejects.toMatchObject({ code: 'cookies_refused', status: 0 });
+    await expect(page.login(user)).rejects.toMatchObject({
+      code: 'cookies_refused',
+      status: 0,
+      message: 'The browser kept no cookie: it wants https, or localhost.',
+    });
   });
 });
 
@@ -402,6 +398,21 @@ describe('ten tabs with cookies', () => {
     }
   });
 
+  it('ask three times at most who is signed in, where somebody else logs in as often as they ask', async () => {
+    const [page, elsewhere] = [openPage(), openPage()];
+    await page.login(user);
+    page.network.sent.length = 0;
+    const overtake: Fate = async (go) => {
+      const response = await go();
+      const { sid } = await elsewhere.login(await house.user());
+      await until(() => page.changes.at(-1)?.sessionId === sid);
+      return response;
+    };
+    page.network.next('/session', overtake, overtake, overtake, overtake);
+    expect(await page.session()).not.toBeNull();
+    expect(pathsOf(page)).toEqual(['/session', '/session', '/session']);
+  });
+
   it('log out although they are still asking who is signed in', async () => {
     const [page, other] = [openPage(), openPage()];
     const { sid } = await other.login(user);
@@ -420,6 +431,22 @@ describe('ten tabs with cookies', () => {
     expect(hasty.story().at(-1)).toMatch(/^signed-out/);
     await until(() => page.changes.length === 2);
     expect(page.changes.at(-1)).toMatchObject({ type: 'signed-out', sessionId: sid });
+  });
+
+  it('log out, without locks, although another tab has done so meanwhile', async () => {
+    vi.stubGlobal('navigator', undefined);
+    const other = openPage();
+    await other.login(user);
+    const hasty = openPage();
+    const end = hold();
+    hasty.network.next('/logout', end.fate);
+    const leaving = hasty.logout();
+    await end.arrived;
+    await other.logout();
+    await until(() => hasty.changes.length === 1);
+    end.letGo();
+    await expect(leaving).resolves.toBeUndefined();
+    expect(await hasty.session()).toBeNull();
   });
 
   it('answer for who is signed in now, when the cookies are no longer those of before', async () => {

@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { createGatehouse, GatehouseError, type GatehouseOptions } from '@gatehouse/browser';
-import { bearer, openHouse, type House, type Replica, type TestUser } from '../../support/house.js';
+import { bearer, type House, type Replica, type TestUser } from '../../support/house.js';
 import {
   answer,
   createLocks,
   createStorage,
-  listen,
   loseAnswer,
   offline,
+  openHouseForPages,
   openTab,
   unavailable,
   until,
@@ -25,9 +25,7 @@ let user: TestUser;
 
 beforeAll(async () => {
   vi.stubGlobal('navigator', { locks: createLocks() });
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
+  ({ house, replica, url } = await openHouseForPages());
 });
 beforeEach(async () => {
   user = await house.user({ username: `zoë-${crypto.randomUUID()}`, scope: SCOPE });
@@ -192,6 +190,7 @@ describe('logout', () => {
     ['after 503', unavailable, 'temporarily_unavailable'],
     ['after a 401 of what stands in front', answer(401, {}), 'unexpected_answer'],
     ['after a page of what stands in front', answer(200, {}), 'unexpected_answer'],
+    ['after our code under another status', answer(400, { error: 'invalid_token' }), 'invalid_token'],
   ])('promises nothing %s: it rejects, and can be called again', async (_name, fate, code) => {
     const page = openPage();
     await page.login(user);
@@ -267,6 +266,15 @@ describe('logoutAll', () => {
     expect(await other.session()).toBeNull();
   });
 
+  it('promises nothing after a page of what stands in front: it rejects, and can be called again', async () => {
+    const page = openPage();
+    await page.login(user);
+    page.network.next('/logout-all', answer(200, {}));
+    await expect(page.logoutAll()).rejects.toMatchObject({ code: 'unexpected_answer', status: 200 });
+    expect(page.story()).toEqual(['signed-in/login']);
+    expect(await page.logoutAll()).toBe(1);
+  });
+
   it('rejects when nobody is signed in', async () => {
     await expect(openPage().logoutAll()).rejects.toMatchObject({ code: 'invalid_token', status: 401 });
   });
@@ -285,9 +293,10 @@ it('a listener that is taken off hears no more, and one that throws stops nothin
   const stop = page.onChange(({ type }) => heard.push(type));
   await page.login(user);
   await until(() => thrown.length === 1);
+  stop();
+  await page.logout();
+  await until(() => thrown.length === 2);
   process.removeAllListeners('uncaughtException');
   for (const listener of listeners) process.on('uncaughtException', listener);
-  stop();
-  await page.session();
   expect(heard).toEqual(['signed-in']);
 });

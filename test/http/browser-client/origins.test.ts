@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { createGatehouse } from '@gatehouse/browser';
-import { basic, claimsOf, openHouse, type House, type Replica, type TestUser } from '../../support/house.js';
-import { createLocks, createStorage, listen, openServer, openTab } from '../../support/tabs.js';
+import { basic, claimsOf, type House, type Replica, type TestUser } from '../../support/house.js';
+import { createLocks, createStorage, openHouseForPages, openServer, openTab } from '../../support/tabs.js';
 
 let house: House;
 let replica: Replica;
@@ -12,9 +12,7 @@ let user: TestUser;
 
 beforeAll(async () => {
   vi.stubGlobal('navigator', { locks: createLocks() });
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
+  ({ house, replica, url } = await openHouseForPages());
   user = await house.user();
 });
 beforeEach(() => house.database.clock.set(0));

@@ -1,30 +1,22 @@
 // Renewal: a page that only ever calls `fetch` stays signed in for as long as its session lives, and not a request more is sent.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import {
-  claimsOf,
-  login,
-  openHouse,
-  refresh,
-  type House,
-  type Replica,
-  type TestUser,
-} from '../../support/house.js';
+import { claimsOf, login, refresh, type House, type Replica, type TestUser } from '../../support/house.js';
 import {
   answer,
   createLocks,
   createStorage,
   hold,
-  listen,
   loseAnswer,
+  NOON,
   offline,
+  openHouseForPages,
   openTab,
   unavailable,
   until,
   type Fate,
 } from '../../support/tabs.js';
 
-const NOON = 1_900_000_000;
 const DAY_MS = 86_400_000;
 
 /** Of a token of 600 s: near its end, in its grace, beyond it. */
@@ -42,9 +34,7 @@ let user: TestUser;
 
 beforeAll(async () => {
   vi.stubGlobal('navigator', { locks });
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
+  ({ house, replica, url } = await openHouseForPages());
 });
 beforeEach(async () => {
   // Whole milliseconds: sums of them are exact.
@@ -466,6 +456,14 @@ describe('time', () => {
     passHere(1);
     await page.ask();
     expect(page.paths()).toEqual(['/sessions', '/refresh', '/sessions']);
+  });
+
+  it('ends a session that is over by then, and each caller is told so', async () => {
+    const page = await openSignedIn();
+    await house.database.admin.query(`DELETE FROM sessions WHERE id = $1`, [page.sid]);
+    passHere(600);
+    expect(await page.session()).toBeNull();
+    expect(page.paths()).toEqual(['/refresh', '/session']);
   });
 
   it('goes on with a successor, as much later as its parent ends earlier', async () => {

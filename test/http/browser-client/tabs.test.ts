@@ -1,28 +1,31 @@
 // Many tabs, one session: they take turns, tell each other, and lose nothing where the browser has neither locks nor channels.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { claimsOf, openHouse, type House, type Replica, type TestUser } from '../../support/house.js';
-import { createLocks, createStorage, hold, listen, openTab, until, type Tab } from '../../support/tabs.js';
+import { claimsOf, type House, type TestUser } from '../../support/house.js';
+import {
+  beginAtNoon,
+  createStorage,
+  hold,
+  NOON,
+  openHouseForPages,
+  openTab,
+  until,
+  type Tab,
+} from '../../support/tabs.js';
 
-const NOON = 1_900_000_000;
 /** Of a token of 600 s: near its end, beyond its grace. */
 const [WINDOW, BEYOND] = [481, 700];
 
 let house: House;
-let replica: Replica;
 let url: string;
 let user: TestUser;
 let storage: ReturnType<typeof createStorage>;
 
 beforeAll(async () => {
-  house = await openHouse();
-  replica = await house.replica();
-  url = await listen(replica);
+  ({ house, url } = await openHouseForPages());
 });
 beforeEach(async () => {
-  vi.stubGlobal('navigator', { locks: createLocks() });
-  await house.database.clock.freeze(NOON);
-  user = await house.user();
+  user = await beginAtNoon(house);
   storage = createStorage();
 });
 afterEach(() => vi.unstubAllGlobals());

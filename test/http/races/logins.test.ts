@@ -57,7 +57,14 @@ const ENDS: [string, (user: TestUser, other: TokenPair) => Promise<unknown>][] =
       (await logOutAll(twins.one, other.access_token, { except_current: true })).statusCode === 200,
   ],
   ['loses the key that signs', () => retireSigningKey(twins)],
+  ['is ended by an operator', ({ id }) => endByOperator({ userIds: [id] })],
+  ['is ended with everybody', () => endByOperator({ openedBefore: null })],
 ];
+
+async function endByOperator(doomed: { userIds: string[] } | { openedBefore: null }): Promise<boolean> {
+  const order = { actor: 'client:console', reason: 'leak', note: null, maxSessions: null, isDryRun: false };
+  return (await twins.one.gatehouse.operators.end(doomed, order)).users > 0;
+}
 
 function logIn({ username, password }: TestUser) {
   return held.app.inject({ method: 'POST', url: '/login', payload: { username, password } });

@@ -1,11 +1,14 @@
 // A change of password that meets another one, a login, a refresh or an end: one of them is first, and nothing is half done.
 import type { LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import type { Doomed } from '../../../src/domain/operators/endings.js';
 import { changePassword, disableUser } from '../../../src/domain/users/users.js';
 import { keepAttempts, openHeldReplica, type HeldReplica } from '../../support/held-replica.js';
 import {
   bearer,
+  claimsOf,
+  DEFAULTS,
   login,
   postForm,
   refresh,
@@ -15,7 +18,7 @@ import {
 } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
 import { holdRow, holdSession, type RowLock } from '../../support/row-lock.js';
-import { logOut, logOutAll, openTwins, stateOf, stateOfRefresh, type Twins } from '../../support/twins.js';
+import { logOut, logOutAll, openTwins, START, stateOf, type Twins } from '../../support/twins.js';
 
 let twins: Twins;
 let held: HeldReplica;
@@ -76,7 +79,8 @@ describe('two changes at once', () => {
       const { reached, release } = held.hold();
       const late = change(held, mine, FIRST);
       await reached;
-      expect((await change(twins.two, first(), SECOND)).statusCode).toBe(204);
+      const won = await change(twins.two, first(), SECOND);
+      expect(won.statusCode).toBe(200);
       release();
       expect((await late).json()).toMatchObject({ status: 401, error: refusal });
       expect([await mayLogIn(user.password), await mayLogIn(FIRST), await mayLogIn(SECOND)]).toEqual([
@@ -84,9 +88,36 @@ describe('two changes at once', () => {
         false,
         true,
       ]);
-      expect(await stateOf(twins, first().access_token)).toBe('alive');
+      expect(await stateOf(twins, first().access_token)).toBe('dead');
+      expect(await stateOf(twins, won.json<TokenPair>().access_token)).toBe('alive');
     },
   );
+
+  it('with the same passwords, of one session, are one change and its repetition', async () => {
+    const { reached, release } = held.hold();
+    const late = change(held, mine, FIRST);
+    await reached;
+    const won = (await change(twins.two, mine, FIRST)).json<TokenPair>();
+    release();
+    const repeated = (await late).json<TokenPair>();
+    expect([repeated.session_id, repeated.refresh_token]).toEqual([won.session_id, won.refresh_token]);
+    expect(await stateOf(twins, won.access_token)).toBe('alive');
+    expect(await stateOf(twins, repeated.access_token)).toBe('alive');
+    expect(await sessionsOf()).toBe(3);
+  });
+
+  it('with the same passwords, of one session, wait for each other at the row, and open one session', async () => {
+    const lock = await holdUser();
+    const changes = [change(twins.one, mine, FIRST)];
+    await lock.queue(1);
+    changes.push(change(twins.two, mine, FIRST));
+    await lock.queue(2);
+    await lock.release();
+    const answers = (await Promise.all(changes)).map((response) => response.json<TokenPair>());
+    expect(answers.map(({ session_id }) => session_id)).toEqual(Array(2).fill(answers[0]?.session_id));
+    for (const { access_token } of answers) expect(await stateOf(twins, access_token)).toBe('alive');
+    expect(await sessionsOf()).toBe(3);
+  });
 
   it('wait for each other at the row: an operator who is second has the last word', async () => {
     const hash = await twins.house.hasher.hash(SECOND);
@@ -96,9 +127,10 @@ describe('two changes at once', () => {
     const setting = changePassword(twins.two.database, user.username, hash);
     await lock.queue(2);
     await lock.release();
-    expect([(await changing).statusCode, await setting]).toEqual([204, true]);
+    const changed = await changing;
+    expect([changed.statusCode, await setting]).toEqual([200, true]);
     expect([await mayLogIn(FIRST), await mayLogIn(SECOND)]).toEqual([false, true]);
-    expect(await stateOf(twins, mine.access_token)).toBe('dead');
+    expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('dead');
   });
 });
 
@@ -145,8 +177,8 @@ describe('a change in flight', () => {
     const [changed] = await changeBehind(() =>
       logOutAll(twins.two, mine.access_token, { except_current: true }),
     );
-    expect(changed.statusCode).toBe(204);
-    expect(await stateOf(twins, mine.access_token)).toBe('alive');
+    expect(changed.statusCode).toBe(200);
+    expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
   });
 
   it('succeeds when a login has hashed the same password anew meanwhile', async () => {
@@ -156,7 +188,7 @@ describe('a change in flight', () => {
         await twins.house.hasher.hash(user.password),
       ]),
     );
-    expect(changed.statusCode).toBe(204);
+    expect(changed.statusCode).toBe(200);
     expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([false, true]);
   });
 
@@ -165,21 +197,24 @@ describe('a change in flight', () => {
     const [changed] = await changeBehind(() => keepAttempts(twins)).finally(() =>
       admin.query('DROP FUNCTION keep CASCADE'),
     );
-    expect(changed.statusCode).toBe(204);
+    expect(changed.statusCode).toBe(200);
     expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([false, true]);
   });
 
-  it('keeps its session when that was refreshed meanwhile', async () => {
+  it('ends what its session was refreshed to meanwhile', async () => {
     const [changed, refreshed] = await changeBehind(() => refresh(twins.two, mine.refresh_token));
-    expect(changed.statusCode).toBe(204);
-    expect(await stateOf(twins, refreshed.json<TokenPair>().access_token)).toBe('alive');
-    expect(await stateOfRefresh(twins, refreshed.json<TokenPair>().refresh_token)).toBe('alive');
+    expect(changed.statusCode).toBe(200);
+    expect(await stateOf(twins, refreshed.json<TokenPair>().access_token)).toBe('dead');
+    const late = await refresh(twins.one, refreshed.json<TokenPair>().refresh_token);
+    expect(late.json()).toMatchObject({ status: 401, error: 'refresh_superseded' });
+    expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
   });
 });
 
 it.each([
   ['a logout', () => logOut(twins.two, mine.access_token)],
   ['a revoked refresh token', () => revoke(twins, mine.refresh_token)],
+  ['a revoked access token', () => revoke(twins, mine.access_token)],
 ])('judges its session as it is when its turn at the rows has come: %s was first', async (_what, end) => {
   const lock = await holdUser();
   const changing = change(twins.one, mine, FIRST);
@@ -198,17 +233,59 @@ it('is done before an end of its session that waits behind it, and the session e
   const revoking = revoke(twins, mine.refresh_token);
   await lock.queue(2);
   await lock.release();
-  expect([(await changing).statusCode, (await revoking).statusCode]).toEqual([204, 200]);
+  const changed = await changing;
+  expect([changed.statusCode, (await revoking).statusCode]).toEqual([200, 200]);
   expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([false, true]);
   expect(await stateOf(twins, mine.access_token)).toBe('dead');
-  expect(await stateOfRefresh(twins, mine.refresh_token)).toBe('dead');
+  expect((await refresh(twins.one, mine.refresh_token)).json()).toMatchObject({ status: 401 });
+  expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
 });
 
-it('does not bring back the access token that asked for it, when a client revokes that afterwards', async () => {
-  expect((await change(twins.one, mine, FIRST)).statusCode).toBe(204);
+it('leaves a revocation of the token that asked, which comes afterwards, a row that tells of it', async () => {
+  expect((await change(twins.one, mine, FIRST)).statusCode).toBe(200);
   expect((await revoke(twins, mine.access_token)).statusCode).toBe(200);
   expect(await stateOf(twins, mine.access_token)).toBe('dead');
-  expect(await stateOfRefresh(twins, mine.refresh_token)).toBe('alive');
+  const { rows } = await twins.house.database.admin.query(
+    `SELECT reason, actor FROM revocations WHERE user_id = $1 AND kind = 'token'`,
+    [user.id],
+  );
+  expect(rows).toEqual([{ reason: 'revoked', actor: `client:${twins.client.id}` }]);
+});
+
+describe('once the window of the session has run out', () => {
+  beforeEach(async () => {
+    await twins.house.database.clock.freeze(START);
+    mine = await login(twins.one, user);
+  });
+  afterEach(() => twins.house.database.clock.release());
+
+  /** A change that waits, by a session whose first refresh token has become theft. */
+  async function changeLate(): Promise<{ lock: RowLock; changing: Promise<LightMyRequestResponse> }> {
+    const { access_token } = (await refresh(twins.two, mine.refresh_token)).json<TokenPair>();
+    await twins.house.database.clock.advance(DEFAULTS.replayWindowSeconds + 1);
+    const lock = await holdUser();
+    const changing = change(twins.one, { ...mine, access_token }, FIRST);
+    await lock.queue(1);
+    return { lock, changing };
+  }
+
+  it('is done before a theft of its session is noticed, and nobody is called a thief', async () => {
+    const { lock, changing } = await changeLate();
+    await lock.release();
+    const changed = await changing;
+    expect(changed.statusCode).toBe(200);
+    const stolen = await refresh(twins.two, mine.refresh_token);
+    expect(stolen.json()).toMatchObject({ status: 401, error: 'refresh_superseded' });
+    expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
+  });
+
+  it('changes nothing when its session has ended by theft while it waited', async () => {
+    const { lock, changing } = await changeLate();
+    expect((await refresh(twins.two, mine.refresh_token)).json()).toMatchObject({ error: 'refresh_reused' });
+    await lock.release();
+    expect((await changing).json()).toMatchObject({ status: 401, error: 'invalid_token' });
+    expect(await mayLogIn(user.password)).toBe(true);
+  });
 });
 
 it('lets no login in that has verified the old password', async () => {
@@ -216,18 +293,103 @@ it('lets no login in that has verified the old password', async () => {
   const payload = { username: user.username, password: user.password };
   const logging = held.app.inject({ method: 'POST', url: '/login', payload });
   await reached;
-  expect((await change(twins.two, mine, FIRST)).statusCode).toBe(204);
+  expect((await change(twins.two, mine, FIRST)).statusCode).toBe(200);
   release();
   expect((await logging).json()).toMatchObject({ status: 401, error: 'invalid_credentials' });
 });
 
-it('leaves a refresh of the session that asks, which waits for it, a live token', async () => {
-  const lock = await holdUser();
+it('supersedes a refresh of the session that asks, which waits for it', async () => {
+  const lock = await holdSession(twins.house.database, mine.session_id);
   const changing = change(twins.one, mine, FIRST);
   await lock.queue(1);
   const refreshing = refresh(twins.two, mine.refresh_token);
+  await lock.queue(2);
   await lock.release();
   const [changed, refreshed] = await Promise.all([changing, refreshing]);
-  expect([changed.statusCode, refreshed.statusCode]).toEqual([204, 200]);
-  expect(await stateOf(twins, refreshed.json<TokenPair>().access_token)).toBe('alive');
+  expect(changed.statusCode).toBe(200);
+  expect(refreshed.json()).toMatchObject({ status: 401, error: 'refresh_superseded' });
+  expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
+});
+
+it('ends what a refresh of the session that asks gives, which was first at its row', async () => {
+  const lock = await holdSession(twins.house.database, mine.session_id);
+  const refreshing = refresh(twins.two, mine.refresh_token);
+  await lock.queue(1);
+  const changing = change(twins.one, mine, FIRST);
+  await lock.queue(2);
+  await lock.release();
+  const [changed, refreshed] = await Promise.all([changing, refreshing]);
+  expect([changed.statusCode, refreshed.statusCode]).toEqual([200, 200]);
+  expect(await stateOf(twins, refreshed.json<TokenPair>().access_token)).toBe('dead');
+  expect(await stateOf(twins, changed.json<TokenPair>().access_token)).toBe('alive');
+});
+
+it.each([
+  ['a logout', () => logOut(twins.two, mine.access_token)],
+  ['the end of all sessions', () => logOutAll(twins.two, mine.access_token)],
+])('is over when %s of the new session comes before a repetition', async (_what, end) => {
+  const asking = mine;
+  mine = (await change(twins.one, asking, FIRST)).json<TokenPair>();
+  expect((await end()).statusCode).toBeLessThan(300);
+  expect((await change(twins.two, asking, FIRST)).json()).toMatchObject({ error: 'invalid_token' });
+});
+
+it('is repeated behind a refresh of the new session, and gives what that gave', async () => {
+  const opened = (await change(twins.one, mine, FIRST)).json<TokenPair>();
+  const lock = await holdSession(twins.house.database, opened.session_id);
+  const refreshing = refresh(twins.two, opened.refresh_token);
+  await lock.queue(1);
+  const repeating = change(twins.one, mine, FIRST);
+  await lock.queue(2);
+  await lock.release();
+  const [refreshed, repeated] = await Promise.all([refreshing, repeating]);
+  expect(repeated.json<TokenPair>().refresh_token).toBe(refreshed.json<TokenPair>().refresh_token);
+});
+
+it('is not repeated behind an end of the new session', async () => {
+  const opened = (await change(twins.one, mine, FIRST)).json<TokenPair>();
+  const lock = await holdSession(twins.house.database, opened.session_id);
+  const ending = logOut(twins.two, opened.access_token);
+  await lock.queue(1);
+  const repeating = change(twins.one, mine, FIRST);
+  await lock.queue(2);
+  await lock.release();
+  expect((await ending).statusCode).toBe(204);
+  expect((await repeating).json()).toMatchObject({ status: 401, error: 'invalid_token' });
+});
+
+/** How many rows of sessions the user has, ended ones included. */
+async function sessionsOf(): Promise<number> {
+  const { rows } = await twins.house.database.admin.query<{ id: string }>(
+    'SELECT id FROM sessions WHERE user_id = $1',
+    [user.id],
+  );
+  return rows.length;
+}
+
+async function nowOfDatabase(): Promise<Date> {
+  const { rows } = await twins.house.database.admin.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  return rows[0]?.now ?? new Date(NaN);
+}
+
+describe('a change that waits for the user’s row while an operator ends the session that asks', () => {
+  it.each<[string, () => Doomed | Promise<Doomed>]>([
+    ['by itself', () => ({ sessionIds: [mine.session_id] })],
+    ['by a token of it', () => ({ lineage: claimsOf(mine.access_token).jti.replace(/\.\d+$/, '') })],
+    ['with all that were opened before', async () => ({ openedBefore: await nowOfDatabase() })],
+  ])('%s leaves nothing alive', async (_what, doomed) => {
+    const lock = await holdUser();
+    const waiting = change(twins.one, mine, FIRST);
+    await lock.queue(1);
+    const order = { actor: 'client:console', reason: 'leak', note: null, maxSessions: null, isDryRun: false };
+    await twins.two.gatehouse.operators.end((await doomed()) as never, order);
+    expect(await stateOf(twins, mine.access_token)).toBe('dead');
+    await lock.release();
+    expect((await waiting).json()).toMatchObject({ status: 401, error: 'invalid_token' });
+    const { rows } = await twins.house.database.admin.query<{ id: string }>(
+      `SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND id NOT IN ($2, $3)`,
+      [user.id, mine.session_id, other.session_id],
+    );
+    expect(rows).toEqual([]);
+  });
 });

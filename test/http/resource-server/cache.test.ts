@@ -116,7 +116,7 @@ describe('with cacheSeconds', () => {
     });
     expect(fake.requests()).toBe(1);
     // The same token in another spelling, for all we know: it is asked about itself.
-    await introspect('Bearer a.b.c=');
+    await introspect('Bearer a.b.d');
     expect(fake.requests()).toBe(2);
   });
 
@@ -125,7 +125,8 @@ describe('with cacheSeconds', () => {
       response.setHeader('content-type', 'application/json').end('{"active":false}');
     });
     const introspect = open(60, fake.url);
-    for (let turn = 0; turn < 3; turn += 1) expect(await isLive(introspect, 'a.b.c')).toBe(false);
+    for (let turn = 0; turn < 3; turn += 1)
+      await expect(introspect('Bearer a.b.c')).rejects.toMatchObject({ status: 401 });
     expect(fake.requests()).toBe(3);
   });
 

@@ -95,8 +95,9 @@ describe('everybody else is refused', () => {
     ['a bearer without a token', () => 'Bearer'],
     ['two tokens', () => `Bearer ${MARKER} ${MARKER}`],
     ['a text that is no token', () => `Bearer ${MARKER}`],
-    ['a text too long for Gatehouse', () => `Bearer ${'a'.repeat(15_000)}`],
-    ['a text too long for Gatehouse once it is encoded', () => `Bearer ${'/'.repeat(8000)}`],
+    ['a text as long as a token may be', () => `Bearer ${'a'.repeat(3800)}`],
+    ['a text longer than a token may be', () => `Bearer ${'a'.repeat(15_000)}`],
+    ['a text in base64 that is not base64url', () => `Bearer ${pair.access_token}=`],
     ['a refresh token', () => `Bearer ${pair.refresh_token}`],
     ['a forged token', () => `Bearer ${forge(pair.access_token)}`],
   ])('with %s', async (_what, authorization) => {
@@ -261,6 +262,14 @@ describe('where nobody is asked', () => {
     expect((await app.inject('/inside')).statusCode).toBe(401);
     await app.close();
   });
+
+  it('has a name that other plugins can depend on, and says which Fastify it is for', async () => {
+    const { app } = await openOrders(stage.options);
+    expect(app.hasPlugin('gatehouse')).toBe(true);
+    // Where Fastify looks before it takes a plugin.
+    const meta = Object.getOwnPropertyDescriptor(gatehouse, Symbol.for('plugin-meta'))?.value as object;
+    expect(meta).toMatchObject({ fastify: '5.x' });
+  });
 });
 
 describe('the method', () => {
@@ -397,6 +406,9 @@ describe('a mistake', () => {
     await app.register(gatehouse, stage.options);
     const answer = await app.inject({ url: '/wrong', headers: bearer(pair.access_token) });
     expect(answer.statusCode).toBe(500);
+    expect(answer.json()).toMatchObject({
+      message: expect.stringMatching(/is one text.*\(GET \/wrong\)/) as string,
+    });
     await app.close();
   });
 });

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse, type RawServerDefault } from 'fastify';
 import pino from 'pino';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 
 import gatehouse, { type GatehouseOptions } from '../../../packages/resource-server/src/fastify.js';
 import {
@@ -16,6 +16,7 @@ import {
   type TestClient,
   type TokenPair,
 } from '../../support/house.js';
+import { logOut } from '../../support/twins.js';
 
 export interface Stage {
   house: House;
@@ -43,11 +44,7 @@ export async function openStage(scope = 'orders:read'): Promise<Stage> {
     options: { url, clientId: client.id, clientSecret: client.secret, timeoutMs: 30_000 },
     logIn: async () => login(replica, await house.user({ scope })),
     logOut: async ({ access_token }) => {
-      const answer = await replica.app.inject({
-        method: 'POST',
-        url: '/logout',
-        headers: bearer(access_token),
-      });
+      const answer = await logOut(replica, access_token);
       if (answer.statusCode !== 204) throw new Error(`logout: ${answer.statusCode} ${answer.body}`);
     },
     close: () => house.close(),
@@ -128,4 +125,11 @@ export async function listen(handle: RequestListener): Promise<Listener> {
     openConnections: () => connections - closed,
     requests: () => requests,
   };
+}
+
+/** What this process is warned of until the test is over, call by call. */
+export function hearWarnings(): unknown[][] {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  onTestFinished(() => warn.mockRestore());
+  return warn.mock.calls;
 }

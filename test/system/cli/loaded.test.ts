@@ -69,8 +69,11 @@ describe('a command loads', () => {
     expect(packages).toEqual(['commander']);
     expect(files).toEqual([
       'cli/gatehouse.js',
+      'cli/help.js',
       'cli/output.js',
       'cli/program.js',
+      'cli/suggestions.js',
+      'config/version.js',
       'database/start-error.js',
       'process/signals.js',
     ]);
@@ -138,15 +141,35 @@ describe('a command loads', () => {
   });
 });
 
-it('the service loads nothing of Prisma: what it asks is SQL', async () => {
-  const record = join(directory, 'service');
+/** For metrics and traces. */
+const OBSERVING =
+  /^(?:prom-client|@opentelemetry\/|@fastify\/otel|import-in-the-middle|require-in-the-middle)/;
+
+/** What the service has loaded when it has served for a moment. */
+async function loadService(environment: Record<string, string> = {}): Promise<Loaded> {
+  const record = await mkdtemp(join(directory, 'service-')).then((made) => join(made, 'record'));
   const service = await workshop.start({
     ...environmentFor(database.url),
+    ...environment,
     NODE_OPTIONS: `--import=${RECORDER}`,
     LOADED_MODULES: record,
   });
   await service.stop('SIGINT');
-  const { packages } = await readRecord(record);
+  return await readRecord(record);
+}
+
+it('the service loads nothing of Prisma, and nothing that measures or traces unless it is asked to', async () => {
+  const { packages, files } = await loadService();
   expect(packages).toContain('fastify');
+  // What it asks is SQL.
   expect(packages.filter((name) => name.startsWith('@prisma/'))).toEqual([]);
+  expect(packages.filter((name) => OBSERVING.test(name))).toEqual([]);
+  expect(files.filter((name) => name.startsWith('observability/'))).toEqual([]);
+});
+
+it('the service loads what traces where somebody wants it, as this test can see', async () => {
+  const { packages, files } = await loadService({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' });
+  expect(packages).toContain('@fastify/otel');
+  expect(packages).not.toContain('prom-client');
+  expect(files).toContain('observability/traces/tracing.js');
 });

@@ -222,8 +222,8 @@ describe.each([
     await visitor.leave();
     process.kill(Number((await findServer())?.pid), 'SIGKILL');
     await expect.poll(() => ask(service.url, 'SELECT 1').catch(() => []), { timeout: 60_000 }).toEqual([1]);
-    const seats = `SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted`;
-    await expect.poll(() => ask(service.url, seats), { timeout: 60_000 }).toEqual([2]);
+    const locks = `SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted`;
+    await expect.poll(() => ask(service.url, locks), { timeout: 60_000 }).toEqual([2]);
     await service.leave();
     expect(await findServer()).toBeUndefined();
     expect(existsSync(join(directoryOf(service.url), '.s.PGSQL.5432'))).toBe(false);

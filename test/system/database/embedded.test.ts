@@ -164,9 +164,9 @@ describe('after an accident', () => {
       .poll(() => ask(service.url, 'SELECT answer FROM kept').catch(() => []), { timeout: 30_000 })
       .toEqual([42]);
     expect(await findPid()).not.toBe(pid);
-    // The service takes its seat again a moment after the server is there: its presence, and being the only one.
-    const seats = `SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted`;
-    await expect.poll(() => ask(service.url, seats), { timeout: 30_000 }).toEqual([2]);
+    // The service takes its locks again a moment after the server is there: its presence, and being the only one.
+    const locks = `SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted`;
+    await expect.poll(() => ask(service.url, locks), { timeout: 30_000 }).toEqual([2]);
     await expect(enterEmbedded(data.path, 'service')).rejects.toThrow(/already serves/);
     await service.leave();
     expect(await findPid()).toBeUndefined();

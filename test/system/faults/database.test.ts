@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createBlackHole, type BlackHole } from '../../support/black-hole.js';
+import { replaceBuiltIn } from '../../support/database.js';
 import {
   basic,
   bearer,
@@ -147,8 +148,10 @@ it('trusts no standby, which may lag behind what was ended', async () => {
   try {
     const pair = await login(own.one, await own.house.user());
     const { admin } = own.house.database;
-    await admin.query(
-      `CREATE FUNCTION public.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'`,
+    const putBack = await replaceBuiltIn(
+      (sql) => admin.query(sql),
+      'pg_is_in_recovery()',
+      `RETURNS boolean LANGUAGE sql AS 'SELECT true'`,
     );
     // As in a failover: connections end, and the new ones reach a server that is no primary.
     await admin.query(
@@ -158,7 +161,7 @@ it('trusts no standby, which may lag behind what was ended', async () => {
     const calls = callsWith(pair);
     expect(await callAll(own.one, calls)).toEqual(unavailable(calls));
 
-    await admin.query('DROP FUNCTION public.pg_is_in_recovery()');
+    await putBack();
     expect(await stateOf(own, pair.access_token)).toBe('alive');
   } finally {
     await own.house.close();

@@ -95,6 +95,11 @@ describe.skipIf(obstacle !== undefined && !isExpected)('a full disk', () => {
       expect(statusesOf(ends)).toEqual(new Set([204, 503]));
       expect(statusesOf(refreshes)).toEqual(new Set([200, 503]));
       expect(login.status).toBe(503);
+      const unready = await ask(service, 'GET', '/ready');
+      expect([unready.status, unready.body]).toEqual([
+        503,
+        expect.stringContaining('The disk of the database is full'),
+      ]);
       expect(slowestOf([...ends, ...refreshes, login])).toBeLessThan(ANSWER_WITHIN_MS);
       expectAsAnswered(ends, await areActive(leaving), { done: false, undone: true });
       expect(await areActive(staying)).toEqual(staying.map(() => true));
@@ -102,6 +107,7 @@ describe.skipIf(obstacle !== undefined && !isExpected)('a full disk', () => {
 
       await disk.free();
       await letGo();
+      await expect.poll(async () => (await ask(service, 'GET', '/ready')).status).toBe(200);
       expect(statusesOf(await logOutAtLast(leaving))).toEqual(new Set([204]));
       expect(await areActive(leaving)).toEqual(leaving.map(() => false));
       expect(statusesOf(await refreshAtLast(staying))).toEqual(new Set([200]));

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { TokenPair } from '../../support/house.js';
-import { createOwnCluster, type OwnCluster } from '../../support/own-cluster.js';
-import { settle, type Resident } from '../../support/resident.js';
+import type { OwnCluster } from '../../support/own-cluster.js';
+import type { Resident } from '../../support/resident.js';
 import { retryOn503 } from '../../support/retry.js';
-import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
+import { ask, type Answer, type Service } from '../../support/service.js';
+import { openTwoServices, type TwoServices } from '../../support/two-services.js';
 import { slowestOf, statusesOf, verdictsOf, watch } from '../../support/watch.js';
 
 /** The deadline, and what two busy cores may add to it. */
@@ -17,28 +18,19 @@ const READERS = 12;
 /** How many sessions are ended before, how many meanwhile, and how many refreshed meanwhile. */
 const SESSIONS = 6;
 
-const workshop = createWorkshop();
 let cluster: OwnCluster;
 let services: Service[];
 let resident: Resident;
+let serviceAt: TwoServices['at'];
+let close: TwoServices['close'];
 
 beforeAll(async () => {
-  cluster = await createOwnCluster();
-  const environment = environmentFor(cluster.url);
-  services = [await workshop.start(environment), await workshop.start(environment)];
-  resident = await settle(cluster.url);
+  ({ cluster, services, resident, at: serviceAt, close } = await openTwoServices());
 });
 afterAll(async () => {
   await cluster.thaw();
-  await workshop.clear();
-  await cluster.remove();
+  await close();
 });
-
-function serviceAt(place: number): Service {
-  const service = services[place % services.length];
-  if (service === undefined) throw new Error('no service');
-  return service;
-}
 
 /** Everything that writes, on both services, over and over until it is enough. */
 async function write(leaving: TokenPair[], staying: TokenPair[], isEnough: () => boolean): Promise<Answer[]> {

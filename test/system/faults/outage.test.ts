@@ -3,37 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { bearer, type TokenPair } from '../../support/house.js';
-import { createOwnCluster, type OwnCluster } from '../../support/own-cluster.js';
-import { settle, type Resident } from '../../support/resident.js';
+import type { OwnCluster } from '../../support/own-cluster.js';
+import type { Resident } from '../../support/resident.js';
 import { retryOn503 } from '../../support/retry.js';
-import { ask, createWorkshop, environmentFor, type Answer, type Service } from '../../support/service.js';
+import { ask, type Answer, type Service } from '../../support/service.js';
+import { openTwoServices, type TwoServices } from '../../support/two-services.js';
 
 /** The deadlines, and what a busy machine may add. */
 const ANSWER_WITHIN_MS = 2500 + 5500;
 const RECOVERS_WITHIN_MS = 15_000;
 const WORKERS = 12;
 
-const workshop = createWorkshop();
 let cluster: OwnCluster;
 let services: Service[];
 let resident: Resident;
+let serviceAt: TwoServices['at'];
+let close: TwoServices['close'];
 
 beforeAll(async () => {
-  cluster = await createOwnCluster();
-  const environment = environmentFor(cluster.url);
-  services = [await workshop.start(environment), await workshop.start(environment)];
-  resident = await settle(cluster.url);
+  ({ cluster, services, resident, at: serviceAt, close } = await openTwoServices());
 });
-afterAll(async () => {
-  await workshop.clear();
-  await cluster.remove();
-});
-
-function serviceAt(place: number): Service {
-  const service = services[place % services.length];
-  if (service === undefined) throw new Error('no service');
-  return service;
-}
+afterAll(() => close());
 
 /** Asks without pause, as long as it is told to, and keeps every answer. */
 function load(pair: TokenPair, signal: AbortSignal): { answers: Answer[]; done: Promise<unknown> } {

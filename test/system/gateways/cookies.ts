@@ -1,7 +1,7 @@
 // Cookie mode through a gateway: login, renewal, logout, and the requests of other pages.
 import { afterAll, beforeEach, expect, it } from 'vitest';
 
-import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../../src/http/cookies.js';
+import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../../src/http/doors/cookies.js';
 import type { TestUser } from '../../support/house.js';
 import { problemOf } from './refusals.js';
 import { at, EXP, GRACE_END, HEADER, WINDOW } from './renewal.js';
@@ -72,7 +72,7 @@ export function checkCookies(stage: () => Stage): void {
   });
 
   it('carries tokens both ways that are as long as a cookie may be', async () => {
-    const { username, password } = await stage().house.user({ scope: 'a'.repeat(2400) });
+    const { username, password } = await stage().house.user({ scope: 'a'.repeat(2300) });
     const body = JSON.stringify({ username, password, transport: 'cookie' });
     const answer = await stage().send('POST', '/login', [...OWN, ...JSON_BODY], body);
     expect(answer.status).toBe(200);

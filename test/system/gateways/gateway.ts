@@ -1,27 +1,17 @@
 // The gateways of examples/ as processes: the very files that users copy, with three addresses changed.
-import { spawn, spawnSync } from 'node:child_process';
 import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { describe } from 'vitest';
+
+import { describeWhere, startProgram, works, type Running } from '../../support/programs.js';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url));
-
-/** Where programs are: for a user on Debian not where nginx is. */
-const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin`;
 
 /** Port numbers, all on loopback. */
 export interface Ports {
   gateway: number;
   gatehouse: number;
   application: number;
-}
-
-export interface Gateway {
-  /** Ends it; fails when it had ended before. */
-  stop: () => Promise<void>;
 }
 
 export interface Driver {
@@ -32,7 +22,7 @@ export interface Driver {
   /** Whether it can strip headers by how their names begin, or only those that its file names. */
   stripsByBeginning: boolean;
   /** Starts it in an empty directory and waits until it listens. */
-  start: (ports: Ports, directory: string) => Promise<Gateway>;
+  start: (ports: Ports, directory: string) => Promise<Running>;
 }
 
 export const nginx: Driver = {
@@ -48,7 +38,8 @@ export const nginx: Driver = {
     await writeFile(join(directory, 'nginx.conf'), text);
     // Started by root, its workers are somebody else.
     await chmod(directory, 0o755);
-    return run('nginx', ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'], ports, directory);
+    const parameters = ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'];
+    return startProgram('nginx', parameters, { port: ports.gateway, directory });
   },
 };
 
@@ -58,10 +49,14 @@ export const caddy: Driver = {
   required: 'GATEHOUSE_REQUIRE_CADDY',
   stripsByBeginning: true,
   start: (ports, directory) =>
-    run('caddy', ['run', '--config', join(EXAMPLES, 'caddy/Caddyfile')], ports, directory, {
-      GATEWAY_PORT: String(ports.gateway),
-      GATEHOUSE: `127.0.0.1:${ports.gatehouse}`,
-      APPLICATION: `127.0.0.1:${ports.application}`,
+    startProgram('caddy', ['run', '--config', join(EXAMPLES, 'caddy/Caddyfile')], {
+      port: ports.gateway,
+      directory,
+      environment: {
+        GATEWAY_PORT: String(ports.gateway),
+        GATEHOUSE: `127.0.0.1:${ports.gatehouse}`,
+        APPLICATION: `127.0.0.1:${ports.application}`,
+      },
     }),
 };
 
@@ -78,62 +73,19 @@ export const createHaproxy = (edit = (text: string): string => text): Driver => 
     text = replaceOnce(text, '127.0.0.1:8080', `127.0.0.1:${ports.gateway}`);
     await writeFile(join(directory, 'haproxy.cfg'), text);
     await copyFile(join(EXAMPLES, 'haproxy/gatehouse.lua'), join(directory, 'gatehouse.lua'));
-    return run('haproxy', ['-f', 'haproxy.cfg'], ports, directory);
+    return startProgram('haproxy', ['-f', 'haproxy.cfg'], { port: ports.gateway, directory });
   },
 });
 export const haproxy = createHaproxy();
 
 /** A suite that needs the program: skipped with a word where there is none, unless it is required. */
 export function describeWith({ name, program, required }: Driver, suite: () => void): void {
-  const isThere =
-    spawnSync(program, [program === 'caddy' ? 'version' : '-v'], { env: { PATH } }).error === undefined;
-  if (isThere || process.env[required] === '1') describe(name, suite);
-  else describe.skip(`${name}: skipped, since there is no program \`${program}\` here`, suite);
+  const isThere = works(program, [program === 'caddy' ? 'version' : '-v']);
+  describeWhere(isThere, { name, needs: `program \`${program}\``, required }, suite);
 }
 
 export function replaceOnce(text: string, address: string, by: string): string {
   const parts = text.split(address);
   if (parts.length !== 2) throw new Error(`the example names ${address} ${parts.length - 1} times`);
   return parts.join(by);
-}
-
-async function run(
-  program: string,
-  parameters: string[],
-  { gateway: port }: Ports,
-  directory: string,
-  environment: Record<string, string> = {},
-): Promise<Gateway> {
-  const child = spawn(program, parameters, {
-    cwd: directory,
-    env: { PATH, HOME: directory, ...environment },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let output = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(`${program} cannot be run: ${error.message}`));
-    child.once('close', (code) => resolve(`${program} ended with ${code ?? 'a signal'}: ${output}`));
-  });
-  const isUp = await Promise.race([untilListening(port), ended]);
-  if (isUp !== true) throw new Error(isUp);
-  return {
-    stop: async () => {
-      if (child.exitCode !== null) throw new Error(await ended);
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
-}
-
-async function untilListening(port: number): Promise<true> {
-  for (;;) {
-    const isOpen = await new Promise<boolean>((resolve) => {
-      const socket = connect({ port, host: '127.0.0.1' });
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-      socket.once('connect', () => socket.destroy());
-    });
-    if (isOpen) return true;
-    await sleep(20);
-  }
 }

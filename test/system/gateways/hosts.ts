@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { beforeEach, expect, it } from 'vitest';
 
-import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../../src/http/cookies.js';
+import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../../src/http/doors/cookies.js';
 import type { TestUser } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
 import type { RawHeaders, Stage } from './stage.js';

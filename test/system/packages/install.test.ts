@@ -98,7 +98,11 @@ const CASES = [
   {
     name: 'resource-server',
     mostBytes: 8_000_000,
-    exports: { '.': ['Refusal', 'createIntrospector', 'hasScope'], './fastify': ['default', 'hasScope'] },
+    exports: {
+      '.': ['Refusal', 'createIntrospector', 'hasScope'],
+      './fastify': ['default', 'hasScope'],
+      './watch': ['createWatch'],
+    },
     use: `import { createIntrospector, type User } from '@gatehouse/resource-server';
       const introspect = createIntrospector({ url: 'https://auth.example', clientId: 'a', clientSecret: 'b' });
       export const user: Promise<Readonly<User>> = introspect('Bearer x').then((admission) => admission.user);`,

@@ -32,7 +32,8 @@ function stepsOf({ output }: Service): string[] {
 const openSteps = () => [
   `listening on http://127.0.0.1:${service.port}`,
   `open http://localhost:${service.port}/account to sign in and see sessions`,
-  `open http://localhost:${service.port}/docs to try the endpoints`,
+  `open http://127.0.0.1:${service.port}/docs to try the endpoints`,
+  `the user demo and the client demo-service are for trying out; their secrets are in ${join(dataDir, 'demo.txt')}`,
 ];
 
 it('says what it does: makes a database, migrates it by name, listens, and what to open', async () => {
@@ -42,7 +43,6 @@ it('says what it does: makes a database, migrates it by name, listens, and what 
     `making a new database in ${dataDir}`,
     'applied migrations',
     ...openSteps(),
-    `made a user and a client to try out: see ${join(dataDir, 'demo.txt')}`,
   ]);
   for (const name of names) expect(service.output.stdout).toContain(name);
   expect(service.output.stderr).toBe('');
@@ -53,8 +53,9 @@ function readDemo(): Promise<string> {
 }
 
 async function logInAsDemo(): Promise<{ status: number; pair: TokenPair }> {
-  const [body = '{}'] = /\{"username":"demo","password":"[^"]+"\}/.exec(await readDemo()) ?? [];
-  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body: JSON.parse(body) as object }));
+  const [, password] = /^PASSWORD=(\S+)$/m.exec(await readDemo()) ?? [];
+  const body = { username: 'demo', password };
+  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body }));
   return { status: answer.status, pair: answer.json<TokenPair>() };
 }
 
@@ -76,8 +77,8 @@ it('keeps its directory and its secrets to itself', async () => {
 
 it('names the file with the demo in its log, and shows its secrets nowhere', async () => {
   const text = await readDemo();
-  const password = /"password":"([^"]+)"/.exec(text)?.[1] ?? '';
-  const secret = /demo-service:([A-Za-z0-9]+)/.exec(text)?.[1] ?? '';
+  const password = /^PASSWORD=([0-9A-Za-z]+)$/m.exec(text)?.[1] ?? '';
+  const secret = /^SECRET=([A-Za-z0-9]+)$/m.exec(text)?.[1] ?? '';
   expect([password.length, secret.length].map((length) => length >= 15)).toEqual([true, true]);
   const written = `${service.output.stdout}${service.output.stderr}`;
   expect(written).toContain(join(dataDir, 'demo.txt'));
@@ -128,9 +129,10 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
   const readKeys = async () => (await retryOn503(() => ask(service, 'GET', '/.well-known/jwks.json'))).body;
   const before = { demo: await readDemo(), jwks: await readKeys() };
   expect(await service.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  expect(stepsOf(service).slice(-3)).toEqual(['leaving', 'PostgreSQL has stopped', 'everything has stopped']);
   service = await workshop.spawn({ DATA_DIR: dataDir, PORT: String(service.port) });
   await untilReady(service);
-  while (!service.output.stdout.includes('/docs')) await sleep(20);
+  while (!service.output.stdout.includes('demo.txt')) await sleep(20);
 
   expect(await readKeys()).toBe(before.jwks);
   const headers = bearer(pair.access_token);
@@ -139,4 +141,16 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
   expect((await logInAsDemo()).status).toBe(200);
   expect(await readDemo()).toBe(before.demo);
   expect(stepsOf(service)).toEqual([`opening the database in ${dataDir}`, ...openSteps()]);
+});
+
+it('names pages where they are: /account at the address of the issuer, /docs where a gateway does not stand before it', async () => {
+  const behind = await workshop.start({
+    DATA_DIR: join(await workshop.directory(), 'data'),
+    ISSUER: 'http://localhost:8080',
+  });
+  while (!behind.output.stdout.includes('demo.txt')) await sleep(20);
+  const here = `http://127.0.0.1:${behind.port}/docs`;
+  expect(stepsOf(behind)).toContain('open http://localhost:8080/account to sign in and see sessions');
+  expect(stepsOf(behind)).toContain(`open ${here} to try the endpoints`);
+  expect((await fetch(here, { headers: { 'sec-fetch-site': 'none' } })).status).toBe(200);
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { refuseVersion } from '../../../src/database/first-connection.js';
 import { gatehouse } from '../../support/command.js';
+import { replaceBuiltIn } from '../../support/database.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../../support/empty-database.js';
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { createWorkshop, environmentFor } from '../../support/service.js';
@@ -63,7 +64,7 @@ describe('the database', () => {
     ],
     [
       'speaks no TLS',
-      () => urlWith((url) => (url.search = '?sslmode=no-verify')),
+      () => urlWith((url) => (url.search = '?sslmode=require')),
       /^gatehouse: The database \S+ at \S+ speaks no TLS\. Switch it on there, or set sslmode in DATABASE_URL to disable\.$/,
     ],
     [
@@ -123,8 +124,11 @@ describe('the database', () => {
 
   it('is a standby', async () => {
     const standby = await createEmptyDatabase();
-    await standby.query(`ALTER DATABASE ${standby.name} SET search_path = public, pg_catalog`);
-    await standby.query(`CREATE FUNCTION pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'`);
+    await replaceBuiltIn(
+      standby.query,
+      'pg_is_in_recovery()',
+      `RETURNS boolean LANGUAGE sql AS 'SELECT true'`,
+    );
     const { code, lines } = await refusalOf(environmentFor(standby.url));
     await standby.drop();
     expect(code).toBe(1);

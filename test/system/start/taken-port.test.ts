@@ -92,5 +92,6 @@ it('demo.txt leads to where the service listens now, and names no other place', 
   const second = await workshop.start({ DATA_DIR: dataDir, HOST: 'localhost' });
   await expect.poll(readOrigins).toEqual(new Set([`http://127.0.0.1:${second.port}`]));
   expect(await readFile(file, 'utf8')).toBe(before.replaceAll(`:${first.port}/`, `:${second.port}/`));
-  expect(second.output.stdout).not.toContain('demo.txt');
+  await expect.poll(() => second.output.stdout).toContain('demo.txt');
+  expect(second.output.stdout).not.toContain('PASSWORD');
 });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ConfigError, readConfig } from '../../../src/config/config.js';
 import { DURATIONS, VARIABLES } from '../../../src/config/variables.js';
+import { fitsIntoTokens } from '../../../src/domain/tokens/length.js';
 
 const DAY = 86_400;
 const SECRET = 'kX9-a-secret-of-more-than-32-bytes-for-tests';
@@ -58,10 +59,16 @@ it('has the defaults of the contract', () => {
     reissueGraceSeconds: 60,
     reissueMax: 90,
     replayWindowSeconds: 30,
+    sessionsPerUser: null,
+    passwordMinLength: 15,
+    accountHelp: 'Forgot your password? Ask the people who run this service for a new one.',
     corsOrigins: [],
     trustProxy: [],
     docs: true,
+    admin: true,
     accountPage: true,
+    metricsAddress: null,
+    otlpEndpoint: null,
     logLevel: 'info',
     warnings: [],
   });
@@ -113,6 +120,20 @@ describe('takes', () => {
     ['REISSUE_MAX', '1000', { reissueMax: 1000 }],
     ['REFRESH_REPLAY_WINDOW', '0', { replayWindowSeconds: 0 }],
     ['REFRESH_REPLAY_WINDOW', '10s', { replayWindowSeconds: 10 }],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318', { otlpEndpoint: 'http://127.0.0.1:4318' }],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://o.example/otlp/', { otlpEndpoint: 'https://o.example/otlp/' }],
+    ['METRICS_ADDRESS', '[::1]:3000', { metricsAddress: { host: '::1', port: 3000 } }],
+    ['METRICS_ADDRESS', '127.0.0.1:9464', { metricsAddress: { host: '127.0.0.1', port: 9464 } }],
+    ['METRICS_ADDRESS', '[::1]:1', { metricsAddress: { host: '::1', port: 1 } }],
+    [
+      'METRICS_ADDRESS',
+      'metrics.internal:65535',
+      { metricsAddress: { host: 'metrics.internal', port: 65_535 } },
+    ],
+    ['SESSIONS_PER_USER', '1', { sessionsPerUser: 1 }],
+    ['SESSIONS_PER_USER', '1000', { sessionsPerUser: 1000 }],
+    ['PASSWORD_MIN_LENGTH', '8', { passwordMinLength: 8 }],
+    ['PASSWORD_MIN_LENGTH', '64', { passwordMinLength: 64 }],
     [
       'CORS_ORIGINS',
       'https://app.example.com,http://localhost:5173, https://[::1]:8443',
@@ -130,7 +151,10 @@ describe('takes', () => {
     ],
     ['DOCS', 'off', { docs: false }],
     ['DOCS', 'on', { docs: true }],
+    ['ADMIN', 'off', { admin: false }],
     ['ACCOUNT_PAGE', 'off', { accountPage: false }],
+    ['ACCOUNT_HELP', 'Call 5 & ask', { accountHelp: 'Call 5 & ask' }],
+    ['ACCOUNT_HELP', 'a'.repeat(300), { accountHelp: 'a'.repeat(300) }],
     ['ACCOUNT_PAGE', 'on', { accountPage: true }],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
     ['LOG_LEVEL', 'trace', { logLevel: 'trace' }],
@@ -277,6 +301,37 @@ describe('refuses', () => {
     ['REISSUE_MAX', [...NO_WHOLE_NUMBER, '1000001', '90s']],
     ['REFRESH_REPLAY_WINDOW', [...NO_DURATION, '301s']],
     [
+      'METRICS_ADDRESS',
+      [
+        '9464',
+        ':9464',
+        '127.0.0.1',
+        '::1:9464',
+        '127.0.0.1:0',
+        '127.0.0.1:65536',
+        'http://127.0.0.1:9464',
+        '[::1]',
+        'a b:1',
+      ],
+    ],
+    [
+      'METRICS_ADDRESS',
+      ['127.0.0.1:3000', 'LocalHost:3000', '0.0.0.0:3000', '[::]:3000', '[::ffff:127.0.0.1]:3000'],
+    ],
+    [
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      [
+        'localhost:4318',
+        '127.0.0.1:4318',
+        'grpc://otel:4317',
+        'http://',
+        'http://u:p@otel:4318',
+        'http://o?a=b',
+      ],
+    ],
+    ['SESSIONS_PER_USER', [...NO_WHOLE_NUMBER, '0', '1001']],
+    ['PASSWORD_MIN_LENGTH', [...NO_WHOLE_NUMBER, '0', '7', '65']],
+    [
       'TRUST_PROXY',
       ['true', '1', 'loopback', '*', '10.0.0.0/33', '10.0.0.0/', '10.0.0/8', '::/129', '10.0.0.0/8/8'],
     ],
@@ -287,7 +342,9 @@ describe('refuses', () => {
       ['0.0.0.0/0', '::/0', '::ffff:0:0/96', '::ffff:10.0.0.0/64', '010.0.0.1', '[::1]', '10.0.0.1:80'],
     ],
     ['DOCS', ['true', 'ON', 'yes', '1']],
+    ['ADMIN', ['true', 'OFF', 'no', '0']],
     ['ACCOUNT_PAGE', ['true', 'OFF', 'no', '0']],
+    ['ACCOUNT_HELP', ['a'.repeat(301)]],
     ['LOG_LEVEL', ['verbose', 'INFO', '30']],
   ] as [string, string[]][])('any other %s: %j', (name, values) => {
     for (const value of values) {
@@ -783,6 +840,32 @@ it('refuses an audience that is the issuer, which is the audience of refresh tok
   ]);
   expect(namesOf(problemsOf({ AUDIENCE: 'http://localhost:3000' }))).toEqual(['AUDIENCE']);
   expect(problemsOf({ AUDIENCE: 'https://a.example', ISSUER: 'https://b.example' })).toEqual([]);
+});
+
+describe('refuses what leaves no room for user names in a token of 3,800 characters', () => {
+  const issuerOf = (length: number) => 'https://a.example/'.padEnd(length, 'a');
+
+  it.each([
+    ['ISSUER', { ISSUER: issuerOf(4000) }],
+    ['ISSUER', { ISSUER: issuerOf(1150) }],
+    ['ISSUER', { ISSUER: issuerOf(1150), AUDIENCE: 'a'.repeat(256) }],
+    ['AUDIENCE', { ISSUER: issuerOf(700), AUDIENCE: '\u20ac'.repeat(256) }],
+  ])('and names %s, the longer one', (name, environment) => {
+    expect(problemsOf(environment)).toEqual([
+      `${name} is too long: with ISSUER and AUDIENCE, tokens of long user names would be longer than 3800 characters; set a shorter one`,
+    ]);
+  });
+
+  it('and takes what leaves it', () => {
+    expect(problemsOf({ ISSUER: issuerOf(300), AUDIENCE: 'a'.repeat(256) })).toEqual([]);
+    const longest = '\u{104b0}'.repeat(254);
+    const fits = (length: number) =>
+      fitsIntoTokens({ username: longest, scope: '' }, { issuer: issuerOf(length), audience: 'gatehouse' });
+    let length = 300;
+    while (fits(length + 1)) length += 1;
+    expect(problemsOf({ ISSUER: issuerOf(length) })).toEqual([]);
+    expect(namesOf(problemsOf({ ISSUER: issuerOf(length + 1) }))).toEqual(['ISSUER']);
+  });
 });
 
 it('takes a database password as it is in its file, but for the end of the line', () => {

@@ -25,7 +25,7 @@ describe('takes', () => {
     'postgresql://u:p@%2Fvar%2Frun%2Fpostgresql/d',
     'postgresql://u@h/my-db_2.test',
     'postgresql://u@h/d%C3%A4',
-    'postgresql://u@h/d?options=-c%20search_path%3Dx&a=/b?c',
+    'postgresql://u@h/d?options=-c%20work_mem%3D8MB&application_name=/b?c',
   ])('%s', (url) => {
     expect(findDoubt(url)).toBeUndefined();
   });
@@ -109,6 +109,88 @@ describe('refuses', () => {
       /^(must be a URL such as postgresql:\/\/user@host|holds a character that)/,
     );
   });
+});
+
+describe('a parameter is honoured', () => {
+  it.each([
+    ...['disable', 'require', 'verify-full'].map((mode) => `sslmode=${mode}`),
+    'sslmode=verify-ca&sslrootcert=/ca.pem',
+    'sslrootcert=system',
+    'sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/a.pem&sslkey=/a.key',
+    'sslmode=require&ssl_min_protocol_version=TLSv1.3&sslnegotiation=direct&sslsni=1&sslcompression=0',
+    'uselibpqcompat=true&sslmode=require',
+    'channel_binding=prefer&gssencmode=prefer',
+    'target_session_attrs=read-write',
+    'target_session_attrs=primary',
+    'application_name=a&fallback_application_name=b&client_encoding=UTF8&keepalives=1',
+    'options=endpoint%3Dep-cool-name',
+    'options=-c%20geqo%3Doff%20--work-mem%3D8MB',
+    'host=/run&port=5433&user=u&password=p',
+    'schema=public&pgbouncer=false',
+  ])('%s', (query) => {
+    expect(findDoubt(`postgresql://u@h/d?${query}`)).toBeUndefined();
+  });
+});
+
+describe('a parameter is refused by its name, and what to do is said', () => {
+  it.each([
+    ['sslmode=prefer', /write disable, require, verify-ca or verify-full .*anybody in between/],
+    ['sslmode=allow', /anybody in between/],
+    ['sslmode=no-verify', /write require/],
+    ['sslmode=', /write disable, require/],
+    ['sslmode=Require', /write disable, require/],
+    ['sslmode=verify-ca', /needs a file in sslrootcert/],
+    ['ssl=true', /write sslmode in its place/],
+    ['ssl=0', /write sslmode in its place/],
+    ['sslrootcert=/ca.pem', /encrypts nothing: write sslmode=verify-full/],
+    ['sslmode=disable&sslcert=/a&sslkey=/b', /encrypts nothing/],
+    ['sslnegotiation=direct', /encrypts nothing/],
+    ['sslmode=require&sslcert=/a', /sslcert and sslkey: write both/],
+    ['sslmode=require&sslrootcert=system', /another sslmode than verify-full/],
+    ['sslmode=require&uselibpqcompat=false', /sslmode means what it means for libpq/],
+    ['channel_binding=require', /take it away, and write sslmode=verify-full/],
+    ['gssencmode=require', /signs in with a password or with sslcert/],
+    ['target_session_attrs=standby', /works on the primary alone/],
+    ['target_session_attrs=any', /works on the primary alone/],
+    ['host=a,b', /name one host/],
+    ['port=1,2', /name one host/],
+    ['hostaddr=192.0.2.1', /as the host/],
+    ['dbname=x', /after the host/],
+    ['connect_timeout=10', /waits for a connection 5 s/],
+    ['statement_timeout=1', /sets its own/],
+    ['client_encoding=LATIN1', /speaks UTF8/],
+    ['options=-c%20search_path%3Dx', /take search_path away/],
+    ['options=-csearch_path%3Dx', /take search_path away/],
+    ['options=--TimeZone%3Dx', /take timezone away/],
+    ['options=--statement-timeout%3D1', /take statement_timeout away/],
+    ['service=x', /into the URL/],
+    ['passfile=/x', /DATABASE_PASSWORD_FILE/],
+    ['sslpassword=x', /without a passphrase/],
+    ['replication=database', /take it away/],
+    ['require_auth=none', /take it away/],
+    ['schema=auth', /are in the schema public/],
+    ['pgbouncer=true', /connections of its own/],
+    ['connection_limit=5', /at most 16 connections/],
+    ['pool_timeout=5', /at most 16 connections/],
+    ['sslaccept=strict', /verify-full for strict, require for accept_invalid_certs/],
+    ['sslidentity=/x.p12', /sslcert and sslkey/],
+    ['sslmode=require&sslmode=disable', /sslmode twice/],
+  ])('%s', (query, words) => {
+    const doubt = findDoubt(`postgresql://u@h/d?${query}`);
+    expect(doubt).toMatch(words);
+    expect(doubt).toMatch(/^holds (?:the|one of the) parameters? \w/);
+    for (const [name, value] of new URLSearchParams(query))
+      if (value.length > 8 && !name.startsWith('ssl')) expect(doubt).not.toContain(value);
+  });
+
+  it.each(['Geheim-Wort=1', 'Geheim-Wort', 'SSLMODE=require', 'constructor=1', '__proto__=1', 'max=1'])(
+    'but one that nobody knows, which may be a piece of a password, by its place: %s',
+    (query) => {
+      expect(findDoubt(`postgresql://u@h/d?sslmode=disable&${query}`)).toBe(
+        'holds a parameter that Gatehouse does not know: take away number 2 after the question mark',
+      );
+    },
+  );
 });
 
 describe('is called in messages', () => {

@@ -32,6 +32,9 @@ it('shows a value for all that has a default of its own', () => {
       'AUTH_SECRET_PREVIOUS_FILE',
       'DATABASE_PASSWORD_FILE',
       'DATABASE_URL',
+      'METRICS_ADDRESS',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'SESSIONS_PER_USER',
       'TRUST_PROXY',
     ].sort(),
   );

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { createArgon2, type Argon2 } from '../../../src/domain/passwords/argon2.js';
 import { isRunning } from '../../support/processes.js';
@@ -69,6 +69,38 @@ it('works at once with as many as it is asked at once', async () => {
   expect(await hashers()).toHaveLength(3);
 });
 
+describe('what it takes a hash to take', () => {
+  async function openAssuming(assumedMs: number): Promise<void> {
+    await argon2.close();
+    argon2 = createArgon2(assumedMs, PATIENT);
+    expect(argon2.hashMs()).toBe(assumedMs);
+  }
+
+  it('follows those before it by an eighth of the difference', async () => {
+    await openAssuming(1e6);
+    const startedAtMs = performance.now();
+    await argon2.hash('a password', CHEAP);
+    const mostMs = performance.now() - startedAtMs;
+    expect(argon2.hashMs()).toBeGreaterThan(1e6 * (7 / 8));
+    expect(argon2.hashMs()).toBeLessThan(1e6 * (7 / 8) + mostMs / 8);
+  });
+
+  it('rises for one that was held up as for one that takes twice as long', async () => {
+    // Compared with so little, each of them is held up.
+    await openAssuming(1e-6);
+    await argon2.hash('a password', CHEAP);
+    expect(argon2.hashMs() / 1e-6).toBeCloseTo(9 / 8);
+    await argon2.hash('a password', CHEAP);
+    expect(argon2.hashMs() / 1e-6).toBeCloseTo((9 / 8) ** 2);
+  });
+
+  it('is told by no hash that failed', async () => {
+    await openAssuming(1e6);
+    await expect(argon2.verify('no hash', 'a password')).rejects.toThrow();
+    expect(argon2.hashMs()).toBe(1e6);
+  });
+});
+
 it('asks for a share of its own when it gets nothing', async () => {
   await argon2.close();
   argon2 = createArgon2(10, { ...PATIENT, hashMs: 200 });
@@ -81,6 +113,30 @@ it('asks for a share of its own when it gets nothing', async () => {
   expect((await hashers()).map(({ scheduling }) => scheduling)).toEqual(['IDL', 'TS']);
   process.kill(starved?.pid ?? 0, 'SIGCONT');
   expect(await held).toContain('$argon2id$');
+});
+
+it('takes no process for starved whose hashes end in time, however much later', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (const patienceMs of [PATIENT.startMs, PATIENT.hashMs]) {
+    await argon2.hash('a password', CHEAP);
+    vi.advanceTimersByTime(patienceMs);
+  }
+  await Promise.all([1, 2].map(() => argon2.hash('a password', CHEAP)));
+  expect(new Set((await hashers()).map(({ scheduling }) => scheduling)).size).toBe(1);
+});
+
+it('says that nothing can be hashed where no process can be started, and goes on when one can', async () => {
+  const { execPath } = process;
+  onTestFinished(() => void (process.execPath = execPath));
+  process.execPath = '/nowhere/node';
+  const why = 'the process that hashes has ended, or cannot be started';
+  await expect(argon2.hash('a password', CHEAP)).rejects.toMatchObject({
+    code: 'temporarily_unavailable',
+    cause: { message: why },
+  });
+  process.execPath = execPath;
+  expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
 });
 
 it('fails what a process was doing that ends, and goes on with another', async () => {

@@ -1,7 +1,7 @@
 // What a replica keeps, and that it is caught up when it says so.
 import { describe, expect, it } from 'vitest';
 
-import type { ClientList } from '../../../src/domain/clients.js';
+import type { ClientList } from '../../../src/domain/liveness/client-list.js';
 import {
   createReplicaState,
   isCurrent,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { generatePassword, refusePassword } from '../../../src/domain/passwords/policy.js';
 
-const alice = { username: 'alice.liddell@example.com' };
+const alice = { username: 'alice.liddell@example.com', passwordMinLength: 15 };
 
 describe('a password that is set', () => {
   it.each([
@@ -46,6 +46,16 @@ describe('a password that is set', () => {
     expect(await refusePassword(password, alice)).toBe(reason);
   });
 
+  it.each([
+    ['19870312', 'is little more than a date'],
+    ['qzkvw123', 'is too easy to guess'],
+    ['vkqzwpassword', 'is made of common passwords'],
+    ['wvkjqzxy', 'contains the user name'],
+  ])('may not be %s where short ones are allowed: it %s', async (password, reason) => {
+    const rules = { username: 'qzxy.wvkj@example.com', passwordMinLength: 8 };
+    expect(await refusePassword(password, rules)).toBe(reason);
+  });
+
   it('is measured in code points after preparation', async () => {
     expect(await refusePassword('kP9wq7RtzB4nM2', alice)).toBe('is shorter than 15 characters');
     expect(await refusePassword('🦊🐼🦁🐯🐨🐸🐵🐔🐧🐦🐤🦄🐝🐛', alice)).toBe('is shorter than 15 characters');
@@ -57,6 +67,19 @@ describe('a password that is set', () => {
     expect(await refusePassword(`${long}x`, alice)).toBe('is longer than 256 characters');
     expect(await refusePassword('x'.repeat(1_000_000), alice)).toBe('is longer than 256 characters');
   });
+
+  it.each([
+    [8, 'kP9wq7Rt'],
+    [64, 'kP9wq7RtzB4nM2xY'.repeat(4)],
+  ])(
+    'has at least %i characters where an operator says so, and is still hard to guess',
+    async (least, enough) => {
+      const rules = { ...alice, passwordMinLength: least };
+      expect(await refusePassword(enough, rules)).toBeNull();
+      expect(await refusePassword(enough.slice(1), rules)).toBe(`is shorter than ${least} characters`);
+      expect(await refusePassword('password'.repeat(least / 8), rules)).not.toBeNull();
+    },
+  );
 
   it.each([
     ['a tab (RFC 8265, table 4)', 'my cat is a \tby my side'],

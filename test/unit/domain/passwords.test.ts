@@ -1,13 +1,17 @@
+import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import { hash as argon2 } from '@node-rs/argon2';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { AuthError } from '../../../src/domain/errors.js';
 import {
   createPasswordHasher,
   CURRENT_PARAMETERS,
+  defaultConcurrency,
   preparePassword,
 } from '../../../src/domain/passwords/hasher.js';
-import { countPermits } from '../../../src/domain/passwords/admission.js';
+import { networkOf } from '../../../src/domain/networks.js';
+import { countPermits, createPermits } from '../../../src/domain/passwords/admission.js';
 
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 const password = 'correct horse battery staple';
@@ -129,8 +133,33 @@ describe('rehashing', () => {
       createPasswordHasher({ parameters: { memoryKib: 64, passes: 2, lanes: 1 } }).needsRehash(phc),
     ).toBe(true);
     expect(
+      createPasswordHasher({ parameters: { memoryKib: 64, passes: 1, lanes: 2 } }).needsRehash(phc),
+    ).toBe(true);
+    expect(
       createPasswordHasher({ parameters: { memoryKib: 64, passes: 1, lanes: 1 } }).needsRehash(phc),
     ).toBe(false);
+  });
+});
+
+describe('hashes at once', () => {
+  it.each([
+    [1, 1, 1],
+    [2, 1, 1],
+    [3, 1, 2],
+    [4, 1, 3],
+    [64, 1, 3],
+    [9, 4, 2],
+    [8, 4, 1],
+    [2, 8, 1],
+  ])('on %i cores, shared by %i processes, are %i in each', (cores, sharers, most) => {
+    const count = vi.spyOn(os, 'availableParallelism').mockReturnValue(cores);
+    onTestFinished(() => {
+      count.mockRestore();
+      syncBuiltinESMExports();
+    });
+    syncBuiltinESMExports();
+    expect(defaultConcurrency(sharers)).toBe(most);
+    if (sharers === 1) expect(defaultConcurrency()).toBe(most);
   });
 });
 
@@ -168,7 +197,11 @@ describe('the places for hashing', () => {
     const { burn, load } = createPasswordHasher({ maxConcurrent: 1, maxWaitMs: 2000 });
     const running = burn(password);
     const early = burn(password);
-    const refusal = expect(early).rejects.toEqual(busy);
+    const why = { cause: { message: 'no slot for hashing came free in time', lack: 'hashing' } };
+    const refusal = Promise.all([
+      expect(early).rejects.toEqual(busy),
+      expect(early).rejects.toMatchObject(why),
+    ]);
     vi.advanceTimersByTime(1999);
     const late = burn(password);
     expect(load()).toMatchObject({ running: 1, waiting: 2 });
@@ -190,39 +223,46 @@ describe('the places for hashing', () => {
 
 describe('the permits for logins', () => {
   /** Hashes that take no time to speak of, and a wait that is four times enough for `permits` of those that are assumed at first. */
-  function createSmall(permits: number) {
-    const assumedHashMs = 8 / 2000;
+  function createSmall(permits: number, passes = 1) {
+    const assumedHashMs = (8 * passes) / 2000;
     const maxWaitMs = 4 * assumedHashMs * (permits - 1 + 0.5);
-    return createPasswordHasher({ maxConcurrent: 1, maxWaitMs, parameters: CHEAP });
+    return createPasswordHasher({ maxConcurrent: 1, maxWaitMs, parameters: { ...CHEAP, passes } });
   }
 
   const endless = () => new Promise<never>(() => undefined);
 
   it('are as many as can be hashed in a quarter of the wait', async () => {
-    for (const permits of [1, 4, 50]) {
-      const { admit, load } = createSmall(permits);
-      for (let taken = 0; taken < permits; taken += 1) void admit(`network-${taken}`, endless);
-      await expect(admit('another', endless)).rejects.toEqual(busy);
-      expect(load()).toEqual({ running: 0, waiting: 0, admitted: permits });
+    for (const [permits, passes] of [
+      [1, 1],
+      [4, 1],
+      [50, 1],
+      [4, 3],
+    ] as const) {
+      const { admit, load } = createSmall(permits, passes);
+      for (let taken = 0; taken < permits; taken += 1) void admit(`10.0.${taken}.1`, endless);
+      await expect(admit('192.0.2.1', endless)).rejects.toEqual(busy);
+      expect(load()).toEqual({ running: 0, waiting: 0, admitted: permits, limit: permits });
     }
   });
 
   it('are refused at once, before any work, with an AuthError that says when to come back', async () => {
     const { admit } = createSmall(1);
-    void admit('one', endless);
+    void admit('192.0.2.1', endless);
     const work = vi.fn(endless);
-    const refusal = await admit('other', work).catch((error: unknown) => error);
+    const refusal = await admit('198.51.100.1', work).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(AuthError);
     expect(refusal).toEqual(busy);
+    const why = { message: 'more logins than can be hashed in time', lack: 'hashing' };
+    expect(refusal).toMatchObject({ cause: why });
     expect(work).not.toHaveBeenCalled();
   });
 
   it('are free again when the login has ended, however it ended', async () => {
     const { admit, load } = createSmall(1);
-    expect(await admit('one', () => Promise.resolve('done'))).toBe('done');
-    await expect(admit('one', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+    expect(await admit('192.0.2.1', () => Promise.resolve('done'))).toBe('done');
+    await expect(admit('192.0.2.1', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
     expect(load().admitted).toBe(0);
-    expect(await admit('other', () => Promise.resolve('done'))).toBe('done');
+    expect(await admit('198.51.100.1', () => Promise.resolve('done'))).toBe('done');
   });
 
   it('are shared with others by a network that floods, alone or not', async () => {
@@ -231,18 +271,87 @@ describe('the permits for logins', () => {
       Promise.allSettled(
         Array.from({ length: 100 }, () => Promise.race([admit(network, endless), Promise.resolve()])),
       );
-    await flood('one');
+    await flood('192.0.2.1');
     expect(load().admitted).toBe(15);
-    await flood('two');
+    await flood('198.51.100.1');
     expect(load().admitted).toBe(23);
-    await flood('three');
+    await flood('2001:db8::/64');
     expect(load().admitted).toBe(27);
-    for (const network of ['four', 'five', 'six']) void admit(network, endless);
+    for (const network of ['10.0.1.1', '10.0.2.1', '2001:db8:1::/64']) void admit(network, endless);
     expect(load().admitted).toBe(30);
   });
 
+  it.each([
+    ['an IPv6 /56', (number: number) => `2001:db8:0:${number.toString(16)}::/64`],
+    ['an IPv6 /48', (number: number) => `2001:db8:0:${number.toString(16)}00::/64`],
+    ['an IPv4 /24', (number: number) => `192.0.2.${number}`],
+    ['an IPv4 /24, mapped', (number: number) => `::ffff:192.0.2.${number}`],
+  ])('are shared with others by the networks of %s', (_block, nameOf) => {
+    const { admit, assertFree, load } = createSmall(30);
+    for (let number = 0; number < 100; number += 1) void admit(nameOf(number), endless).catch(() => null);
+    expect(load().admitted).toBe(15);
+    expect(() => assertFree(nameOf(200))).toThrow(AuthError);
+    for (const other of ['2001:db8:1::/64', '192.0.3.1']) void admit(other, endless);
+    expect(load().admitted).toBe(17);
+  });
+
+  it('are held to no more than half by any block, whatever comes and goes, and are had by others as long as one is free', async () => {
+    const address = fc
+      .tuple(fc.constantFrom('2001:db8:1', '2001:db8:2'), fc.nat(2), fc.nat(2), fc.nat(2))
+      .map(([site, line, net, host]) => ({
+        ip: `${site}:${line}0${net}::${host}`,
+        blocks: [site, `${site}:${line}`, `${site}:${line}0${net}`],
+      }));
+    const v4 = fc.tuple(fc.nat(2), fc.nat(3)).map(([net, host]) => ({
+      ip: `192.0.${net}.${host}`,
+      blocks: [`192.0.${net}`, `192.0.${net}.${host}`],
+    }));
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.record({ comes: fc.oneof(address, v4) }) },
+      { weight: 1, arbitrary: fc.record({ goes: fc.nat(50) }) },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(step, { maxLength: 120 }),
+        async (count, steps) => {
+          const permits = createPermits(() => count);
+          const inside: { blocks: string[]; leave: () => void; left: Promise<void> }[] = [];
+          for (const one of steps) {
+            if ('comes' in one) {
+              const { ip, blocks } = one.comes;
+              let leave = (): void => undefined;
+              const before = permits.taken();
+              const left = permits.admit(
+                networkOf(ip),
+                () => new Promise<void>((resolve) => (leave = resolve)),
+              );
+              if (permits.taken() > before) inside.push({ blocks, leave, left });
+              else {
+                await expect(left).rejects.toEqual(busy);
+                const free = count - before;
+                const fullest = Math.max(...blocks.map((block) => countIn(inside, block)));
+                expect(fullest).toBeGreaterThanOrEqual(free);
+              }
+            } else {
+              const [gone] = inside.splice(one.goes, 1);
+              gone?.leave();
+              await gone?.left;
+            }
+            for (const block of new Set(inside.flatMap(({ blocks }) => blocks)))
+              expect(countIn(inside, block)).toBeLessThanOrEqual(Math.ceil(count / 2));
+            if (permits.taken() < count) expect(() => permits.assertFree('198.51.100.1')).not.toThrow();
+            expect(permits.taken()).toBe(inside.length);
+          }
+        },
+      ),
+    );
+  });
+
   it('are none where nothing may be hashed', async () => {
-    await expect(createPasswordHasher({ maxConcurrent: 0 }).admit('one', endless)).rejects.toEqual(busy);
+    await expect(createPasswordHasher({ maxConcurrent: 0 }).admit('192.0.2.1', endless)).rejects.toEqual(
+      busy,
+    );
   });
 
   it('become fewer the longer hashes take, but never fewer than hash at once', () => {
@@ -251,3 +360,7 @@ describe('the permits for logins', () => {
     expect(countPermits(2, 1000, 1000)).toBe(2);
   });
 });
+
+function countIn(inside: { blocks: string[] }[], block: string): number {
+  return inside.filter(({ blocks }) => blocks.includes(block)).length;
+}

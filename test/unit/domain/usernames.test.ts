@@ -1,7 +1,7 @@
 import bidiFactory from 'bidi-js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalUsername, explainUsername } from '../../../src/domain/usernames.js';
+import { canonicalUsername, explainUsername } from '../../../src/domain/users/usernames.js';
 
 const VIRAMA = '\u094D';
 const ZWNJ = '\u200C';

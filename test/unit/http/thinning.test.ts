@@ -3,8 +3,8 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { loggerOptions } from '../../../src/http/log.js';
-import { createThinning } from '../../../src/http/thinning.js';
+import { loggerOptions } from '../../../src/http/log/log.js';
+import { createThinning } from '../../../src/http/log/thinning.js';
 
 let lines: Record<string, unknown>[] = [];
 
@@ -32,7 +32,7 @@ it('has ten lines a second written for a reason, and the others told of in one',
   expect(lines).toEqual([]);
 
   vi.advanceTimersByTime(1000);
-  expect(lines).toMatchObject([{ level: 'warn', reason: 'no room', requests: 990 }]);
+  expect(lines).toMatchObject([{ level: 'info', reason: 'no room', requests: 990 }]);
 });
 
 it('counts each reason for itself, and anew in each second', () => {

@@ -7,9 +7,11 @@ import { Refusal } from '../../../src/cli/output.js';
 import { ConfigError } from '../../../src/config/config.js';
 import { explainDatabaseError } from '../../../src/database/first-connection.js';
 import { DatabaseUnavailable } from '../../../src/database/prisma.js';
+import { STALLED } from '../../../src/database/stalled-commits.js';
+import { FOREIGN } from '../../../src/database/verify-connection.js';
 import { StartError } from '../../../src/database/start-error.js';
 import { WrongSecret } from '../../../src/domain/errors.js';
-import { explainListening, tryPort } from '../../../src/http/port.js';
+import { explainListening, METRICS_SETTING, tryPort } from '../../../src/http/server/port.js';
 import { explainFailure, writeExplanation } from '../../../src/process/explain.js';
 
 const DATABASE = 'postgresql://gatehouse:hush@127.0.0.1:5432/accounts';
@@ -29,12 +31,22 @@ describe('a failure', () => {
     [
       'of the secret',
       new WrongSecret('hush'),
-      /AUTH_SECRET does not open .*: set .*`gatehouse keys reencrypt`$/,
+      /AUTH_SECRET does not open .*: set .*`gatehouse keys reencrypt`; if it is lost, see `gatehouse keys reset --help`$/,
     ],
     [
       'of the database',
-      new DatabaseUnavailable('no answer within 2000 ms'),
+      new DatabaseUnavailable('no answer within 2000 ms', 'database_slow'),
       /asked: no answer within 2000 ms; check/,
+    ],
+    [
+      'of a database in another cluster, in its own words',
+      new DatabaseUnavailable(FOREIGN, 'wrong_database'),
+      /^the database is in another cluster .*`gatehouse database accept`$/,
+    ],
+    [
+      'of a standby that confirms no commit, in its own words',
+      new DatabaseUnavailable(STALLED, 'commits_wait'),
+      /^commits wait for a synchronous standby.*docs\/failover\.md\)$/,
     ],
     [
       'that nobody foresaw, by its place',
@@ -59,7 +71,7 @@ describe('an error of the database', () => {
     ['ECONNREFUSED', /cannot be reached\. Check host and port/],
     ['ENOTFOUND', /cannot be found: its host name is unknown\. Check/],
     ['28P01', /refuses the user or password\. Check/],
-    ['28000', /refuses the user or password\. Check/],
+    ['28000', /does not let this user in like this\. Check the user .* and sslmode/],
     ['3D000', /does not exist\. Create it/],
     ['53300', /has no connection left\. Raise/],
     ['XX000', /cannot be used \(XX000\)\. Check DATABASE_URL\.$/],
@@ -83,6 +95,14 @@ describe('a port on which nobody can listen', () => {
     ['listen', 'EMFILE', /^the service cannot listen on port 80 \(EMFILE\): set HOST and PORT/],
   ])('%s %s', (syscall, code, words) => {
     expect(listening({ syscall, code })).toMatch(words);
+  });
+
+  it('is explained by the setting that named it', () => {
+    const error = foreign({ syscall: 'listen', code: 'EADDRINUSE' });
+    const unforeseen = foreign({ syscall: 'listen', code: 'EMFILE' });
+    const explain = (cause: Error) => explainFailure(explainListening(cause, 80, METRICS_SETTING));
+    expect(explain(error)).toBe('port 80 is taken: stop what listens there, or set METRICS_ADDRESS');
+    expect(explain(unforeseen)).toMatch(/\(EMFILE\): set METRICS_ADDRESS to an address/);
   });
 
   it('is no other error’s explanation: a name that nobody finds may be the database’s', () => {

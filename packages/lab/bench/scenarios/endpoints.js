@@ -4,7 +4,7 @@
 import { compare } from '../contest.js';
 import { addressOf, requestText } from '../load.js';
 import { runAlone } from '../machine.js';
-import { startGatehouse, startServer } from '../servers.js';
+import { createStarter, startGatehouse, startServer } from '../servers.js';
 import { fill, mintRefreshTokens, mintTokens, openWorld, pickSessions } from '../world.js';
 
 const CONNECTIONS = 64;
@@ -24,11 +24,7 @@ export async function endpoints({ quick, log }) {
   const sessions = Math.max(tokens, 3 * logoutsPerRound * (options.rounds + 1));
   const world = await openWorld();
   const stops = [() => world.close()];
-  const start = async (starting) => {
-    const server = await starting;
-    stops.push(() => server.stop());
-    return server;
-  };
+  const start = createStarter(stops);
   try {
     log(`endpoints: making ${sessions} sessions and revocations`);
     await fill(world, 10_000, sessions);
@@ -106,7 +102,7 @@ export async function chainOfRefreshes(world, connections, number) {
 }
 
 /** As if minted just now: their rows are older than the key that signs. */
-function refreshTokensOf(world, sessions) {
+export function refreshTokensOf(world, sessions) {
   return mintRefreshTokens(
     world,
     sessions.map((session) => ({ ...session, rotatedAt: session.now })),

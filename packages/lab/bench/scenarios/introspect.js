@@ -1,8 +1,9 @@
 // POST /introspect against the limit and the peers: tokens seen before, tokens never seen, and one request alone.
-import { compare, median } from '../contest.js';
+import { compare } from '../contest.js';
 import { requestText } from '../load.js';
 import { runAlone } from '../machine.js';
-import { startGatehouse, startServer } from '../servers.js';
+import { median } from '../numbers.js';
+import { createStarter, startGatehouse, startServer } from '../servers.js';
 import { fill, mintTokens, openWorld, pickSessions } from '../world.js';
 
 /** Enough for batches of some size; with 64 the ratios are the same. */
@@ -10,7 +11,7 @@ const CONNECTIONS = 128;
 const TOKENS = 10_000;
 
 /** Of twenty tokens one has never been seen. */
-const SEEN_OF_EACH_NEW = 19;
+export const SEEN_OF_EACH_NEW = 19;
 
 /** More than any server answers in a second; none of the new ones is sent twice. */
 const MOST_PER_SECOND = 60_000;
@@ -70,20 +71,17 @@ export function introspectText(id, secret, token) {
   return requestText(
     'POST',
     '/introspect',
-    {
-      authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
+    { authorization: basic(id, secret), 'content-type': 'application/x-www-form-urlencoded' },
     new URLSearchParams({ token }).toString(),
   );
 }
 
+export function basic(id, secret) {
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+}
+
 async function startServers(world, traffic, stops) {
-  const start = async (starting) => {
-    const server = await starting;
-    stops.push(() => server.stop());
-    return server;
-  };
+  const start = createStarter(stops);
   const gatehouse = await start(startGatehouse(world));
   const answer = await ask(gatehouse, world, traffic.firstToken);
   const limit = await start(startServer('./servers/limit.js', { environment: { ANSWER: answer } }));
@@ -97,7 +95,7 @@ async function startServers(world, traffic, stops) {
 }
 
 /** The answer that the limit gives too; checks on the way that it is a good one. */
-async function ask({ port }, world, token) {
+export async function ask({ port }, world, token) {
   const answer = await fetch(`http://127.0.0.1:${port}/introspect`, {
     method: 'POST',
     body: new URLSearchParams({ token, client_id: 'bench', client_secret: world.client.secret }),

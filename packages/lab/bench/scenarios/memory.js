@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { addClient } from '../../../../dist/domain/clients.js';
-import { median } from '../contest.js';
+import { median } from '../numbers.js';
 import { putLoad } from '../load.js';
 import { createLogins, openWorldOfLogins } from '../logins.js';
 import { usageOf } from '../machine.js';

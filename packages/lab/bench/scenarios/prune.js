@@ -1,6 +1,7 @@
 // Whether requests feel that a million expired rows are being pruned.
 import { prune as pruneExpired } from '../../../../dist/domain/sessions/revocations.js';
-import { measure, median } from '../contest.js';
+import { measure } from '../contest.js';
+import { median } from '../numbers.js';
 import { startGatehouse } from '../servers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from '../world.js';
 import { prepareTraffic } from './introspect.js';

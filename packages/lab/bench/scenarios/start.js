@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { median } from '../contest.js';
+import { median } from '../numbers.js';
 import { usageOf } from '../machine.js';
 import { startServer } from '../servers.js';
 import { fill, openWorld, SECRET } from '../world.js';

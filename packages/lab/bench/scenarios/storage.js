@@ -2,7 +2,7 @@
 //
 // Rows come by the world's generate_series batches, in the order of time as the service's own inserts would. What one
 // insert of the service costs besides (a round trip, a commit) has nothing to do with how large the table is.
-import { median } from '../contest.js';
+import { median } from '../numbers.js';
 import { addRevocations, addSessions, addUsers, openWorld, settle } from '../world.js';
 
 const TABLES = { sessions: addSessions, revocations: addRevocations };

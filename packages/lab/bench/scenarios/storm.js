@@ -1,7 +1,8 @@
 // A storm of logins: does whoever asks about tokens notice it, and how many logins succeed in it?
-import { measure, median } from '../contest.js';
+import { measure } from '../contest.js';
 import { putLoad } from '../load.js';
 import { createLogins, openWorldOfLogins, startArgon2, VERIFY } from '../logins.js';
+import { median } from '../numbers.js';
 import { startGatehouse } from '../servers.js';
 import { prepareTraffic } from './introspect.js';
 

@@ -1,6 +1,6 @@
 // One process against two: what an introspection costs all of them together, and how many more there are.
 import { compare } from '../contest.js';
-import { startGatehouse } from '../servers.js';
+import { createStarter, startGatehouse } from '../servers.js';
 import { fill, openWorld } from '../world.js';
 import { prepareTraffic } from './introspect.js';
 
@@ -14,11 +14,9 @@ export async function workers({ quick, log }) {
   const rows = quick ? 10_000 : 100_000;
   const world = await openWorld();
   const stops = [() => world.close()];
-  const startWith = async (count) => {
-    const server = await startGatehouse(world, { cores: null, environment: { WORKERS: String(count) } });
-    stops.push(() => server.stop());
-    return server;
-  };
+  const start = createStarter(stops);
+  const startWith = (count) =>
+    start(startGatehouse(world, { cores: null, environment: { WORKERS: String(count) } }));
   try {
     log('workers: one process and two');
     await fill(world, 10_000, rows);

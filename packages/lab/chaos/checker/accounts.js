@@ -16,16 +16,15 @@ const okOf = (operations) => operations.filter(({ outcome }) => outcome === 'ok'
  * @param {Operation[]} about.changes `password`, `disable`, `enable`, refused ones left out
  * @param {Raise[]} about.raises
  * @param {Operation[]} about.logins that were let in: they show which password was in force, and that the user was enabled
- * @param {(change: Operation) => string | null} about.keptBy the session with which the user made it, which it keeps
  *
  * @typedef {ReturnType<typeof createAccount>} Account
  */
-export function createAccount({ changes, raises, logins, keptBy }) {
+export function createAccount({ changes, raises, logins }) {
   const of = (/** @type {string} */ kind) => changes.filter((change) => change.kind === kind);
   const until = createUntil(of('password'));
   return {
     ...createRaises(raises, until),
-    passwords: createPasswords(of('password'), logins, until, keptBy),
+    passwords: createPasswords(of('password'), logins, until),
     access: createAccess(of('disable'), of('enable'), logins),
   };
 }
@@ -65,10 +64,8 @@ function createLatestShown(shows) {
  * @param {Operation[]} changes
  * @param {Operation[]} logins
  * @param {(operation: Operation) => number} until
- * @param {(change: Operation) => string | null} keptBy
  */
-function createPasswords(changes, logins, until, keptBy) {
-  const keepers = new Set(changes.map(keptBy));
+function createPasswords(changes, logins, until) {
   const replaced = createLeastAfter(
     okOf(changes).map((change) => ({
       at: change.start,
@@ -102,23 +99,6 @@ function createPasswords(changes, logins, until, keptBy) {
      * @param {Pick<Operation, 'password'>} login accepted
      */
     replacedAfterRead: ({ password }) => replaced(lastSetBy(password), password)?.of ?? null,
-
-    /**
-     * The same without the changes that were made with this session, which keep it.
-     *
-     * @param {Pick<Operation, 'password'>} login accepted
-     * @param {string} sid the session that it opened
-     */
-    replacedByOthers: ({ password }, sid) => {
-      const since = lastSetBy(password);
-      if (!keepers.has(sid)) return replaced(since, password)?.of ?? null;
-      return okOf(changes)
-        .filter((change) => change.start > since && change.password !== password && keptBy(change) !== sid)
-        .reduce(
-          (/** @type {Operation | null} */ first, one) => (first && first.end < one.end ? first : one),
-          null,
-        );
-    },
 
     /** Whether the password can have been set at all by the time of the login's end. @param {Operation} login */
     canBeSet: ({ password, end }) =>

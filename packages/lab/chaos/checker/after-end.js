@@ -22,7 +22,7 @@ export function checkAfterEnd(world, findings) {
     const end = firstOf(session.ended, lineage?.ended ?? null);
     if (end === null || operation.start <= end.end) continue;
     const rule = hasKillBetween(world, end.end, operation.start) ? 'H' : 'A';
-    findings.apply(rule, 'ended');
+    findings.apply(rule, 'ended', operation);
     if (says === 'inactive' || says === 'gone') continue;
     const message = `${WORDS[says]} although ${end.kind} had been acknowledged${rule === 'H' ? ' before a kill' : ''}`;
     findings.report(rule, operation, message, { because: [end], session: session.sid });

@@ -3,6 +3,7 @@
 import { createAccount } from './accounts.js';
 import { latestEffect } from './deadlines.js';
 import { createRaises } from './raises.js';
+import { isOwnChange } from './replacements.js';
 import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -18,8 +19,9 @@ const CHANGES = new Set(['password', 'disable', 'enable']);
 /**
  * @param {Operation[]} operations
  * @param {Subjects} subjects
+ * @param {import('./replacements.js').Replacements} replacements
  */
-export function readAccounts(operations, { tokenOf, sessionOf }) {
+export function readAccounts(operations, { tokenOf, sessionOf }, { changes }) {
   /** @type {Map<string, { changes: Operation[], raises: Raise[], logins: Operation[] }>} */
   const found = new Map();
   /** @type {Raise[]} */
@@ -31,16 +33,18 @@ export function readAccounts(operations, { tokenOf, sessionOf }) {
     found.set(name, account);
     return account;
   };
-  /** Of the session with which a user changed the password, which is kept; an operator has none. @param {Operation} change */
-  const sidOf = ({ token }) => (token === undefined ? null : tokenOf(token).sid);
+  for (const { operation, opened } of changes) {
+    accountOf(operation.user).changes.push(operation);
+    // It ends the session that asked, too: another has its place.
+    accountOf(operation.user).raises.push({ operation, kept: opened });
+  }
   for (const operation of operations) {
     const { kind, outcome, user } = operation;
-    if (outcome === 'refused') continue;
+    if (outcome === 'refused' || isOwnChange(operation)) continue;
     if (kind === 'login' && outcome === 'ok') accountOf(user).logins.push(operation);
     if (kind === 'retire-key') retired.push({ operation, kept: null });
     if (CHANGES.has(kind)) accountOf(user).changes.push(operation);
-    if (kind === 'disable') accountOf(user).raises.push({ operation, kept: null });
-    if (kind === 'password') accountOf(user).raises.push({ operation, kept: sidOf(operation) });
+    if (kind === 'disable' || kind === 'password') accountOf(user).raises.push({ operation, kept: null });
     if (kind !== 'logout-all') continue;
     const caller = sessionOf(tokenOf(operation.token));
     const kept = operation.exceptCurrent === true ? caller.sid : null;
@@ -48,7 +52,7 @@ export function readAccounts(operations, { tokenOf, sessionOf }) {
   }
   /** @type {Map<string, Account>} */
   const accounts = new Map();
-  for (const [user, about] of found) accounts.set(user, createAccount({ ...about, keptBy: sidOf }));
+  for (const [user, about] of found) accounts.set(user, createAccount(about));
   return { accounts, retirements: createRaises(retired) };
 }
 
@@ -111,7 +115,7 @@ export function endByAccounts(sessions, accounts, retirements) {
     const account = accounts.get(user ?? '');
     if (account === undefined) continue;
     session.ended = firstOf(session.ended, account.certainEnd(sid, login));
-    session.ended = firstOf(session.ended, account.passwords.replacedByOthers(login, sid));
+    session.ended = firstOf(session.ended, account.passwords.replacedAfterRead(login));
     session.ended = firstOf(session.ended, account.access.disabledAfterRead(login));
   }
 }

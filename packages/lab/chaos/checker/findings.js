@@ -43,10 +43,12 @@ export function createFindings() {
      *
      * @param {Rule} rule
      * @param {string} what it was about: what a rule has enough of in one place it may lack in another
+     * @param {Pick<Operation, 'batchSize'>=} operation one that may have been asked in a batch
      */
-    apply: (rule, what) => {
+    apply: (rule, what, { batchSize } = {}) => {
       applied[rule] += 1;
       count(`${rule} ${what}`);
+      if (batchSize !== undefined) count(`${rule} ${what}, in batches`);
     },
 
     /** @param {Operation} operation */

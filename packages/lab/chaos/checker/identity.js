@@ -18,7 +18,8 @@ const CLIENT_ID = 'gatehouse';
 export function checkIdentity(world, findings) {
   for (const operation of world.operations) {
     const { kind, outcome } = operation;
-    if ((kind === 'login' || kind === 'refresh') && outcome === 'ok') checkMinted(operation, world, findings);
+    if (outcome === 'ok' && (kind === 'login' || kind === 'refresh' || operation.access !== undefined))
+      checkMinted(operation, world, findings);
     if ((kind === 'introspect' && operation.active === true) || (kind === 'session' && outcome === 'ok'))
       checkTold(operation, findings);
     if (kind === 'end-session') checkTarget(operation, world, findings);
@@ -66,7 +67,7 @@ function isMintedFor({ claims, lineage, generation }, whose) {
 
 /** @param {Operation} operation @param {Findings} findings */
 function checkTold(operation, findings) {
-  findings.apply('I', 'claims');
+  findings.apply('I', 'claims', operation);
   const { others = [] } = operation;
   if (others.length > 0) findings.report('I', operation, `told of another token: ${others.join(', ')}`);
 }

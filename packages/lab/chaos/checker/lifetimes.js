@@ -3,6 +3,7 @@
 //
 // Certain because `iat` is the database's time at a moment within the bracket, cut to the second, and all other times follow
 // from it; and because a token is taken for expired only where the whole bracket lies past its `exp`.
+import { isOwnChange } from './replacements.js';
 import { sightings } from './sightings.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -16,6 +17,7 @@ export function checkLifetimes(world, findings) {
     if (operation.outcome !== 'ok') continue;
     if (operation.kind === 'login') checkLogin(operation, world, findings);
     if (operation.kind === 'refresh') checkRefresh(operation, world, findings);
+    if (isOwnChange(operation) && operation.access !== undefined) checkOpened(operation, world, findings);
   }
   for (const { operation, says, token, session } of sightings(world)) {
     if (token === null || says === 'lives' || says === 'gone' || says === 'stands') continue;
@@ -78,14 +80,33 @@ function checkRefresh(operation, { clock, rules, tokenOf, sessionOf }, findings)
   const wrong =
     findWrongTime('iat', Number(refresh.claims['iat']), earliest, most) ??
     findWrongTime('iat', Number(access.claims['iat']), least, most) ??
-    findWrongMint(access, { type: 'access', generation: 0, life: rules.accessTtl, authTime, expiresAt }) ??
-    findWrongMint(refresh, {
-      type: 'refresh',
-      generation: refresh.generation,
-      life: rules.refreshTtl,
-      authTime,
-      expiresAt,
-    });
+    findWrongPair({ access, refresh }, rules, { authTime, expiresAt });
+  if (wrong !== null) findings.report('G', operation, wrong, { session: refresh.sid });
+}
+
+/**
+ * A session in the place of another was opened when the password was changed, which may have been an earlier request. It ends
+ * when the other one would have; its refresh token is the one that is current.
+ *
+ * @param {Operation} operation
+ * @param {World} world
+ * @param {Findings} findings
+ */
+function checkOpened(operation, { clock, rules, tokenOf, sessionOf }, findings) {
+  const access = tokenOf(operation.access);
+  const refresh = tokenOf(operation.refresh);
+  const { login } = sessionOf(refresh);
+  const first = tokenOf(login?.access ?? operation.access);
+  const { least, most } = clock.secondsOf(operation);
+  const earliest = clock.secondsOf({ start: login?.start ?? operation.start, end: operation.end }).least;
+  const authTime = Number(first.claims['auth_time']);
+  const expiresAt = Number(tokenOf(operation.token).claims['session_exp']);
+  findings.apply('G', 'minted');
+  const wrong =
+    findWrongTime('auth_time', authTime, earliest, most) ??
+    findWrongTime('iat', Number(refresh.claims['iat']), earliest, most) ??
+    findWrongTime('iat', Number(access.claims['iat']), least, most) ??
+    findWrongPair({ access, refresh }, rules, { authTime, expiresAt });
   if (wrong !== null) findings.report('G', operation, wrong, { session: refresh.sid });
 }
 
@@ -93,6 +114,19 @@ function checkRefresh(operation, { clock, rules, tokenOf, sessionOf }, findings)
 function findWrongTime(claim, value, least, most) {
   const isRight = value >= Math.floor(least) && value <= Math.floor(most);
   return isRight ? null : `${claim} ${value} is not between ${Math.floor(least)} and ${Math.floor(most)}`;
+}
+
+/**
+ * @param {{ access: Token, refresh: Token }} pair of an access token that is new and a refresh token of any generation
+ * @param {import('../history.js').Rules} rules
+ * @param {{ authTime: number, expiresAt: number }} session
+ */
+function findWrongPair({ access, refresh }, { accessTtl, refreshTtl }, session) {
+  const { generation } = refresh;
+  return (
+    findWrongMint(access, { type: 'access', generation: 0, life: accessTtl, ...session }) ??
+    findWrongMint(refresh, { type: 'refresh', generation, life: refreshTtl, ...session })
+  );
 }
 
 /**

@@ -73,13 +73,14 @@ function isSurelyWelcome(login, { accounts, retirements }) {
  * @param {World} world
  * @param {Findings} findings
  */
-function checkChange(operation, { accounts, sessionOf, tokenOf }, findings) {
+function checkChange(operation, { accounts, replacements, sessionOf, tokenOf }, findings) {
   const account = accounts.get(operation.user ?? '');
   if (account === undefined || operation.outcome === 'unknown') return;
   const { outcome, error, proved, start, end } = operation;
   const session = sessionOf(tokenOf(operation.token)).sid;
   const replaced = account.passwords.replacedAfterRead({ password: proved });
-  if (outcome === 'ok') {
+  // A repetition is judged by the new password, not by the one before.
+  if (outcome === 'ok' && !replacements.mayRepeat(operation)) {
     findings.apply('A', 'changes of password');
     if (replaced !== null && replaced.end < start)
       findings.report('A', operation, 'took a password for the current one that had been replaced', {
@@ -87,6 +88,7 @@ function checkChange(operation, { accounts, sessionOf, tokenOf }, findings) {
         session,
       });
   }
-  if (error === 'invalid_credentials' && account.passwords.isSurelyRight({ password: proved, start, end }))
+  if (error !== 'invalid_credentials' || replacements.mayRepeat(operation)) return;
+  if (account.passwords.isSurelyRight({ password: proved, start, end }))
     findings.report('B', operation, 'refused the current password', { session });
 }

@@ -28,7 +28,7 @@ function checkHeader(operation, { tokenOf, rules, clock }, findings) {
   const parent = tokenOf(operation.token);
   const successor = tokenOf(operation.reissued);
   const session = parent.sid;
-  findings.apply('G', 'reissued');
+  findings.apply('G', 'reissued', operation);
   const stretch = findStretch(parent, successor, rules);
   if (stretch === null) {
     findings.report('G', operation, 'the reissued token is not what its parent determines', { session });
@@ -59,7 +59,7 @@ function checkNoHeader(operation, world, findings) {
   // What was accepted had not expired: then the bracket's end says nothing.
   const isDue = least >= exp - windowSeconds(iat, exp) && (isAccepted || most < exp + rules.grace);
   if (lastExp === exp || !isDue || (!isAccepted && most >= lastExp)) return;
-  findings.apply('G', 'reissued');
+  findings.apply('G', 'reissued', operation);
   findings.report('G', operation, 'was not reissued near its end', { session: parent.sid });
 }
 

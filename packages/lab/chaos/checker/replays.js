@@ -2,8 +2,8 @@
 // Rules B, D, E, F and G for what `/refresh` answers: the table of the contract, as far as the brackets tell which row it is.
 //
 // Certain because a rotation lies between two moments: the first that began may have done it, and the first answer tells
-// that it was done. "Surely within the window": even the earliest last rotation is that near to the end of the request.
-// "Surely later": even the latest is that far from its start.
+// that it was done. A window is surely open if even the earliest last rotation is that near to the end of the request, and
+// surely shut if even the latest is that far from its start.
 import { isTurnedAway, tellsOfLife } from './sightings.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -19,8 +19,7 @@ import { isTurnedAway, tellsOfLife } from './sightings.js';
  * @property {Session} session
  * @property {boolean} isSpent surely, before this was asked
  * @property {boolean} isGrandparent surely: its successor was spent too
- * @property {boolean} isWithin surely within the window, or nothing was spent at all
- * @property {boolean} isLate surely later than the window
+ * @property {import('./windows.js').Standing} window of the last rotation; open, too, where nothing was spent at all
  */
 
 /** @param {World} world @param {Findings} findings */
@@ -28,6 +27,9 @@ export function checkReplays(world, findings) {
   for (const operation of world.operations) {
     if (operation.kind !== 'refresh' || operation.outcome === 'unknown') continue;
     const found = caseOf(operation, world);
+    // Of a session that a new password has replaced, every refresh token is superseded for as long as the window.
+    const isReplaced = world.replacements.mayBeRecent(found.session.sid, operation);
+    if (isReplaced && operation.error === 'refresh_superseded') continue;
     noteWork(found, world, findings);
     checkExpired(found, world, findings);
     if (operation.outcome === 'ok') checkAccepted(found, findings);
@@ -38,13 +40,11 @@ export function checkReplays(world, findings) {
 }
 
 /** @param {Operation} operation @param {World} world @returns {Case} */
-function caseOf(operation, { clock, rules, tokenOf, sessionOf }) {
+function caseOf(operation, { windows, tokenOf, sessionOf }) {
   const token = tokenOf(operation.token);
   const session = sessionOf(token);
   const { rotations } = session;
   const { generation } = token;
-  const windowMs = rules.replayWindow * 1000;
-  const since = rotations.surelySince(generation, operation.start);
   const isSpent = rotations.isSurelySpent(generation, operation.start);
   return {
     operation,
@@ -52,17 +52,25 @@ function caseOf(operation, { clock, rules, tokenOf, sessionOf }) {
     session,
     isSpent,
     isGrandparent: rotations.isSurelySpent(generation + 1, operation.start),
-    isWithin: operation.end - since + clock.slackMs <= windowMs,
-    isLate: isSpent && operation.start - rotations.lastEndsBy(operation.end) - clock.slackMs > windowMs,
+    window: windows.standingOf(operation, {
+      earliest: rotations.surelySince(generation, operation.start),
+      latest: rotations.lastEndsBy(operation.end),
+    }),
   };
 }
 
 /** @param {Case} found @param {World} world @param {Findings} findings */
 function noteWork(found, world, findings) {
-  const { operation, session, isSpent, isWithin, isLate } = found;
+  const { operation, session, isSpent, window } = found;
   if (isOwed(found, world) && !world.mayHaveEnded(session, operation)) findings.apply('B', 'refreshes');
-  if (isSpent && isWithin && session.login?.honest === true) findings.apply('E', 'replays');
-  if (isSpent && (isWithin || isLate)) findings.apply('F', isLate ? 'late' : 'within');
+  if (!isSpent) return;
+  const isHonest = session.login?.honest === true;
+  if (window.isOpen && isHonest) findings.apply('E', 'replays');
+  if (window.isOpen) findings.apply('F', 'within');
+  if (window.mustBeTheft) findings.apply('F', 'late');
+  if (window.isOpenByOutage && isHonest) findings.count('E replays after an outage');
+  if (window.isShutAfterOutage && window.mustBeTheft) findings.count('F late after an outage');
+  if (window.isShut && !window.mayBeTheft) findings.count('F late in an outage');
 }
 
 /**
@@ -84,29 +92,29 @@ function checkExpired({ operation, token, session }, { clock }, findings) {
 }
 
 /** @param {Case} found @param {Findings} findings */
-function checkAccepted({ operation, session, isGrandparent, isLate }, findings) {
+function checkAccepted({ operation, session, isSpent, isGrandparent, window }, findings) {
   const details = { session: session.sid };
-  if (isLate) findings.report('F', operation, 'a replay later than the window was answered', details);
+  if (isSpent && window.isShut)
+    findings.report('F', operation, 'a replay later than the window was answered', details);
   if (isGrandparent)
     findings.report('F', operation, 'answered a token whose successor had been spent as well', details);
 }
 
 /** @param {Case} found @param {Findings} findings */
-function checkReused({ operation, session, isWithin }, findings) {
-  if (!isWithin) return;
+function checkReused({ operation, session, window }, findings) {
+  if (window.mayBeTheft) return;
   const isHonest = session.login?.honest === true;
-  const message = isHonest
-    ? 'ended the session of an honest client as theft'
-    : 'ended a session as theft within the window';
+  const whose = isHonest ? 'the session of an honest client' : 'a session';
+  const message = `ended ${whose} as theft ${window.isOpen ? 'within the window' : 'in an outage'}`;
   findings.report(isHonest ? 'E' : 'F', operation, message, { session: session.sid });
 }
 
 /** @param {Case} found @param {Findings} findings */
-function checkSuperseded({ operation, token, session, isSpent, isLate }, findings) {
+function checkSuperseded({ operation, token, session, isSpent, window }, findings) {
   const details = { session: session.sid };
-  if (isLate)
+  if (isSpent && window.mustBeTheft)
     findings.report('F', operation, 'a replay later than the window left the session alive', details);
-  if (session.rotations.mayBeSpent(token.generation + 1, operation.end)) return;
+  if (window.mayBeUnknown || session.rotations.mayBeSpent(token.generation + 1, operation.end)) return;
   const rule = isSpent ? 'D' : 'B';
   findings.report(rule, operation, 'said superseded though the token had no grandchild', details);
 }
@@ -131,6 +139,16 @@ function isOwed({ operation, token, session, isSpent }, { clock }) {
  */
 function checkUnknown(found, world, findings) {
   const { operation, token, session } = found;
+  const { clock, replacements, retirements } = world;
+  if (
+    session.login !== null &&
+    replacements.isRecent(session.sid, operation) &&
+    !clock.isPossiblyPast(session.expiresAt, operation) &&
+    !retirements.mayEndBetween(session.sid, session.login.start, operation.end)
+  ) {
+    const message = 'did not know a refresh token of a session that a new password had just replaced';
+    findings.report('D', operation, message, { session: session.sid });
+  }
   if (!isOwed(found, world)) return;
   if (world.mayHaveEnded(session, operation)) {
     if (operation.end < (session.foundGone?.end ?? Infinity)) session.foundGone = operation;

@@ -24,7 +24,7 @@ export function checkResurrection(world, findings) {
     if (token !== null && lineage !== null && says !== 'stands')
       gone = firstOf(gone, refused.get(token.id) ?? null);
     if (gone === null || operation.start <= gone.end) continue;
-    findings.apply('C', 'found gone');
+    findings.apply('C', 'found gone', operation);
     if (says === 'inactive' || says === 'gone') continue;
     findings.report('C', operation, `is ${says === 'active' ? 'active' : 'alive'} after it was found gone`, {
       because: [gone],

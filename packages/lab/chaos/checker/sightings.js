@@ -1,6 +1,8 @@
 // @ts-check
 // What an answer tells of a token or a session: each such thing that it tells is a sighting.
 
+import { isOwnChange } from './replacements.js';
+
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('./world.js').Session} Session */
@@ -63,7 +65,17 @@ function* ofIntrospection(operation, world) {
 function* ofBearer(operation, world) {
   const isLetIn = operation.outcome === 'ok' || TOLD_INSIDE.has(operation.error ?? '');
   if (!isLetIn && !isTurnedAway(operation)) return;
+  if (isOwnChange(operation)) yield* ofOpened(operation, world);
+  // Also said to a token that has asked for a new password before and is dead since.
+  if (isLetIn && isOwnChange(operation) && world.replacements.mayRepeat(operation)) return;
   yield* ofToken(operation, world.tokenOf(operation.token), isLetIn, world);
+}
+
+/** The session in the place of the one that asked. @param {Operation} operation @param {World} world @returns {Generator<Sighting, void>} */
+function* ofOpened(operation, { tokenOf, sessionOf }) {
+  if (operation.access === undefined) return;
+  const session = sessionOf(tokenOf(operation.access));
+  yield { operation, says: 'lives', token: null, session, lineage: null };
 }
 
 /**
@@ -95,6 +107,9 @@ export function tellsOfLife({ outcome, error }) {
 function* ofRefresh(operation, world) {
   if (operation.outcome === 'refused' && !isTurnedAway(operation)) return;
   const token = world.tokenOf(operation.token);
+  // Also said of a session that a new password has replaced: it tells nothing then.
+  if (operation.error === 'refresh_superseded' && world.replacements.mayBeRecent(token.sid, operation))
+    return;
   const says = tellsOfLife(operation) ? 'lives' : 'gone';
   yield { operation, says, token, session: world.sessionOf(token), lineage: null };
 }

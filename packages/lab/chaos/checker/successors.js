@@ -17,8 +17,7 @@ export function checkSuccessors(world, findings) {
   const begun = new Map();
   for (const operation of world.operations) {
     if (operation.outcome !== 'ok') continue;
-    if (operation.kind === 'login' || operation.kind === 'refresh')
-      checkAccess(operation, begun, world, findings);
+    if (operation.access !== undefined) checkAccess(operation, begun, world, findings);
     if (operation.kind === 'refresh') checkSuccessor(operation, known, world, findings);
   }
 }

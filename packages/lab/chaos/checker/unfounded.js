@@ -21,7 +21,7 @@ export function checkUnfounded(world, findings) {
     const mayHaveEnded = world.mayHaveEnded(session, operation) || world.mayBeRevoked(lineage, operation);
     // Whatever earned a successor stands, so an end is no excuse.
     if (mayHaveEnded && !(says === 'inactive' && hasSuccessor(operation))) continue;
-    findings.apply('B', 'access tokens');
+    findings.apply('B', 'access tokens', operation);
     if (says === 'active') continue;
     const message = 'an access token was turned away though nothing had ended it and it had not expired';
     findings.report('B', operation, message, { session: session.sid });

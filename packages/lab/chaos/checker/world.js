@@ -4,9 +4,11 @@ import { createClock } from './clock.js';
 import { endByAccounts, endSessions, readAccounts } from './endings.js';
 import { createLeastAfter } from './least-after.js';
 import { createMortality } from './mortality.js';
+import { createReplacements } from './replacements.js';
 import { createRotations, NO_ROTATIONS } from './rotations.js';
 import { sightings } from './sightings.js';
 import { createSpans } from './spans.js';
+import { createWindows } from './windows.js';
 
 /** @typedef {import('../history.js').History} History */
 /** @typedef {import('../history.js').Operation} Operation */
@@ -31,7 +33,8 @@ import { createSpans } from './spans.js';
  *   expiresAt: number,
  *   rotations: Rotations,
  *   thefts: import('./spans.js').Spans | null,
- * }} Session `expiresAt` in seconds since 1970; no login for a session that no answer to one has told of
+ * }} Session `expiresAt` in seconds since 1970; `login` is the login or the new password that opened it, null where no answer to
+ * one has told of it
  */
 
 /** @typedef {Mortal & { session: Session }} Lineage of access tokens */
@@ -42,7 +45,8 @@ import { createSpans } from './spans.js';
 export function createWorld(history) {
   const { tokens, operations, rules } = history;
   const clock = createClock(history);
-  const sessions = openSessions(history);
+  const replacements = createReplacements(history, clock, tokenOf);
+  const sessions = openSessions(history, replacements);
   /** @type {Map<string, Lineage>} */
   const lineages = new Map();
   const lineageOfToken = tokens.map(({ type, sid, lineage }) => {
@@ -70,7 +74,7 @@ export function createWorld(history) {
     lineageOf: ({ id }) => lineageOfToken[id] ?? null,
   };
   addRotations(history, clock, subjects);
-  const { accounts, retirements } = readAccounts(operations, subjects);
+  const { accounts, retirements } = readAccounts(operations, subjects, replacements);
   endSessions(operations, sessions, subjects);
   endByAccounts(sessions, accounts, retirements);
 
@@ -84,6 +88,8 @@ export function createWorld(history) {
     accounts,
     retirements,
     kills,
+    windows: createWindows(history, clock),
+    replacements,
     /** Of the kills that were over after a moment the one that began first. */
     firstKillAfter: createLeastAfter(
       kills.map((kill) => ({ at: kill.end, value: kill.start, tag: null, of: kill })),
@@ -107,12 +113,19 @@ function noteLife(world, mortals) {
   for (const { seenAlive } of mortals) seenAlive.sort((a, b) => a - b);
 }
 
-/** @param {History} history @returns {Map<string, Session>} */
-function openSessions({ operations, tokens }) {
+/**
+ * By logins, and by new passwords in the place of others.
+ *
+ * @param {History} history
+ * @param {import('./replacements.js').Replacements} replacements
+ * @returns {Map<string, Session>}
+ */
+function openSessions({ operations, tokens }, { changes }) {
   /** @type {Map<string, Session>} */
   const sessions = new Map();
-  for (const operation of operations) {
-    if (operation.kind !== 'login' || operation.outcome !== 'ok') continue;
+  const logins = operations.filter(({ kind, outcome }) => kind === 'login' && outcome === 'ok');
+  const opened = changes.flatMap(({ operation, opened: sid }) => (sid === null ? [] : [operation]));
+  for (const operation of [...opened, ...logins]) {
     const token = tokens[operation.access ?? -1];
     if (token === undefined) throw new Error(`login ${operation.id} was answered without a token`);
     const session = sessionOf(sessions, token.sid);

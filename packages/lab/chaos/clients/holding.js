@@ -26,6 +26,7 @@ export async function open(scene, { honest, user }) {
     await scene.turn();
     if (scene.isOver()) return null;
     const who = user ?? scene.pick(scene.users);
+    if (user !== undefined && who.wrongGuesses >= MOST_WRONG_GUESSES) return null;
     if (who.wrongGuesses >= MOST_WRONG_GUESSES || (who.isBusy && scene.chance(0.8))) continue;
     const held = hold(scene, who, await logIn(scene, who, { honest, caller }));
     if (held !== null) return held;
@@ -51,16 +52,16 @@ export async function logIn(scene, user, { honest, caller = scene.newCaller() })
 /**
  * @param {Scene} scene
  * @param {User} user
- * @param {Reply & { caller: Held['caller'] }} reply
- * @returns {Held | null} null for a login that was not let in
+ * @param {Pick<Reply, 'tokens'> & { caller: Held['caller'] }} reply to a login, or to a change of password
+ * @returns {Held | null} null for one that was not let in
  */
-export function hold(scene, user, { caller, sid, tokens: { access, refresh } }) {
-  if (sid === undefined || access === undefined || refresh === undefined) return null;
+export function hold(scene, user, { caller, tokens: { access, refresh } }) {
+  if (access === undefined || refresh === undefined) return null;
   /** @type {Held} */
   const held = {
     user,
     caller,
-    sid,
+    sid: access.sid,
     access,
     refresh,
     known: [access],

@@ -38,6 +38,7 @@ export async function playScene(options, play) {
  * @param {number} options.users how many are made
  * @param {number} options.untilMs by the recorder's clock
  * @param {number=} options.loginsPerSecond
+ * @param {number=} options.batchedShare
  * @param {boolean=} options.verifies whether all signatures are verified
  * @param {AbortSignal=} options.signal ends it early
  */
@@ -48,6 +49,7 @@ async function openScene({
   users,
   untilMs,
   loginsPerSecond = 16,
+  batchedShare = 0,
   verifies = true,
   signal = new AbortController().signal,
 }) {
@@ -65,6 +67,7 @@ async function openScene({
     users: await addUsers(operator, `user-${Math.round(recorder.now())}`, users),
     untilMs,
     loginsPerSecond,
+    batchedShare,
     signal,
   });
   return {

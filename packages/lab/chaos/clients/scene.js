@@ -2,6 +2,8 @@
 // What all clients of a run share: chance, the clock, the replicas, the users, and the sessions that somebody knows of.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { createOutages } from '../outages.js';
+
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('../history.js').Rules} Rules */
 /** @typedef {import('../questions.js').Caller} Caller */
@@ -34,6 +36,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** @typedef {ReturnType<typeof createScene>} Scene */
 
+/** Between two looks whether an outage has begun, or is over. */
+const LOOK_MS = 50;
+
 /** Sessions that resource servers still ask about. */
 const REMEMBERED = 400;
 
@@ -47,11 +52,24 @@ const REMEMBERED = 400;
  * @param {User[]} options.users
  * @param {number} options.untilMs
  * @param {number} options.loginsPerSecond
+ * @param {number} options.batchedShare of the questions of resource servers, so many are asked by batches
  * @param {AbortSignal} options.signal ends the run early
  */
-export function createScene({ ask, now, rules, random, replicas, users, untilMs, loginsPerSecond, signal }) {
+export function createScene({
+  ask,
+  now,
+  rules,
+  random,
+  replicas,
+  users,
+  untilMs,
+  loginsPerSecond,
+  batchedShare,
+  signal,
+}) {
   /** @type {Held[]} */
   const remembered = [];
+  const outages = createOutages();
   let callers = 0;
   let place = 0;
   let nextLoginAt = now();
@@ -80,6 +98,8 @@ export function createScene({ ask, now, rules, random, replicas, users, untilMs,
     users,
     replicas,
     remembered,
+    outages,
+    batchedShare,
     between,
     pick,
     chance: (/** @type {number} */ share) => random() < share,
@@ -87,6 +107,24 @@ export function createScene({ ask, now, rules, random, replicas, users, untilMs,
     wait,
     /** @param {number} seconds since 1970, by the clock of this machine, which is the database's */
     waitUntil: (seconds) => wait(seconds * 1000 - Date.now()),
+
+    /**
+     * Waits for an outage to begin, unless one is under way.
+     *
+     * @param {number} untilMs by the recorder's clock
+     * @returns {Promise<boolean>} whether there is one by then
+     */
+    untilOutage: async (untilMs) => {
+      const before = outages.begun();
+      const isThere = () => outages.isOn() || outages.begun() > before;
+      while (!isThere() && now() < untilMs && !isOver()) await wait(LOOK_MS);
+      return isThere();
+    },
+
+    /** Waits until no outage is under way. */
+    untilAnswered: async () => {
+      while (outages.isOn() && !isOver()) await wait(LOOK_MS);
+    },
 
     /** One that is up, as a load balancer finds it; any when none is. */
     replica: () => {

@@ -9,6 +9,15 @@ import { askEverywhere, watch } from './watching.js';
 /** How long after the window the replay comes; close to its end either answer is right. */
 const AFTER_WINDOW_MS = [-3000, -500, -30, 0, 30, 200, 800, 2000];
 
+/** So long after the end of a window one waits for an outage, who hopes that it opens windows again. */
+const LURKS_MS = 12_000;
+
+/** So long after an outage has begun the beat is too old for anybody to tell how long a window is, and for some time after that. */
+const UNKNOWN_AFTER_MS = [5200, 6000, 6800];
+
+/** By then a beat has told that an outage is over, and the next one that it was committed. */
+const TOLD_WITHIN_MS = 2500;
+
 /** @param {Scene} scene */
 export async function thief(scene) {
   const held = await open(scene, { honest: false });
@@ -20,9 +29,11 @@ export async function thief(scene) {
   }
   if (held.spent.length === 0) return;
   if (scene.chance(0.6)) await replay(scene, held);
-  await scene.wait(
-    held.refreshedAt + 1000 * scene.rules.replayWindow + scene.pick(AFTER_WINDOW_MS) - scene.now(),
-  );
+  if (scene.chance(0.25)) await lurk(scene, held);
+  else
+    await scene.wait(
+      held.refreshedAt + 1000 * scene.rules.replayWindow + scene.pick(AFTER_WINDOW_MS) - scene.now(),
+    );
   if (scene.isOver()) return;
   const stop = watch(scene, [held.access]);
   await scene.wait(scene.between(0, 10));
@@ -30,6 +41,24 @@ export async function thief(scene) {
   await askEverywhere(scene, [held.access]);
   await stop();
   await rotate(scene, held);
+}
+
+/**
+ * Waits until an outage is over that began after the window had run out, or, where one has cut it off, for as long as it is open.
+ * Meanwhile it tries what nobody can judge.
+ *
+ * @param {Scene} scene
+ * @param {Held} held
+ */
+async function lurk(scene, held) {
+  const windowMs = 1000 * scene.rules.replayWindow;
+  const runsOutAt = held.refreshedAt + windowMs;
+  if (!(await scene.untilOutage(runsOutAt + LURKS_MS))) return;
+  const isCutOff = scene.now() < runsOutAt;
+  await scene.wait(scene.pick(UNKNOWN_AFTER_MS));
+  if (!scene.isOver()) await replay(scene, held);
+  await scene.untilAnswered();
+  await scene.wait((isCutOff ? windowMs : 0) + TOLD_WITHIN_MS);
 }
 
 /** As the owner does, who knows of nothing. @param {Scene} scene @param {Held} held */

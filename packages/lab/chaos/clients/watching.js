@@ -9,6 +9,32 @@
 /** An end that nobody acknowledges is asked for again, so often. */
 const TRIES = 8;
 
+/** In one batch, beside the tokens that it is about. */
+const MOST_OTHERS = 6;
+
+/**
+ * Asks one replica about each of the tokens: one at a time, or in one batch.
+ *
+ * @param {Scene} scene
+ * @param {import('./scene.js').Caller} server
+ * @param {import('./scene.js').Replica} replica
+ * @param {Token[]} tokens may be none
+ */
+export async function askAbout({ ask, ...scene }, server, replica, tokens) {
+  if (tokens.length === 0) return;
+  if (scene.chance(scene.batchedShare)) await ask.introspectBatch(server, replica, mix(scene, tokens));
+  else await Promise.all(tokens.map((token) => ask.introspect(server, replica, token)));
+}
+
+/** Among tokens of other sessions, which live or have lived, so that a result in another's place is wrong. @param {Pick<Scene, 'between' | 'pick' | 'remembered'>} scene @param {Token[]} tokens */
+function mix({ between, pick, remembered }, tokens) {
+  const below = (/** @type {number} */ end) => Math.floor(between(0, end));
+  const others = remembered.length === 0 ? 0 : below(MOST_OTHERS + 1);
+  const batch = Array.from({ length: others }, () => pick(pick(remembered).known));
+  for (const token of tokens) batch.splice(below(batch.length + 1), 0, token);
+  return batch;
+}
+
 /**
  * Asks about tokens on all replicas, one question after the other on each.
  *
@@ -21,7 +47,7 @@ export function watch(scene, tokens) {
   let isStopped = false;
   const watching = (tokens.length === 0 ? [] : scene.replicas).map(async (replica) => {
     while (!isStopped && !scene.isOver()) {
-      if (replica.isUp()) await scene.ask.introspect(watcher, replica, scene.pick(tokens));
+      if (replica.isUp()) await askAbout(scene, watcher, replica, [scene.pick(tokens)]);
       else await scene.wait(5);
     }
   });
@@ -31,13 +57,13 @@ export function watch(scene, tokens) {
   };
 }
 
-/** Asks once about each token on each replica, all at once. @param {Scene} scene @param {Token[]} tokens */
+/** Asks once about each token on each replica, all replicas at once. @param {Scene} scene @param {Token[]} tokens */
 export async function askEverywhere(scene, tokens) {
   const watcher = scene.newCaller();
   await Promise.all(
     scene.replicas
       .filter((replica) => replica.isUp())
-      .flatMap((replica) => tokens.map((token) => scene.ask.introspect(watcher, replica, token))),
+      .map((replica) => askAbout(scene, watcher, replica, tokens)),
   );
 }
 

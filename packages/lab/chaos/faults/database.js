@@ -12,6 +12,12 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** How long PostgreSQL stays away: long enough to be asked meanwhile. */
 const AWAY_MS = /** @type {const} */ ([100, 800]);
 
+/** How long it stays away for an outage that lengthens windows. */
+const LONG_AWAY_MS = /** @type {const} */ ([5100, 6000]);
+
+/** How long nobody beats: what is asked in the last seconds of it finds the beat too old. */
+const SILENT_MS = /** @type {const} */ ([7000, 8500]);
+
 const POLL_MS = 10;
 const ASK_WITHIN_MS = 3000;
 /** A replica that has not answered by then is told as what it is: too late. */
@@ -23,7 +29,7 @@ export const DATABASE_FAULTS = {
     weight: 10,
     hits: 'postgres',
     run: async (stage) => {
-      await takeDown(stage, 'kill-postgres', stage.cluster.postgres.kill);
+      await takeDown(stage, 'kill-postgres', { away: stage.cluster.postgres.kill, awayMs: AWAY_MS });
       stage.counts.kills.postgres += 1;
     },
   },
@@ -31,7 +37,33 @@ export const DATABASE_FAULTS = {
   'stop-postgres': {
     weight: 2,
     hits: 'postgres',
-    run: (stage) => takeDown(stage, 'stop-postgres', stage.cluster.postgres.stopImmediately),
+    run: (stage) =>
+      takeDown(stage, 'stop-postgres', { away: stage.cluster.postgres.stopImmediately, awayMs: AWAY_MS }),
+  },
+
+  /** An outage that everybody notices. */
+  'long-absence': {
+    weight: 0.2,
+    hits: 'postgres',
+    run: (stage) =>
+      stage.outages.during(() =>
+        takeDown(stage, 'long-absence', {
+          away: stage.cluster.postgres.stopImmediately,
+          awayMs: LONG_AWAY_MS,
+        }),
+      ),
+  },
+
+  /** An outage that nobody notices but by its effect: all is answered, and the beat stands still. */
+  'silent-beat': {
+    weight: 0.2,
+    hits: 'postgres',
+    run: ({ cluster, note, wait, outages }) =>
+      note({ target: 'postgres' }, () =>
+        outages.during(() =>
+          holdLock(cluster.postgres.adminUrl, `SELECT FROM beat FOR UPDATE`, () => wait(...SILENT_MS)),
+        ),
+      ),
   },
 
   'terminate-backends': {
@@ -45,18 +77,22 @@ export const DATABASE_FAULTS = {
     weight: 1,
     hits: 'postgres',
     run: ({ cluster, note, wait }) =>
-      note({ target: 'postgres' }, () => lockSessions(cluster.postgres.adminUrl, () => wait(1000, 3000))),
+      note({ target: 'postgres' }, () =>
+        holdLock(cluster.postgres.adminUrl, `LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE`, () =>
+          wait(1000, 3000),
+        ),
+      ),
   },
 };
 
-/** @param {string} url @param {() => Promise<void>} meanwhile */
-async function lockSessions(url, meanwhile) {
+/** @param {string} url @param {string} lock takes it @param {() => Promise<void>} meanwhile */
+async function holdLock(url, lock, meanwhile) {
   const client = new pg.Client({ connectionString: url, application_name: 'chaos' });
   // The query that it breaks says so.
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query(`BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE`);
+    await client.query(`BEGIN; SET LOCAL lock_timeout = '2s'; ${lock}`);
     await meanwhile();
   } catch (error) {
     // Somebody else holds a row for longer: all the others have waited behind this lock, as they were to.
@@ -69,12 +105,12 @@ async function lockSessions(url, meanwhile) {
 /**
  * @param {Stage} stage
  * @param {string} name
- * @param {() => Promise<void>} away
+ * @param {{ away: () => Promise<void>, awayMs: readonly [number, number] }} how
  */
-async function takeDown(stage, name, away) {
+async function takeDown(stage, name, { away, awayMs }) {
   const { cluster, counts, note, wait, withoutDatabase } = stage;
   await note({ target: 'postgres', isKill: true }, away);
-  await withoutDatabase(() => wait(...AWAY_MS));
+  await withoutDatabase(() => wait(...awayMs));
   const recoveredMs = await cluster.postgres.start();
   counts.restarts.push({ name, recoveredMs, ...(await timeAnswers(stage)) });
 }

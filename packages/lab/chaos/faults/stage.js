@@ -42,6 +42,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {(replica: Replica) => boolean} isSpared whether a replica is up and nothing else is done to it
  * @property {(note: { target?: string | null, isKill?: boolean }, work: () => unknown) => Promise<void>} note records the
  *   fault for as long as `work` takes; `isKill` where memory is lost
+ * @property {import('../outages.js').Outages} outages those that lengthen replay windows
  * @property {(work: () => Promise<void>) => Promise<void>} withoutDatabase records that there is none for as long
  */
 
@@ -56,9 +57,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @param {(replica: Replica) => boolean} options.isSpared
  * @param {(line: string) => void} options.log
  * @param {AbortSignal} options.signal cuts its waiting short
+ * @param {import('../outages.js').Outages} options.outages
  * @returns {Stage}
  */
-export function createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal }) {
+export function createStage({
+  name,
+  cluster,
+  replica,
+  recorder,
+  counts,
+  random,
+  isSpared,
+  log,
+  signal,
+  outages,
+}) {
   /** @param {number} low @param {number} high */
   const between = (low, high) => low + random() * (high - low);
   return {
@@ -74,6 +87,7 @@ export function createStage({ name, cluster, replica, recorder, counts, random, 
       counts.faults[name] = (counts.faults[name] ?? 0) + 1;
       log(`${Math.round(recorder.now())} ms: ${name} ${target ?? ''}`);
     },
+    outages,
     withoutDatabase: (work) => recordAbsence(recorder, work),
   };
 }

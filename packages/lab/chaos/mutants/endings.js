@@ -1,6 +1,6 @@
 // @ts-check
 // Mutants of how things end: ends that are claimed, forgotten, pruned away, or met by a login that looks the other way.
-import { AGEING, FAMILIES, LEAVING, OPERATING, REVOKING, STRANGE } from './profiles.js';
+import { AGEING, FAMILIES, LEAVING, OPERATING, RENEWING, REVOKING, STRANGE } from './profiles.js';
 
 /** @typedef {import('../mutants.js').Mutant} Mutant */
 
@@ -40,8 +40,8 @@ export const loginWithoutEpoch = {
     },
     {
       file: 'domain/sessions/sessions.js',
-      find: `      WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${PROVED_EPOCH_IS_IN_FORCE}`,
-      replace: `      WHERE users.id = \${user.id}::uuid`,
+      find: `        WHERE users.id = \${user.id}::uuid AND \${USER_IS_ENABLED} AND \${PROVED_EPOCH_IS_IN_FORCE}\n`,
+      replace: `        WHERE users.id = \${user.id}::uuid\n`,
     },
   ],
   hunt: { profile: OPERATING },
@@ -53,7 +53,7 @@ export const hastyCommit = {
   sentence: 'Commits are acknowledged before they are on disk (`synchronous_commit=off`).',
   patches: [
     {
-      file: 'database/verify-connection.js',
+      file: 'database/settings.js',
       find: `    synchronous_commit: 'on',`,
       replace: `    synchronous_commit: 'off',`,
     },
@@ -102,8 +102,8 @@ export const anyoneEnds = {
   patches: [
     {
       file: 'domain/gatehouse.js',
-      find: `endSession(database, { sid, sub }, ending, null)`,
-      replace: `endSession(database, { sid, sub: null }, ending, null)`,
+      find: `endSession(database, { sid, sub }, ending, null, trail)`,
+      replace: `endSession(database, { sid, sub: null }, ending, null, trail)`,
     },
   ],
   hunt: { profile: STRANGE },
@@ -136,4 +136,18 @@ export const everyoneKept = {
     },
   ],
   hunt: { profile: FAMILIES },
+};
+
+/** @type {Mutant} */
+export const oldSessionKept = {
+  name: 'old-session-kept',
+  sentence: "A user's own new password ends all sessions but the one that asked for it.",
+  patches: [
+    {
+      file: 'domain/passwords/replacement.js',
+      find: `UPDATE sessions SET ended_at = now, succeeded_by = opened.id`,
+      replace: `UPDATE sessions SET epoch = sessions.epoch + 1`,
+    },
+  ],
+  hunt: { profile: RENEWING },
 };

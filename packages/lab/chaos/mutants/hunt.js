@@ -124,6 +124,7 @@ async function chase({ recorder, isOver, ...options }) {
   const breaches = [];
   for (let number = 0; ; number += 1) {
     breaches.push(...(await runRound({ recorder, isOver, number, ...options })));
+    recorder.setBeats(await options.cluster.readBeats());
     if (isOver() || check(recorder.history()).violations.length > 0) return breaches;
   }
 }
@@ -142,14 +143,16 @@ async function runRound({ hunt, cluster, recorder, isOver, untilMs, log, number 
     count,
     profile,
     verifies: false,
-    beside: async () => {
-      if (faults.length > 0) await runFaults({ ...common, random: createRandom(seed + 1), faults, log });
+    beside: async (outages) => {
+      if (faults.length > 0)
+        await runFaults({ ...common, random: createRandom(seed + 1), faults, outages, log });
     },
   });
   try {
     // Should clients or faults break, that ends the hunt at once.
     for (let suspects = new Set(); !isOver();) {
       await Promise.race([sleep(LOOK_MS), work]);
+      recorder.setBeats(await cluster.readBeats());
       const wrong = check(recorder.history()).violations.map(({ operations: [id] }) => id);
       // What excuses an answer may still be under way: it counts when it still looks wrong a moment later.
       if (wrong.some((id) => suspects.has(id))) break;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { MUTANTS } from '../mutants.js';
+import { MUTANTS, UNHUNTED } from '../mutants.js';
 import { patch } from './build.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -21,7 +21,7 @@ const LANES = ['domain', 'http', 'cli', 'hostile', 'unit'];
  * @param {string} name of the mutant
  */
 export async function mutate(name) {
-  const mutant = MUTANTS.find((one) => one.name === name);
+  const mutant = [...MUTANTS, ...UNHUNTED].find((one) => one.name === name);
   if (mutant === undefined) throw new Error(`there is no mutant ${name}`);
   const texts = await patch(mutant);
   return {
@@ -69,7 +69,7 @@ async function findCatches(name, files) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [wanted = '', ...files] = process.argv.slice(2);
-  const names = wanted === '' ? MUTANTS.map(({ name }) => name) : wanted.split(',');
+  const names = wanted === '' ? [...MUTANTS, ...UNHUNTED].map(({ name }) => name) : wanted.split(',');
   for (const name of names) {
     const catches = await findCatches(name, files);
     process.stdout.write(`${name}: ${catches.length === 0 ? 'NOT CAUGHT' : catches.join('\n  ')}\n`);

@@ -12,11 +12,20 @@ const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: ID
 /** Short visits that end before everybody's eyes. @type {Profile} */
 export const LEAVING = { ...USUAL, lives: { visitor: 1 } };
 
+/** The same, and resource servers that ask by batches alone. @type {Profile} */
+export const LEAVING_IN_BATCHES = { ...LEAVING, batchedShare: 1 };
+
 /** Sessions that are kept, used and refreshed, in several tabs and by those who lost the answer. @type {Profile} */
 export const KEEPING = { ...USUAL, lives: { device: 1 } };
 
 /** Spent refresh tokens that return. @type {Profile} */
 export const STEALING = { ...USUAL, lives: { thief: 1 }, resourceServers: 2 };
+
+/** Honest clients who come back after outages. @type {Profile} */
+export const ABSENT = { ...USUAL, lives: { absentee: 1 }, resourceServers: 1 };
+
+/** Users who change their passwords, one of whose devices is in the hands of a thief. @type {Profile} */
+export const RENEWING = { ...USUAL, lives: { renewer: 1 }, loginsPerSecond: 8, resourceServers: 2 };
 
 /** Several devices of one user, one of which ends the others. @type {Profile} */
 export const FAMILIES = { ...USUAL, lives: { family: 1 } };

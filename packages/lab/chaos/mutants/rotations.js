@@ -18,19 +18,19 @@ export const readThenWrite = {
            extract(epoch FROM clock_timestamp())::float8 AS now
     FROM sessions WHERE id = \${claims.sid}::uuid\`;
     const isCurrent = found?.generation === generation && claims.exp > found.now;
-    const isTheft = found?.generation > generation && !(window > 0 && found.now <= found.rotatedAt + window);
+    const isTheft = found?.generation > generation && !(found.now <= found.rotatedAt + rules.replayWindowSeconds);
     const rows = await database.prepared('rotate_session', {`,
     },
     {
       file: 'domain/sessions/sessions.js',
       find: `        generation = CASE
-          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          WHEN succeeded_by IS NULL AND NOT is_held AND generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
           THEN generation + 1 ELSE generation END,
         rotated_at = CASE
-          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          WHEN succeeded_by IS NULL AND NOT is_held AND generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
           THEN now ELSE rotated_at END,
         refresh_expires_at = CASE
-          WHEN generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
+          WHEN succeeded_by IS NULL AND NOT is_held AND generation = \${generation}::int4 AND to_timestamp(\${claims.exp}::float8) > now
           THEN`,
       replace: `        generation = CASE WHEN \${isCurrent}::boolean THEN generation + 1 ELSE generation END,
         rotated_at = CASE WHEN \${isCurrent}::boolean THEN now ELSE rotated_at END,
@@ -40,15 +40,17 @@ export const readThenWrite = {
     {
       file: 'domain/sessions/sessions.js',
       find: `        ended_at = CASE
-          WHEN generation > \${generation}::int4
-            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+          WHEN succeeded_by IS NOT NULL THEN ended_at
+          WHEN generation > \${generation}::int4 AND (replay_window = '0' OR (now > \${WINDOW_ENDS} AND \${IS_ANSWERING}))
           THEN now END`,
-      replace: `        ended_at = CASE WHEN \${isTheft}::boolean THEN now END`,
+      replace: `        ended_at = CASE
+          WHEN succeeded_by IS NOT NULL THEN ended_at
+          WHEN \${isTheft}::boolean THEN now END`,
     },
     {
       file: 'domain/sessions/sessions.js',
-      find: `    if (session.generation === generation + 1)`,
-      replace: `    if (isCurrent || session.generation === generation + 1)`,
+      find: `    if (session.generation === generation + 1 && !isLate)`,
+      replace: `    if (isCurrent || (session.generation === generation + 1 && !isLate))`,
     },
   ],
   hunt: { profile: KEEPING },
@@ -61,8 +63,8 @@ export const forgivenGrandparent = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `    if (session.generation === generation + 1)`,
-      replace: `    if (session.generation === generation + 1 || session.generation === generation + 2)`,
+      find: `    if (session.generation === generation + 1 && !isLate)`,
+      replace: `    if ((session.generation === generation + 1 || session.generation === generation + 2) && !isLate)`,
     },
   ],
   hunt: { profile: KEEPING },
@@ -75,10 +77,15 @@ export const unpunishedTheft = {
   patches: [
     {
       file: 'domain/sessions/sessions.js',
-      find: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+      find: `(now > \${WINDOW_ENDS} AND \${IS_ANSWERING}))
           THEN now END`,
-      replace: `            AND (\${window}::float8 = 0 OR now > rotated_at + make_interval(secs => \${window}::float8))
+      replace: `(now > \${WINDOW_ENDS} AND \${IS_ANSWERING}))
           THEN ended_at END`,
+    },
+    {
+      file: 'domain/sessions/sessions.js',
+      find: `    if (session.generation === generation + 1 && !isLate)`,
+      replace: `    if (session.generation === generation + 1)`,
     },
   ],
   hunt: { profile: STEALING, leastSeconds: 10 },

@@ -1,6 +1,6 @@
 // @ts-check
 // Mutants of how a token is judged: verdicts that are kept, borrowed, made up, or reached by the wrong clock.
-import { AGEING, KEEPING, LEAVING, RETIRING } from './profiles.js';
+import { AGEING, KEEPING, LEAVING, LEAVING_IN_BATCHES, RETIRING } from './profiles.js';
 
 /** @typedef {import('../mutants.js').Mutant} Mutant */
 
@@ -11,22 +11,22 @@ export const keptVerdict = {
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `    const ask = createQuestions(database);`,
-      replace: `    const ask = createQuestions(database);
+      find: `    const { ask, askMany } = createQuestions(database);`,
+      replace: `    const { ask, askMany } = createQuestions(database);
     const verdicts = new Map();
-    async function askOrRecall(text, question) {
-        const kept = verdicts.get(text);
+    async function askOrRecall(askTogether, texts, questions) {
+        const kept = verdicts.get(texts.join());
         if (kept !== undefined && performance.now() < kept.until)
-            return kept.answer;
-        const answer = await ask(question);
-        verdicts.set(text, { answer, until: performance.now() + 50 });
-        return answer;
+            return kept.answers;
+        const answers = await askTogether(questions);
+        verdicts.set(texts.join(), { answers, until: performance.now() + 50 });
+        return answers;
     }`,
     },
     {
       file: 'domain/liveness/liveness.js',
-      find: `await ask(token === null ? null : questionOf(token))`,
-      replace: `await askOrRecall(text, token === null ? null : questionOf(token))`,
+      find: `await askTogether(tokens.map((token) => token?.question ?? null))`,
+      replace: `await askOrRecall(askTogether, texts, tokens.map((token) => token?.question ?? null))`,
     },
   ],
   hunt: { profile: LEAVING },
@@ -39,12 +39,12 @@ export const lateJoiner = {
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `    const ask = createQuestions(database);`,
-      replace: `    const askAnew = createQuestions(database);
+      find: `    const { ask, askMany } = createQuestions(database);`,
+      replace: `    const { ask: askAnew, askMany } = createQuestions(database);
     const underWay = new Map();
-    function ask(question) {
-        const key = JSON.stringify(question);
-        const same = underWay.get(key) ?? askAnew(question).finally(() => underWay.delete(key));
+    function ask(questions) {
+        const key = JSON.stringify(questions);
+        const same = underWay.get(key) ?? askAnew(questions).finally(() => underWay.delete(key));
         underWay.set(key, same);
         return same;
     }`,
@@ -54,15 +54,55 @@ export const lateJoiner = {
 };
 
 /** @type {Mutant} */
+export const batchLateJoiner = {
+  name: 'batch-late-joiner',
+  sentence:
+    'A question of a batch joins the same question of another batch although that one was sent already.',
+  patches: [
+    {
+      file: 'domain/liveness/liveness.js',
+      find: `    const { ask, askMany } = createQuestions(database);`,
+      replace: `    const { ask, askMany: askAnew } = createQuestions(database);
+    const underWay = new Map();
+    async function askMany(questions) {
+        const keys = questions.map((question) => JSON.stringify(question));
+        const missing = [...new Set(keys)].filter((key) => !underWay.has(key));
+        const own = askAnew(missing.map((key) => JSON.parse(key)));
+        for (const [place, key] of missing.entries())
+            underWay.set(key, own.then(({ stands }) => stands[place]).finally(() => underWay.delete(key)));
+        const [answers, ...stands] = await Promise.all([own, ...keys.map((key) => underWay.get(key))]);
+        return { ...answers, stands };
+    }`,
+    },
+  ],
+  hunt: { profile: LEAVING_IN_BATCHES, faults: ['slow-liveness'] },
+};
+
+/** @type {Mutant} */
+export const batchMisplaced = {
+  name: 'batch-misplaced',
+  sentence:
+    'Of batches that share a statement each is answered from one place behind the beginning of the one before.',
+  patches: [
+    {
+      file: 'domain/liveness/questions.js',
+      find: `(place += questions.length)`,
+      replace: `place++ + questions.length`,
+    },
+  ],
+  hunt: { profile: LEAVING_IN_BATCHES, faults: ['slow-liveness'] },
+};
+
+/** @type {Mutant} */
 export const errorMeansDead = {
   name: 'error-means-dead',
   sentence: 'A database that cannot be asked is answered as `active: false`.',
   patches: [
     {
       file: 'domain/liveness/liveness.js',
-      find: `            const answer = await ask(token === null ? null : questionOf(token));`,
-      replace: `            const answer = await ask(token === null ? null : questionOf(token)).catch(() => ({
-                stands: false,
+      find: `            const answers = await askTogether(tokens.map((token) => token?.question ?? null));`,
+      replace: `            const answers = await askTogether(tokens.map((token) => token?.question ?? null)).catch(() => ({
+                stands: [],
                 now: Date.now() / 1000,
                 keysVersion: snapshot.ring.version,
                 clientsVersion: snapshot.clients.version,
@@ -115,8 +155,8 @@ export const listOfEveryone = {
   patches: [
     {
       file: 'domain/sessions/listed.js',
-      find: `    WHERE sessions.user_id = \${userId}::uuid AND expires_at > now`,
-      replace: `    WHERE \${userId}::uuid IS NOT NULL AND expires_at > now`,
+      find: `    WHERE users.id = \${userId}::uuid`,
+      replace: `    WHERE \${userId}::uuid IS NOT NULL`,
     },
   ],
   hunt: { profile: KEEPING },
@@ -129,18 +169,18 @@ export const graceThatAuthorises = {
   patches: [
     {
       file: 'domain/gatehouse.js',
-      find: `createJudge(reader, state)`,
-      replace: `createJudge(reader, state, rules.reissueGraceSeconds)`,
+      find: `createJudges(reader, state)`,
+      replace: `createJudges(reader, state, rules.reissueGraceSeconds)`,
     },
     {
       file: 'domain/liveness/liveness.js',
-      find: `export function createJudge(database, state) {`,
-      replace: `export function createJudge(database, state, graceSeconds) {`,
+      find: `export function createJudges(database, state) {`,
+      replace: `export function createJudges(database, state, graceSeconds) {`,
     },
     {
       file: 'domain/liveness/liveness.js',
-      find: `findLive(token, answer)`,
-      replace: `findLive(token, { ...answer, now: answer.now - graceSeconds })`,
+      find: `live: findLive(token, stands, now)`,
+      replace: `live: findLive(token, stands, now - graceSeconds)`,
     },
   ],
   hunt: { profile: AGEING, count: 24, leastSeconds: 30 },

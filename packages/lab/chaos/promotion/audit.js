@@ -55,11 +55,13 @@ export function createAudit({ questions, replicas, ledger }) {
   /** @param {import('./ledger.js').Kept} session */
   async function askLiving(session) {
     const { access } = session;
+    // Its caller may have revoked it meanwhile, and have another one already.
+    const isKept = () => !session.isEnding && ledger.kept.has(session) && session.access === access;
     for (const replica of replicas) {
-      if (session.isEnding || !ledger.kept.has(session)) return;
+      if (!isKept()) return;
       counts.livingAsked += 1;
       const reply = await insist(() => questions.introspect(AUDITOR, replica, access));
-      if (reply === null || reply.active === true || session.isEnding || !ledger.kept.has(session)) continue;
+      if (reply === null || reply.active === true || !isKept()) continue;
       counts.dead += 1;
       ledger.wrong.push(`${access.claims['jti']} is dead at ${replica.name}, though nothing ended it`);
     }

@@ -25,6 +25,11 @@ const GIVES_UP = 0.3;
  * @property {() => number} random from 0 to 1
  * @property {() => boolean} isOver
  * @property {string} password
+ * @property {number=} paceMs the longest pause between two steps
+ * @property {number=} pauseMs between two attempts
+ * @property {number=} patienceMs how long a caller asks again
+ * @property {number=} revokes share of ends that revoke an access token and leave the session: they cost no login
+ * @property {() => Promise<unknown>=} rest where there was no answer to a refresh: what a client does before it asks again, once
  */
 
 /**
@@ -34,7 +39,10 @@ const GIVES_UP = 0.3;
  * @param {number} number
  * @param {string} username
  */
-export async function runCaller({ questions, replicas, ledger, random, isOver, password }, number, username) {
+export async function runCaller(world, number, username) {
+  const { questions, replicas, ledger, random, isOver, password } = world;
+  const { paceMs = PAUSE_MS, pauseMs = PAUSE_MS, patienceMs = PATIENCE_MS, revokes = 0 } = world;
+  const { rest = async () => undefined } = world;
   const caller = { number, address: `10.7.${number >> 8}.${number & 255}` };
   /** @type {Kept[]} */
   const sessions = [];
@@ -49,14 +57,17 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
    */
   async function insist(kind, ask) {
     const startedAt = performance.now();
-    while (performance.now() - startedAt < PATIENCE_MS) {
+    let hasRested = kind !== 'refresh';
+    while (performance.now() - startedAt < patienceMs) {
       const reply = await ask(anyReplica());
       if (reply.outcome !== 'unknown') {
         ledger.waited(groupOf(kind), performance.now() - startedAt);
         return reply;
       }
       if (isOver() || (groupOf(kind) === 'end' && random() < GIVES_UP)) return null;
-      await sleep(PAUSE_MS);
+      if (!hasRested) await rest();
+      hasRested = true;
+      await sleep(pauseMs);
     }
     return null;
   }
@@ -72,7 +83,7 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
    * @param {string} what
    */
   function complain(reply, what) {
-    ledger.wrong.push(`${what}: ${reply?.status} ${reply?.error ?? reply?.body} at ${reply?.replica}`);
+    ledger.wrong.push(told(reply, what));
   }
 
   async function login() {
@@ -104,7 +115,7 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
     const refused = replies.find((reply) => reply?.outcome === 'refused');
     if (refused !== undefined) {
       drop(session);
-      return complain(refused, 'an honest refresh was refused');
+      return ledger.logout(told(refused, 'an honest refresh was refused'));
     }
     const next = new Set(replies.map((reply) => reply?.tokens.refresh?.claims['jti']));
     if (next.size !== 1) complain(last, `${next.size} successors of one refresh token`);
@@ -132,6 +143,15 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
     }
   }
 
+  /** @param {Kept} session */
+  async function revokeAccess(session) {
+    const revoke = (/** @type {Replica} */ replica) => questions.revoke(caller, replica, session.access);
+    await end([session], 'revoke', revoke, { sessionLives: true });
+    // The session lives on: it earns another access token.
+    await refresh(session, 1);
+    session.isEnding = false;
+  }
+
   /** Each way to end something. @type {((session: Kept) => Promise<void>)[]} */
   const endings = [
     (session) => end([session], 'logout', (replica) => questions.logout(caller, replica, session.access)),
@@ -147,13 +167,7 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
       end([...sessions], 'logout-all', (replica) =>
         questions.logoutAll(caller, replica, session.access, { exceptCurrent: false }),
       ),
-    async (session) => {
-      const revoke = (/** @type {Replica} */ replica) => questions.revoke(caller, replica, session.access);
-      await end([session], 'revoke', revoke, { sessionLives: true });
-      // The session lives on: it earns another access token.
-      await refresh(session, 1);
-      session.isEnding = false;
-    },
+    revokeAccess,
   ];
 
   while (!isOver()) {
@@ -163,9 +177,18 @@ export async function runCaller({ questions, replicas, ledger, random, isOver, p
     else if (dice < 0.6) await introspect(session);
     else if (dice < 0.8) await refresh(session, 1);
     else if (dice < 0.86) await refresh(session, 2);
+    else if (random() < revokes) await revokeAccess(session);
     else await pick(endings, random)(session);
-    await sleep(PAUSE_MS * random());
+    await sleep(paceMs * random());
   }
+}
+
+/**
+ * @param {Reply | null} reply
+ * @param {string} what
+ */
+function told(reply, what) {
+  return `${what}: ${reply?.status} ${reply?.error ?? reply?.body} at ${reply?.replica}`;
 }
 
 /**

@@ -5,23 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom } from '../../shared/random.js';
 import { runCaller } from './caller.js';
 import { misdirect } from './misdirection.js';
+import { sample, seconds, underLoad, untilEnding, untilLiving, untilReady } from './waits.js';
 import { createWitness } from './witness.js';
-
-/** Callers have the primary to themselves before it dies, for so long and until so many of their ends were acknowledged. */
-const LOAD_MS = 1000;
-const LOAD_ENDS = 12;
-
-/** How long a slow machine is given for that. */
-const LOAD_PATIENCE_MS = 30_000;
 
 /** Every answer comes within 2.5 s; this process, too, waits for a core. */
 const ANSWERED_WITHIN_MS = 9000;
-
-/** An audit of what lives begins with so many sessions for each caller. */
-const LIVING_PER_CALLER = 0.75;
-const LIVING_PATIENCE_MS = 30_000;
-
-const ENDING_PATIENCE_MS = 60_000;
 
 /** An audit after each promotion asks again about so many of the earlier ends; the last one about all. */
 const EARLIER_ENDS = 100;
@@ -33,7 +21,7 @@ const BLACKOUT_MS = 300;
 /** How often the switch leads to a standby for a while before it is promoted. */
 const EVERY_WRONG = 4;
 
-/** @typedef {import('./stage.js').Stage} Stage */
+/** @typedef {import('./plain.js').PlainStage} Stage */
 /** @typedef {Stage & { random: () => number, log: (line: string) => void }} Scene */
 /** @typedef {{ read: number, refresh: number, end: number }} Outage milliseconds from the primary's death to the first answer */
 
@@ -71,15 +59,6 @@ export async function runDrill(stage, { promotions, seed, log }) {
   await stage.audit.ended(stage.ledger.ended);
   await stage.audit.living();
   return { withoutStandby, outages, wrongs, uncertain: await stage.audit.uncertain() };
-}
-
-/** @param {Scene} scene */
-async function underLoad({ ledger }) {
-  const wanted = ledger.ended.length + LOAD_ENDS;
-  const least = sleep(LOAD_MS);
-  if (!(await comesTrue(() => ledger.ended.length >= wanted, LOAD_PATIENCE_MS)))
-    ledger.wrong.push(`fewer than ${LOAD_ENDS} ends acknowledged in ${LOAD_PATIENCE_MS / 1000} s of load`);
-  await least;
 }
 
 /**
@@ -152,57 +131,4 @@ async function loseStandbys(scene) {
     activeMeanwhile: meanwhile.active === true,
     activeAfterwards: afterwards.active === true,
   };
-}
-
-/** @param {import('../replica.js').Replica[]} replicas */
-async function untilReady(replicas) {
-  for (const replica of replicas) while (!(await replica.isReady())) await sleep(20);
-}
-
-/** Both kinds of answers have come since the kill, from somebody. @param {import('./ledger.js').Ledger} ledger */
-async function untilEnding(ledger) {
-  const haveCome = () => {
-    const { read, end } = ledger.firstAnswersMs();
-    return read > 0 && end > 0;
-  };
-  if (!(await comesTrue(haveCome, ENDING_PATIENCE_MS)))
-    ledger.wrong.push(`no end was acknowledged within ${ENDING_PATIENCE_MS / 1000} s of a promotion`);
-}
-
-/** There is enough to ask about: logins come slowly after a failover. @param {Scene} scene */
-async function untilLiving({ ledger, users }) {
-  const living = () => [...ledger.kept].filter(({ isEnding }) => !isEnding).length;
-  await comesTrue(() => living() >= LIVING_PER_CALLER * users.length, LIVING_PATIENCE_MS);
-}
-
-/**
- * Waits for it.
- *
- * @param {() => boolean} isTrue
- * @param {number} patienceMs
- * @returns {Promise<boolean>} false when it did not come true in time
- */
-async function comesTrue(isTrue, patienceMs) {
-  const startedAt = performance.now();
-  while (!isTrue()) {
-    if (performance.now() - startedAt > patienceMs) return false;
-    await sleep(50);
-  }
-  return true;
-}
-
-/**
- * @template T
- * @param {T[]} list
- * @param {number} most
- * @param {() => number} random
- */
-function sample(list, most, random) {
-  if (list.length <= most) return list;
-  return Array.from({ length: most }, () => /** @type {T} */ (list[Math.floor(random() * list.length)]));
-}
-
-/** @param {number} ms */
-export function seconds(ms) {
-  return Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : 'never';
 }

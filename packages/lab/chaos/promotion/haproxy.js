@@ -3,21 +3,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { findFreePort } from '../../shared/ports.js';
 import { isRunnable } from './binaries.js';
+import { listRunning, tellHaproxy } from './haproxy-socket.js';
 
 const CANDIDATES = ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'];
 const POLL_MS = 20;
 const CHECK_MS = 1000;
 const TURNS_WITHIN_MS = 15_000;
-
-/** Places in a line of `show servers state` (HAProxy's management guide). */
-const [NAME, STATE] = [3, 5];
-const RUNNING = '2';
 
 /** @returns {Promise<string | null>} */
 export async function findHaproxy() {
@@ -45,12 +41,7 @@ export async function openHaproxy({ program, directory, nodes }) {
   /** @param {string} command */
   async function tell(command) {
     if (child.exitCode !== null) throw new Error(`HAProxy ended: ${said}`);
-    const client = connect(socket);
-    let answer = '';
-    client.setEncoding('utf8').on('data', (text) => (answer += text));
-    client.end(`${command}\n`);
-    await once(client, 'close');
-    return answer;
+    return await tellHaproxy(socket, command);
   }
 
   /** Only this one takes connections. @param {import('./node.js').Node} node */
@@ -58,11 +49,7 @@ export async function openHaproxy({ program, directory, nodes }) {
     const giveUpAt = performance.now() + TURNS_WITHIN_MS;
     for (;;) {
       const state = await tell('show servers state primary').catch(() => '');
-      const running = state
-        .split('\n')
-        .map((line) => line.split(' '))
-        .filter((fields) => fields[STATE] === RUNNING)
-        .map((fields) => fields[NAME]);
+      const running = listRunning(state);
       if (running.length === 1 && running[0] === node.name) return;
       if (performance.now() > giveUpAt)
         throw new Error(`HAProxy does not lead to ${node.name}: ${state}${said}`);

@@ -34,7 +34,7 @@ export function createLedger() {
   /** Ended as far as anybody knows: the answer was 503, and nobody asked again. @type {Token[]} */
   const uncertain = [];
   const longestWaitMs = { read: 0, refresh: 0, end: 0, login: 0 };
-  const counts = { answered: 0, unanswered: 0, told429: 0, unansweredByStandby: 0 };
+  const counts = { answered: 0, unanswered: 0, told429: 0, unansweredByStandby: 0, honestLogouts: 0 };
   /** @type {number | null} */
   let misdirectedSince = null;
   /** @type {{ sinceMs: number, first: Map<string, number> } | null} */
@@ -65,6 +65,11 @@ export function createLedger() {
     longestWaitMs,
     counts,
     note,
+    /** An honest client has lost a session that nobody ended. @param {string} what */
+    logout: (what) => {
+      counts.honestLogouts += 1;
+      wrong.push(what);
+    },
     /** From now on nothing may be answered. @param {number} nowMs */
     beginMisdirection: (nowMs) => void (misdirectedSince = nowMs),
     endMisdirection: () => void (misdirectedSince = null),

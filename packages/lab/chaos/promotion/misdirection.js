@@ -11,7 +11,7 @@ const PATIENCE_MS = 30_000;
 /** @typedef {{ standbyConnections: number, notReady: number }} Wrong */
 
 /**
- * @param {import('./stage.js').Stage} stage
+ * @param {import('./plain.js').PlainStage} stage
  * @returns {Promise<Wrong>}
  */
 export async function misdirect({ group, front, replicas, ledger, now, noteFault }) {

@@ -1,7 +1,7 @@
 // @ts-check
 // What a drill has found: counted, judged, and as lines for people.
 import { check } from '../checker.js';
-import { seconds } from './drill.js';
+import { seconds } from './waits.js';
 
 /**
  * @typedef {object} Findings
@@ -31,16 +31,16 @@ import { seconds } from './drill.js';
  */
 
 /**
- * @param {import('./stage.js').Stage} stage
+ * @param {import('./plain.js').PlainStage} stage
  * @param {import('./drill.js').Course} course
  * @param {number} tookMs
  * @returns {Promise<Findings>}
  */
 export async function summarise(stage, { withoutStandby, outages, wrongs, uncertain }, tookMs) {
-  const { group, front, replicas, recorder, ledger, audit, questions } = stage;
+  const { group, front, recorder, ledger, audit } = stage;
+  await stage.readBeats();
   const history = recorder.history();
-  const verdict = check(history);
-  const exits = replicas.flatMap((replica) => replica.exits);
+  const { violations, exits } = judgeStage(stage, history);
   const [server] = await group.primary().query('SHOW server_version');
   return {
     postgres: String(server?.server_version),
@@ -73,13 +73,25 @@ export async function summarise(stage, { withoutStandby, outages, wrongs, uncert
     withoutStandby,
     tooManyRequests: ledger.counts.told429,
     unexpectedExits: exits.length,
-    violations: [
-      ...ledger.wrong,
-      ...questions.manners().told,
-      ...exits.map(({ replica, code, signal }) => `${replica} ended by itself: ${code ?? signal}`),
-      ...verdict.violations.map(({ rule, message }) => `${rule}: ${message}`),
-    ],
+    violations,
   };
+}
+
+/**
+ * All that any drill calls wrong: by its own count, by the manners of each answer, and by the checker.
+ *
+ * @param {import('./stage.js').Stage} stage
+ * @param {import('../history.js').History} history
+ */
+export function judgeStage({ ledger, questions, replicas }, history) {
+  const exits = replicas.flatMap((replica) => replica.exits);
+  const violations = [
+    ...ledger.wrong,
+    ...questions.manners().told,
+    ...exits.map(({ replica, code, signal }) => `${replica} ended by itself: ${code ?? signal}`),
+    ...check(history).violations.map(({ rule, message }) => `${rule}: ${message}`),
+  ];
+  return { violations, exits };
 }
 
 /** @param {Findings} findings */

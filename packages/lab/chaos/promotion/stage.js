@@ -1,9 +1,11 @@
 // @ts-check
-// All that the drill needs: PostgreSQL with its standbys, what stands in front of it, replicas of the service, and callers.
+// All that a drill needs: the databases that it is given, replicas of the service, callers, and what remembers and judges.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 
+import { noteBeats, readBeats } from '../beats.js';
 import { createHttp } from '../http.js';
 import { createRecorder } from '../history.js';
 import { openOperator } from '../operator.js';
@@ -12,14 +14,10 @@ import { importFrom } from '../postgres.js';
 import { createQuestions } from '../questions.js';
 import { createReplica } from '../replica.js';
 import { createAudit } from './audit.js';
-import { openGroup } from './group.js';
-import { findHaproxy, openHaproxy } from './haproxy.js';
 import { createLedger } from './ledger.js';
-import { openSwitch } from './switch.js';
 
 const SECRET = 'the-secret-of-a-drill-which-is-long-enough-by-far';
 const PASSWORD = 'correct horse battery staple';
-const REPLICAS = 2;
 
 /** Beside whatever else a machine is busy with. */
 const FIRST_START_WITHIN_MS = 60_000;
@@ -36,47 +34,66 @@ const RULES = {
   audience: 'gatehouse',
 };
 
-/** @typedef {Awaited<ReturnType<typeof openStage>>} Stage */
+/**
+ * @template Databases
+ * @typedef {Awaited<ReturnType<typeof openStage<Databases>>>} StageOf
+ */
+
+/** @typedef {StageOf<{}>} Stage as far as all forms of the drill have it */
+
+/** @typedef {Pick<Parameters<typeof openStage>[0], 'dist' | 'callers' | 'seed' | 'log' | 'closes'>} Shared what the command line says to all forms */
+/** @typedef {{ run: (shared: Shared) => Promise<{ findings: { violations: string[] }, text: string }> }} Form a form of the drill, with all programs that it needs */
 
 /**
+ * @template Databases
  * @param {object} options
  * @param {string} options.dist
- * @param {import('./binaries.js').Programs} options.programs
- * @param {number} options.standbys
- * @param {boolean} options.useHaproxy where there is one
+ * @param {(place: { directory: string, closers: (() => unknown)[] }) => Promise<{ urls: [string, ...string[]], databases: Databases }>} options.openDatabases
+ *   one URL for each replica, and what the drill does the rest with
  * @param {number} options.callers
+ * @param {number=} options.others how many users there are besides, for the drill's own questions
+ * @param {number=} options.accessTtl seconds: longer than a run, so that nothing ends by its age
  * @param {number} options.seed
  * @param {(line: string) => void} options.log
+ * @param {(() => Promise<void>)[]} options.closes where it is noted how all that was started is stopped, from the first moment on
  */
-export async function openStage({ dist, programs, standbys, useHaproxy, callers, seed, log }) {
+export async function openStage({
+  dist,
+  openDatabases,
+  callers,
+  others = 0,
+  accessTtl = RULES.accessTtl,
+  seed,
+  log,
+  closes,
+}) {
   /** @type {(() => Promise<unknown> | unknown)[]} */
   const closers = [];
-  async function close() {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  }
+  /** @type {Promise<void> | null} */
+  let closing = null;
+  // Twice where a run is broken off: by the signal, and by the drill that fails then.
+  const close = () =>
+    (closing ??= (async () => {
+      for (const closer of closers.splice(0).reverse()) await closer();
+    })());
+  closes.push(close);
   try {
     const directory = await mkdtemp(join(tmpdir(), 'gatehouse-promotion-'));
     closers.push(() => rm(directory, { recursive: true, force: true }));
-    const group = await openGroup({ programs, directory, standbys, closers });
-    const haproxy = useHaproxy ? await findHaproxy() : null;
-    const front =
-      haproxy === null
-        ? await openSwitch()
-        : await openHaproxy({ program: haproxy, directory, nodes: group.nodes });
-    closers.push(front.close);
-    await front.follow(group.primary());
-    const url = `postgresql://owner:${group.password}@127.0.0.1:${front.port}/gatehouse`;
+    const { urls, databases } = await openDatabases({ directory, closers });
+    const [url] = urls;
 
     const { migrate } = await importFrom(dist, 'database/migrate.js');
     await migrate(url);
+    await noteBeatsAt(url);
     const operator = await openOperator({ dist, url, secret: SECRET });
     const client = await operator.addClient('drill');
-    const users = Array.from({ length: callers }, (_, number) => `caller-${number}`);
-    for (const user of users) await operator.addUser(user, PASSWORD);
+    const names = Array.from({ length: callers + others }, (_, number) => `caller-${number}`);
+    for (const name of names) await operator.addUser(name, PASSWORD);
     await operator.close();
 
-    const replicas = await startReplicas({ dist, directory, url, log, closers });
-    const recorder = createRecorder({ seed, rules: RULES });
+    const replicas = await startReplicas({ dist, directory, urls, accessTtl, log, closers });
+    const recorder = createRecorder({ seed, rules: { ...RULES, accessTtl } });
     const ledger = createLedger();
     const http = createHttp(recorder.now);
     closers.push(http.close);
@@ -93,15 +110,24 @@ export async function openStage({ dist, programs, standbys, useHaproxy, callers,
       },
     });
     return {
-      group,
-      front,
+      ...databases,
       replicas,
       recorder,
       ledger,
       questions,
       audit: createAudit({ questions, replicas, ledger }),
       now: recorder.now,
-      /** @param {{ name: string, target: string, isKill: boolean }} fault */
+      /** The checker has to know when nothing could be written: the window of a refresh does not count it. */
+      readBeats: async () => {
+        try {
+          recorder.setBeats(await readBeats(url));
+        } catch (error) {
+          ledger.wrong.push(
+            `the beats cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
+      },
+      /** @param {{ name: string, target: string, isKill: boolean, start?: number, end?: number }} fault */
       noteFault: (fault) => {
         const now = recorder.now();
         recorder.add({
@@ -116,7 +142,8 @@ export async function openStage({ dist, programs, standbys, useHaproxy, callers,
           ...fault,
         });
       },
-      users,
+      users: names.slice(0, callers),
+      others: names.slice(callers),
       password: PASSWORD,
       close,
     };
@@ -126,13 +153,20 @@ export async function openStage({ dist, programs, standbys, useHaproxy, callers,
   }
 }
 
+/** @param {string} url of the owner */
+async function noteBeatsAt(url) {
+  const client = new pg.Client({ connectionString: url, application_name: 'chaos' });
+  await client.connect();
+  await noteBeats({ query: (text) => client.query(text) }).finally(() => client.end());
+}
+
 /**
- * @param {{ dist: string, directory: string, url: string, log: (line: string) => void,
+ * @param {{ dist: string, directory: string, urls: string[], accessTtl: number, log: (line: string) => void,
  *   closers: (() => unknown)[] }} options
  */
-async function startReplicas({ dist, directory, url, log, closers }) {
-  const environment = {
-    DATABASE_URL: url,
+async function startReplicas({ dist, directory, urls, accessTtl, log, closers }) {
+  const shared = {
+    ACCESS_TOKEN_TTL: `${accessTtl}s`,
     AUTH_SECRET: SECRET,
     ISSUER: RULES.issuer,
     // Every caller tells an address of its own, so that limits per network do not answer in the place of the service.
@@ -141,10 +175,11 @@ async function startReplicas({ dist, directory, url, log, closers }) {
     LOG_LEVEL: 'warn',
   };
   const replicas = [];
-  for (let number = 1; number <= REPLICAS; number += 1) {
+  for (const [index, url] of urls.entries()) {
     const port = await findFreePort();
-    const name = `replica-${number}`;
-    // What stands before PostgreSQL here is the switch, for all replicas alike.
+    const name = `replica-${index + 1}`;
+    const environment = { ...shared, DATABASE_URL: url };
+    // What stands before PostgreSQL here is the drill's own.
     const proxy = /** @type {any} */ (null);
     const replica = createReplica({ name, port, dist, directory, environment, proxy, log });
     closers.push(replica.kill);

@@ -1,0 +1,100 @@
+/** `gatehouse users find`, `show` and `change`: users as operators see them over HTTP. */
+import { InvalidArgumentError, type Command } from 'commander';
+
+import type { Database } from '../database/prisma.js';
+import { changeUser, findUserById, findUsers, type FoundUser } from '../domain/operators/users.js';
+import { showUser } from '../domain/operators/shown.js';
+import { isUuid } from '../domain/tokens/claims.js';
+import { findUser } from '../domain/users/users.js';
+import { explainScope } from '../domain/users/scopes.js';
+import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
+import { findActor, refusing, takePage, type PageOptions } from './options.js';
+import { examples, Refusal, toLine, toPage, toRecord } from './output.js';
+import type { Shell } from './shell.js';
+
+export function parseUsername(typed: string): string {
+  const username = canonicalUsername(typed);
+  if (username === null)
+    throw new InvalidArgumentError(`The user name ${explainUsername(typed) ?? 'is none'}.`);
+  return username;
+}
+
+export function parseScope(text: string): string {
+  const problem = explainScope(text);
+  if (problem !== null) throw new InvalidArgumentError(`The scope ${problem}.`);
+  return text;
+}
+
+export function noUser(name: string): Refusal {
+  return new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
+}
+
+/** By name, or by id. */
+async function findAny(database: Database, nameOrId: string): Promise<FoundUser> {
+  const user = isUuid(nameOrId) ? await findUserById(database, nameOrId) : await findUser(database, nameOrId);
+  if (user === null) throw noUser(nameOrId);
+  return user;
+}
+
+export function defineFind(users: Command, { withDatabase, print }: Shell): void {
+  takePage(
+    users
+      .command('find')
+      .description('find users, latest added first, page by page')
+      .option('--username <name>', 'of this name', parseUsername)
+      .option('--disabled <answer>', 'who may not log in (yes), or who may (no)', parseAnswer),
+  )
+    .addHelpText('after', examples('gatehouse users find --disabled yes'))
+    .action(
+      async ({
+        limit,
+        after = null,
+        ...options
+      }: PageOptions & { username?: string; disabled?: boolean }) => {
+        const filter = { username: options.username ?? null, isDisabled: options.disabled ?? null };
+        await withDatabase(async (database) => {
+          const page = await refusing(() => findUsers(database, filter, { limit, after }));
+          const rows = page.rows.map(showUser);
+          print({ users: rows, next: page.next }, toPage(rows, page.next, 'no users'));
+        });
+      },
+    );
+}
+
+export function defineShow(users: Command, { withDatabase, print }: Shell): void {
+  users
+    .command('show')
+    .description('show one user')
+    .argument('<name>', 'user name, or id')
+    .action(async (name: string) => {
+      await withDatabase(async (database) => {
+        const shown = showUser(await findAny(database, name));
+        print(shown, toRecord(shown));
+      });
+    });
+}
+
+export function defineChange(users: Command, { withDatabase, print, config }: Shell): void {
+  users
+    .command('change')
+    .description('change the name or the scope of a user: access tokens end at once, sessions live on')
+    .argument('<name>', 'user name, or id')
+    .option('--username <name>', 'another name', parseUsername)
+    .option('--scope <scope>', 'another scope: words with single spaces, or "" for none', parseScope)
+    .addHelpText('after', examples('gatehouse users change alice@example.com --scope "read write"'))
+    .action(async (name: string, change: { username?: string; scope?: string }) => {
+      if (change.username === undefined && change.scope === undefined)
+        throw new Refusal('name what is to be changed: --username, --scope, or both', { isWrongUsage: true });
+      const rules = await config();
+      await withDatabase(async (database) => {
+        const { id } = await findAny(database, name);
+        const shown = showUser(await refusing(() => changeUser(database, id, change, findActor(), rules)));
+        print(shown, `${shown.username} has the scope ${shown.scope === '' ? '-' : shown.scope}`);
+      });
+    });
+}
+
+function parseAnswer(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new InvalidArgumentError('It is yes or no.');
+  return text === 'yes';
+}

@@ -1,0 +1,64 @@
+/** What was probably meant by a command line that is none of ours. Of what was typed nothing is said: it may be a password. */
+import type { Command } from 'commander';
+
+/** What other command lines call our verbs. */
+const ALSO_CALLED: Record<string, string[]> = {
+  add: ['create', 'make', 'new', 'register'],
+  disable: ['block', 'delete', 'lock', 'remove', 'rm'],
+  enable: ['unblock', 'unlock'],
+  end: ['close', 'delete', 'kill', 'logout', 'remove', 'revoke', 'rm'],
+  list: ['all', 'get', 'ls', 'show'],
+  password: ['passwd', 'pw', 'reset'],
+  prune: ['clean', 'purge'],
+  remove: ['delete', 'rm'],
+  retire: ['delete', 'remove', 'revoke', 'rm'],
+  rotate: ['add', 'create', 'new', 'renew'],
+};
+
+/** Adds a suggestion to an error, and the whole command to one that Commander makes. */
+export function withSuggestion(
+  error: string,
+  typedOption: string | undefined,
+  program: Command,
+  argv: readonly string[],
+): string {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const noun = program.commands.find((command) => words.includes(command.name()));
+  const own = /\n\(Did you mean (?:one of )?(.*)\?\)/.exec(error);
+  if (own !== null) {
+    const isCommand = error.includes('unknown command');
+    const names = own[1]?.split(', ') ?? [];
+    const isVerb = isCommand && noun !== undefined && words[0] === noun.name();
+    return error.replace(own[0], ask(names.map((name) => (isVerb ? `${noun.name()} ${name}` : name))));
+  }
+  if (typedOption !== undefined) return append(error, findOptions(typedOption, noun, words));
+  return error.includes('unknown command') ? append(error, findCommands(program, noun, words)) : error;
+}
+
+/** `--password` stands for those that begin so. */
+function findOptions(typed: string, noun: Command | undefined, words: string[]): string[] {
+  const verb = noun?.commands.find((command) => words.includes(command.name()));
+  const beginning = typed.replace(/=[^]*/, '');
+  if (!/^--\w{3}/.test(beginning)) return [];
+  return (verb ?? noun)?.options.flatMap(({ long }) => (long?.startsWith(beginning) ? [long] : [])) ?? [];
+}
+
+/** `add users`, `users create`, or a verb alone. */
+function findCommands(program: Command, noun: Command | undefined, words: string[]): string[] {
+  const nouns = noun === undefined ? program.commands : [noun];
+  const others = words.filter((word) => word !== noun?.name()).slice(0, 1);
+  return nouns.flatMap((each) =>
+    each.commands
+      .map((verb) => verb.name())
+      .filter((verb) => others.some((word) => word === verb || ALSO_CALLED[verb]?.includes(word)))
+      .map((verb) => `${each.name()} ${verb}`),
+  );
+}
+
+function append(error: string, names: string[]): string {
+  return names.length === 0 ? error : error.replace(/\n*$/, `${ask(names)}\n`);
+}
+
+function ask(names: string[]): string {
+  return `\n(Did you mean ${names.length > 1 ? 'one of ' : ''}${names.join(', ')}?)`;
+}

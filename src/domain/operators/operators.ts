@@ -1,0 +1,229 @@
+/** Every verb for operators on one page: programs that hold a client's permissions, and the command line. */
+import type { Database } from '../../database/prisma.js';
+import {
+  addClient,
+  addSecret,
+  changeClient,
+  removeClient,
+  removeSecret,
+  type FoundClient,
+  type ListedSecret,
+  type Permission,
+} from '../clients.js';
+import { AuthError } from '../errors.js';
+import { listKeys, type ListedKey } from '../keys/keys.js';
+import type { Judge } from '../liveness/liveness.js';
+import type { Trail } from '../reports/told.js';
+import { findClient, findClients } from './clients.js';
+import { findKeys, retire, rotate, type KeyRules, type Retired } from './keys.js';
+import { end, type Doomed, type EndingOrder, type EndingOutcome, type Foreseen } from './endings.js';
+import {
+  findRevocation,
+  findRevocations,
+  findSession,
+  findSessions,
+  type FoundRevocation,
+  type FoundSession,
+  type RevocationFilter,
+  type SessionFilter,
+} from './lists.js';
+import { liftRevocation } from './lift.js';
+import type { Page, PageOrder } from './pages.js';
+import { generatePassword, refusePassword, type PasswordRules } from '../passwords/policy.js';
+import type { PasswordHasher } from '../passwords/hasher.js';
+import type { TokenRules } from '../tokens/claims.js';
+import {
+  changeUser,
+  createUser,
+  findUserById,
+  findUsers,
+  type FoundUser,
+  type UserChange,
+  type UserFilter,
+} from './users.js';
+
+/** A password that is set by an operator, or is to be made here. */
+export type NewPassword = { text: string } | { isGenerated: true };
+
+/** Each verb rejects with {@link DatabaseUnavailable} when the primary cannot be asked. */
+export interface Operators {
+  /** Users, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
+  findUsers: (filter: UserFilter, page: PageOrder) => Promise<Page<FoundUser>>;
+  /** @throws {AuthError} not_found */
+  findUser: (id: string) => Promise<FoundUser>;
+  /**
+   * Adds a user under a canonical name.
+   *
+   * @returns the password where it was made here: nobody sees it again
+   * @throws {AuthError} username_taken; invalid_request when the password is not good enough, or tokens would be too long;
+   * temporarily_unavailable: no room to hash
+   */
+  createUser: (
+    user: { username: string; scope: string },
+    password: NewPassword,
+  ) => Promise<FoundUser & { password?: string }>;
+  /**
+   * Changes what is named. Another name or scope ends the user's access tokens; disabling and a new password end the sessions.
+   *
+   * @throws {AuthError} not_found, and as {@link createUser}
+   */
+  changeUser: (
+    id: string,
+    change: Omit<UserChange, 'passwordHash'> & { password?: string | undefined },
+    by: string,
+    trail?: Trail,
+  ) => Promise<FoundUser>;
+  /** Sessions, latest opened first. @throws {AuthError} invalid_request for a cursor of another list */
+  findSessions: (filter: SessionFilter, page: PageOrder) => Promise<Page<FoundSession>>;
+  /** @throws {AuthError} not_found */
+  findSession: (id: string) => Promise<FoundSession>;
+  /** Revocations, latest first. @throws {AuthError} invalid_request for a cursor of another list */
+  findRevocations: (filter: RevocationFilter, page: PageOrder) => Promise<Page<FoundRevocation>>;
+  /** @throws {AuthError} not_found */
+  findRevocation: (id: string) => Promise<FoundRevocation>;
+  /**
+   * Ends it at once, on every replica.
+   *
+   * @param doomed a token is given as its text
+   * @throws {AuthError} invalid_request for a text that is no token of ours, or a time to come; too_many_sessions
+   */
+  end: (
+    doomed: Exclude<Doomed, { token: unknown }> | { text: string },
+    order: EndingOrder,
+    trail?: Trail,
+  ) => Promise<EndingOutcome>;
+  /** @throws {AuthError} not_found, not_liftable */
+  liftRevocation: (id: string, by: string, note: string | null) => Promise<{ isRestored: boolean }>;
+
+  /** Clients, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
+  findClients: (page: PageOrder) => Promise<Page<FoundClient>>;
+  /** @throws {AuthError} not_found */
+  findClient: (id: string) => Promise<FoundClient>;
+  /**
+   * Here and below `by` is the id of the client that asks: it needs each permission that it would give, and each one that the
+   * other client holds, at the moment in which this is done.
+   *
+   * @returns the client with its one secret, which is shown this once
+   * @throws {AuthError} insufficient_scope, client_id_taken
+   */
+  addClient: (
+    id: string,
+    permissions: readonly Permission[],
+    by: string,
+  ) => Promise<FoundClient & { secret: string }>;
+  /**
+   * @param permissions in place of those that it has; null changes nothing
+   * @throws {AuthError} not_found, insufficient_scope
+   */
+  changeClient: (id: string, permissions: readonly Permission[] | null, by: string) => Promise<FoundClient>;
+  /** Removes it at once, on every replica, if it is there. @throws {AuthError} insufficient_scope */
+  removeClient: (id: string, by: string) => Promise<void>;
+  /** @returns a further secret, which is shown this once @throws {AuthError} not_found, insufficient_scope, too_many_secrets */
+  addSecret: (id: string, by: string) => Promise<ListedSecret & { secret: string }>;
+  /** Deletes it at once, on every replica, if it is there. @throws {AuthError} insufficient_scope */
+  removeSecret: (id: string, secretId: string, by: string) => Promise<void>;
+
+  /** Signing keys, latest to sign first. @throws {AuthError} invalid_request for a cursor of another list */
+  findKeys: (page: PageOrder) => Promise<Page<ListedKey>>;
+  /**
+   * Publishes the next key, unless one waits already; the same key again for a repetition.
+   *
+   * @throws {AuthError} temporarily_unavailable where no secret of this replica opens the newest key
+   */
+  rotateKeys: () => Promise<ListedKey>;
+  /** What a retirement would end. @throws {AuthError} not_found */
+  foreseeRetirement: (kid: string) => Promise<Foreseen>;
+  /**
+   * Ends a key with all sessions of everybody, at once and on every replica; another key signs from then on.
+   *
+   * @throws {AuthError} not_found; temporarily_unavailable where no secret of this replica opens the newest key
+   */
+  retireKey: (kid: string, by: string) => Promise<Retired>;
+}
+
+const NOTHING: Foreseen = { users: 0, sessions: 0, tokens: 0, isMore: false, sample: [] };
+
+const NO_TOKEN = 'The token is none that this service has signed with a key that still counts.';
+
+/** Shorter than anybody waits for the whole. */
+const JUDGED_WITHIN_MS = 1500;
+
+export function createOperators(parts: {
+  database: Database;
+  judge: Judge;
+  hasher: PasswordHasher;
+  rules: TokenRules & PasswordRules;
+  keyRules: KeyRules;
+}): Operators {
+  const { database, judge, hasher, rules, keyRules } = parts;
+
+  async function hashGood(text: string, username: string): Promise<string> {
+    const { passwordMinLength } = rules;
+    const problem = await refusePassword(text, { username, passwordMinLength, withinMs: JUDGED_WITHIN_MS });
+    if (problem !== null) throw new AuthError('invalid_request', { detail: `The password ${problem}.` });
+    return await hasher.hash(text);
+  }
+
+  return {
+    findUsers: (filter, page) => findUsers(database, filter, page),
+    findUser: async (id) => found(await findUserById(database, id), 'user'),
+    createUser: async (user, password) => {
+      if ('text' in password) {
+        const passwordHash = await hashGood(password.text, user.username);
+        return await createUser(database, { ...user, passwordHash }, rules);
+      }
+      const made = generatePassword();
+      const passwordHash = await hasher.hash(made);
+      return { ...(await createUser(database, { ...user, passwordHash }, rules)), password: made };
+    },
+    changeUser: async (id, { password, ...change }, by, trail) => {
+      const username = change.username ?? found(await findUserById(database, id), 'user').username;
+      const passwordHash = password === undefined ? undefined : await hashGood(password, username);
+      return await changeUser(database, id, { ...change, passwordHash }, by, rules, trail);
+    },
+
+    findSessions: (filter, page) => findSessions(database, filter, page),
+    findSession: async (id) => found(await findSession(database, id), 'session'),
+    findRevocations: (filter, page) => findRevocations(database, filter, page),
+    findRevocation: async (id) => found(await findRevocation(database, id), 'revocation'),
+    end: async (doomed, order, trail) => {
+      if (!('text' in doomed)) return await end(database, doomed, order, trail);
+      const { token } = await judge(doomed.text);
+      if (token === null) throw new AuthError('invalid_request', { detail: NO_TOKEN });
+      return await end(database, { token }, order, trail);
+    },
+    liftRevocation: (id, by, note) => liftRevocation(database, id, by, note),
+
+    findClients: (page) => findClients(database, page),
+    findClient: async (id) => found(await findClient(database, id), 'client'),
+    addClient: async (id, permissions, by) => {
+      const client = await addClient(database, id, permissions, by);
+      if (client === null) throw new AuthError('client_id_taken');
+      return client;
+    },
+    changeClient: async (id, permissions, by) =>
+      found(await changeClient(database, id, permissions, by), 'client'),
+    removeClient: async (id, by) => {
+      await removeClient(database, id, by);
+    },
+    addSecret: async (id, by) => found(await addSecret(database, id, by), 'client'),
+    removeSecret: async (id, secretId, by) => {
+      await removeSecret(database, id, secretId, by);
+    },
+
+    findKeys: (page) => findKeys(database, page),
+    rotateKeys: () => rotate(database, keyRules),
+    foreseeRetirement: async (kid) => {
+      const key = (await listKeys(database)).find((each) => each.kid === kid) ?? null;
+      if (found(key, 'key').retiredAt !== null) return NOTHING;
+      const order = { actor: '', reason: '', note: null, maxSessions: null, isDryRun: true };
+      return await end(database, { openedBefore: null }, order);
+    },
+    retireKey: (kid, by) => retire(database, kid, by, keyRules),
+  };
+}
+
+function found<Thing>(thing: Thing | null, name: string): Thing {
+  if (thing === null) throw new AuthError('not_found', { detail: `There is no such ${name}.` });
+  return thing;
+}

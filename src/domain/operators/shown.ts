@@ -1,0 +1,105 @@
+/** How operators are shown users, clients, keys, sessions and revocations, over HTTP and by the command line: names as on the wire, instants as RFC 3339. */
+import type { FoundClient, ListedSecret } from '../clients.js';
+import type { ListedKey } from '../keys/keys.js';
+import type { EndingOutcome, Foreseen } from './endings.js';
+import type { FoundRevocation, FoundSession } from './lists.js';
+import type { FoundUser } from './users.js';
+
+export function showUser({ id, username, scope, createdAt, disabledAt }: FoundUser) {
+  return {
+    id,
+    username,
+    scope,
+    created_at: createdAt.toISOString(),
+    disabled_at: disabledAt?.toISOString() ?? null,
+  };
+}
+
+export function showClient({ id, permissions, createdAt, secrets }: FoundClient) {
+  return { id, permissions, created_at: createdAt.toISOString(), secrets: secrets.map(showSecret) };
+}
+
+/** A client's secret, without what is secret in it. */
+export function showSecret({ id, createdAt }: ListedSecret) {
+  return { id, created_at: createdAt.toISOString() };
+}
+
+export function showKey({ kid, algorithm, state, createdAt, signsAt, retiredAt }: ListedKey) {
+  return {
+    kid,
+    algorithm,
+    state,
+    created_at: showTime(createdAt),
+    signs_at: showTime(signsAt),
+    retired_at: retiredAt === null ? null : showTime(retiredAt),
+  };
+}
+
+/** @param seconds since 1970 */
+export function showTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+export function showSession(session: FoundSession) {
+  return {
+    id: session.id,
+    user_id: session.userId,
+    username: session.username,
+    live: session.isLive,
+    created_at: session.openedAt.toISOString(),
+    last_used_at: session.rotatedAt.toISOString(),
+    expires_at: session.expiresAt.toISOString(),
+    ended_at: session.endedAt?.toISOString() ?? null,
+    ip: session.ip,
+    user_agent: session.userAgent,
+  };
+}
+
+export function showRevocation(revocation: FoundRevocation) {
+  return {
+    id: revocation.id,
+    ending_id: revocation.endingId,
+    kind: revocation.kind,
+    target: revocation.target,
+    user_id: revocation.userId,
+    opened_before: revocation.openedBefore?.toISOString() ?? null,
+    reason: revocation.reason,
+    note: revocation.note,
+    actor: revocation.actor,
+    revoked_at: revocation.revokedAt.toISOString(),
+    kept_until: revocation.keptUntil.toISOString(),
+    liftable: revocation.isLiftable,
+    lifted_at: revocation.liftedAt?.toISOString() ?? null,
+    lifted_by: revocation.liftedBy,
+    lift_note: revocation.liftNote,
+  };
+}
+
+/** What has ended. */
+export function showEnding({ endingId, sessions, isLiftable, effectiveAt, ...outcome }: EndingOutcome) {
+  return {
+    ending_id: endingId,
+    sessions_ended: sessions,
+    ...showCounts(outcome),
+    liftable: isLiftable,
+    effective_at: effectiveAt.toISOString(),
+  };
+}
+
+/** What would end. */
+export function showForeseen({ sessions, sample, users, tokens, isMore }: Foreseen) {
+  return {
+    sessions,
+    ...showCounts({ users, tokens, isMore }),
+    sample: sample.map(({ id, userId, openedAt, ip }) => ({
+      id,
+      user_id: userId,
+      created_at: openedAt.toISOString(),
+      ip,
+    })),
+  };
+}
+
+function showCounts({ users, tokens, isMore }: Pick<EndingOutcome, 'users' | 'tokens' | 'isMore'>) {
+  return { users, tokens, ...(isMore && { more: true as const }) };
+}

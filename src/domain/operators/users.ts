@@ -1,0 +1,181 @@
+/** What operators do with users: look them up, add them, and change their names, scopes, passwords, and whether they may log in. */
+import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
+
+import type { RowOf } from '../../database/columns.js';
+import type { Database } from '../../database/prisma.js';
+import { AuthError, Reason } from '../errors.js';
+import { told, type Trail } from '../reports/told.js';
+import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
+import { USER_IS_ENABLED } from '../sessions/standing.js';
+import type { TokenRules } from '../tokens/claims.js';
+import { fitsIntoTokens } from '../tokens/length.js';
+import { addUser } from '../users/users.js';
+import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
+
+const COLUMNS = {
+  id: 'uuid',
+  username: 'text',
+  scope: 'text',
+  disabledAt: 'timestamptz?',
+  createdAt: 'timestamptz',
+} as const;
+
+export type FoundUser = RowOf<typeof COLUMNS>;
+
+export interface UserFilter {
+  /** Canonical. */
+  username: string | null;
+  isDisabled: boolean | null;
+}
+
+/** Users, latest added first. */
+export async function findUsers(
+  database: Database,
+  filter: UserFilter,
+  order: PageOrder,
+): Promise<Page<FoundUser>> {
+  const { username, isDisabled } = filter;
+  return await readPage(
+    { name: 'users', filter },
+    order,
+    ({ id }) => ({ at: null, id }),
+    (after, count) => database.query(COLUMNS)`
+      SELECT id, username, scope, disabled_at AS "disabledAt", created_at AS "createdAt"
+      FROM users
+      WHERE id < ${after?.id ?? LAST_ID}::uuid
+        AND (${username}::text IS NULL OR username = ${username}::text)
+        AND (${isDisabled !== true}::boolean OR NOT ${USER_IS_ENABLED})
+        AND (${isDisabled !== false}::boolean OR ${USER_IS_ENABLED})
+      ORDER BY id DESC
+      LIMIT ${count}::int4`,
+  );
+}
+
+export async function findUserById(database: Database, id: string): Promise<FoundUser | null> {
+  const [user] = await database.query(COLUMNS)`
+    SELECT id, username, scope, disabled_at AS "disabledAt", created_at AS "createdAt" FROM users WHERE id = ${id}::uuid`;
+  return user ?? null;
+}
+
+/**
+ * Adds a user under a canonical name.
+ *
+ * @throws {AuthError} username_taken, invalid_request when tokens of this name and scope would be too long
+ */
+export async function createUser(
+  database: Database,
+  user: { username: string; scope: string; passwordHash: string },
+  rules: Pick<TokenRules, 'issuer' | 'audience'>,
+): Promise<FoundUser> {
+  assertFits(user, rules);
+  const added = await addUser(database, user);
+  if (added === null) throw new AuthError('username_taken');
+  return await findAgain(database, added.id);
+}
+
+/** What is to be changed; what is not there stays. */
+export interface UserChange {
+  /** Canonical. */
+  username?: string | undefined;
+  scope?: string | undefined;
+  isDisabled?: boolean | undefined;
+  passwordHash?: string | undefined;
+}
+
+/** Somebody else would have to change the same user this often meanwhile before we say that we cannot know. */
+const MAX_ATTEMPTS = 5;
+
+/**
+ * Changes a user. Another name or scope ends the access tokens, not the sessions: the next refresh mints with what is true then.
+ * Disabling and a new password end every session.
+ *
+ * @param actor as it stands in rows
+ * @throws {AuthError} not_found, username_taken, invalid_request when tokens of this name and scope would be too long
+ */
+export async function changeUser(
+  database: Database,
+  id: string,
+  change: UserChange,
+  actor: string,
+  rules: Pick<TokenRules, 'issuer' | 'audience'>,
+  trail?: Trail,
+): Promise<FoundUser> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const before = await findUserById(database, id);
+    if (before === null) throw new AuthError('not_found', { detail: 'There is no such user.' });
+    const username = change.username ?? before.username;
+    const scope = change.scope ?? before.scope;
+    const isSame = username === before.username && scope === before.scope;
+    if (!isSame) assertFits({ username, scope }, rules);
+    const isDisabling = change.isDisabled === true && before.disabledAt === null;
+    const reason = isDisabling
+      ? 'user_disabled'
+      : change.passwordHash === undefined
+        ? null
+        : 'password_changed';
+    // Settles two changes of one user: each is made to the name, scope and state that it has read, or not at all, and is tried again.
+    // Settles two users who are given one name: the second finds it taken, or waits for the first at the unique index, and fails.
+    // Settles refreshes and logins in flight: those of another name or scope carry the number of claims that this raises, and with
+    // an end the epoch, too. A change of nothing writes as well, so that its commit waits for all that must confirm the first one.
+    const rows = await database.query({ isTaken: 'bool', isChanged: 'bool' })`
+        WITH clock AS MATERIALIZED (
+          SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+        ), taken AS MATERIALIZED (
+          SELECT EXISTS (SELECT FROM users WHERE username = ${username} AND id <> ${id}::uuid) AS by_other
+        ), changed AS (
+          UPDATE users SET
+            username = ${username},
+            scope = ${scope},
+            ver = ver + ${isSame ? 0 : 1}::int8,
+            epoch = epoch + ${reason === null ? 0 : 1}::int8,
+            password_hash = coalesce(${change.passwordHash ?? null}::text, password_hash),
+            disabled_at = CASE
+              WHEN ${change.isDisabled === undefined}::boolean THEN disabled_at
+              WHEN ${change.isDisabled === true}::boolean THEN coalesce(disabled_at, now) END
+          FROM clock, taken
+          WHERE id = ${id}::uuid AND username = ${before.username} AND scope = ${before.scope}
+            AND ${USER_IS_ENABLED} = ${before.disabledAt === null}::boolean AND NOT taken.by_other
+          RETURNING users.id, users.epoch - 1 AS ended, now
+        ), noted AS (
+          INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
+          SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now, ${KEPT_UNTIL_ALL_ENDED}
+          FROM changed WHERE ${reason}::text IS NOT NULL
+        )
+        SELECT taken.by_other AS "isTaken", EXISTS (SELECT FROM changed) AS "isChanged" FROM taken`.catch(
+      refuseTakenName,
+    );
+    const [row] = rows;
+    if (row?.isTaken === true) throw new AuthError('username_taken');
+    if (row?.isChanged === true) {
+      if (reason !== null) told.end.tell({ ended: 'user', reason, actor }, trail);
+      if (trail !== undefined) trail.user = id;
+      return await findAgain(database, id);
+    }
+  }
+  throw new AuthError('temporarily_unavailable', { cause: new Reason('the user keeps changing') });
+}
+
+/** SQLSTATE of a value that must be unique and is there already. */
+const UNIQUE_VIOLATION = '23505';
+
+/** The name went to somebody else in the same moment. */
+function refuseTakenName(error: unknown): never {
+  if ((error as { code?: unknown }).code === UNIQUE_VIOLATION)
+    throw new AuthError('username_taken', { cause: error });
+  throw error;
+}
+
+function assertFits(
+  user: { username: string; scope: string },
+  rules: Pick<TokenRules, 'issuer' | 'audience'>,
+): void {
+  if (fitsIntoTokens(user, rules)) return;
+  const detail = `Tokens of this user would be longer than ${MAX_TOKEN_CHARACTERS} characters: choose a shorter name or scope.`;
+  throw new AuthError('invalid_request', { detail });
+}
+
+async function findAgain(database: Database, id: string): Promise<FoundUser> {
+  const user = await findUserById(database, id);
+  if (user === null) throw new AuthError('not_found', { detail: 'There is no such user any more.' });
+  return user;
+}

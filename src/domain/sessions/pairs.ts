@@ -1,0 +1,68 @@
+/** The two tokens of a session, signed for its holder. */
+import { AuthError, Reason } from '../errors.js';
+import type { Judge } from '../liveness/liveness.js';
+import type { ReplicaState } from '../liveness/replica-state.js';
+import { mintAccess, mintRefresh, type Session, type TokenRules } from '../tokens/claims.js';
+import type { Opened } from './sessions.js';
+
+/** What the holder of a session carries; lifetimes in seconds from now. */
+export interface TokenPair {
+  accessToken: string;
+  expiresIn: number;
+  refreshToken: string;
+  refreshExpiresIn: number;
+  sessionId: string;
+}
+
+export interface Pairs {
+  /**
+   * Nothing is opened or spent whose tokens could not be signed: a token that was spent for nothing returns as theft.
+   *
+   * @throws {AuthError} temporarily_unavailable when AUTH_SECRET does not open the signing keys
+   */
+  assertSigns: () => Promise<void>;
+  /** With the keys that this replica has. */
+  sign: (session: Session) => TokenPair;
+  /** With the keys that were in force when the session was opened or found. */
+  signOpened: (opened: Opened) => Promise<TokenPair>;
+}
+
+export function createPairs({
+  state,
+  judge,
+  rules,
+}: {
+  state: ReplicaState;
+  judge: Judge;
+  rules: TokenRules;
+}): Pairs {
+  function sign(session: Session): TokenPair {
+    const { ring } = state.current();
+    const access = mintAccess(session, rules);
+    const refresh = mintRefresh(session, rules);
+    return {
+      accessToken: ring.signAccess(access),
+      expiresIn: access.exp - Math.floor(session.now),
+      refreshToken: ring.signRefresh(refresh),
+      refreshExpiresIn: refresh.exp - Math.floor(session.now),
+      sessionId: session.id,
+    };
+  }
+
+  return {
+    sign,
+
+    assertSigns: async () => {
+      if (state.current().ring.isReadable) return;
+      await judge(null); // The keys may have been encrypted anew since they were loaded.
+      if (state.current().ring.isReadable) return;
+      const cause = new Reason('AUTH_SECRET does not open the signing keys');
+      throw new AuthError('temporarily_unavailable', { cause });
+    },
+
+    signOpened: async ({ session, versions }) => {
+      if (state.current().ring.version !== versions.keysVersion) await state.catchUp(versions);
+      return sign(session);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/** How the two tokens of a session are handed to their holder. */
+import type { FastifyReply } from 'fastify';
+
+import type { TokenPair } from '../../domain/sessions/pairs.js';
+import { markAsCarrier } from './carry.js';
+import { setCookies } from '../doors/cookies.js';
+
+/** In the body, for whoever sends them in `Authorization`. */
+export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
+  markAsCarrier(reply);
+  return reply.send({
+    access_token: pair.accessToken,
+    token_type: 'Bearer',
+    expires_in: pair.expiresIn,
+    refresh_token: pair.refreshToken,
+    refresh_expires_in: pair.refreshExpiresIn,
+    session_id: pair.sessionId,
+  });
+}
+
+/** In cookies, which no script can read; the body has what a page needs to know all the same. */
+export function sendPairInCookies(reply: FastifyReply, pair: TokenPair, graceSeconds: number): FastifyReply {
+  setCookies(reply, pair, graceSeconds);
+  return reply.send({ expires_in: pair.expiresIn, session_id: pair.sessionId });
+}

@@ -1,0 +1,43 @@
+/** The operators' door: a client's id and secret in Basic, and the permission that the route names, before anything else is read. */
+import fastifyPlugin from 'fastify-plugin';
+import type { FastifyRequest } from 'fastify';
+
+import { admitBeforeBody, assertMayAsk, type DoorOptions } from './client.js';
+import { assertOwnPage } from './csrf.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether this is a route for operators: a browser that shows a page is never asked for a password. */
+    isForOperators?: boolean;
+  }
+}
+
+/**
+ * Puts every route of the enclosing scope behind the operators' door. The primary is asked who the client is when the body has arrived,
+ * which may have taken its time: one that was removed, or whose permission was taken, does nothing more.
+ *
+ * @param options.origin of the issuer: a page of another one may change nothing, also with credentials
+ */
+export const operatorsDoor = fastifyPlugin<DoorOptions & { origin: string }>(
+  (app, { origin, ...options }, done) => {
+    app.addHook('onRoute', (route) => {
+      route.config = { ...route.config, isForOperators: true };
+    });
+    const admitClient = admitBeforeBody(app, options);
+    app.addHook('onRequest', async (request) => {
+      if (isFromPage(request)) assertOwnPage(request, origin);
+      await admitClient(request);
+    });
+    app.addHook('preValidation', async (request) => {
+      const { client } = await options.gatehouse.judge(null, request.credentials);
+      assertMayAsk(client, request);
+    });
+    done();
+  },
+  { name: 'operators-door' },
+);
+
+/** Browsers send one of these with all that changes anything. */
+function isFromPage({ headers }: FastifyRequest): boolean {
+  return headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
+}

@@ -1,0 +1,100 @@
+/** Bodies: JSON for people's programs, forms for OAuth's endpoints, and nothing else. */
+import { isUtf8 } from 'node:buffer';
+import formbody from '@fastify/formbody';
+import type { FastifyInstance } from 'fastify';
+
+import { AuthError } from '../../domain/errors.js';
+
+/**
+ * JSON as Fastify reads it (`__proto__` refused), but in UTF-8 to the letter and with no member twice: another reader
+ * of the same bytes might take the other one (RFC 8259 sections 8.1 and 4). An empty body is no body: some clients name
+ * a type all the same.
+ */
+export function takeJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
+    if (bytes.length === 0) {
+      done(null, undefined);
+      return;
+    }
+    // Read leniently, every sequence that is not UTF-8 would be the same character: two passwords, one meaning.
+    if (!isUtf8(bytes)) {
+      done(refused('is not UTF-8'));
+      return;
+    }
+    const text = bytes.toString();
+    void parse(request, text, (error, value) => {
+      if (error !== null) done(error);
+      else if (repeatsMember(text, value)) done(refused('repeats a member'));
+      else done(null, value);
+    });
+  });
+}
+
+function refused(message: string): AuthError {
+  return new AuthError('invalid_request', { issues: [{ path: 'body', message }] });
+}
+
+/**
+ * Whether an object in this JSON text, which has been parsed as `value`, names a member twice: then more members are
+ * written than are left. Outside of strings, a colon stands once per member and nowhere else.
+ */
+function repeatsMember(text: string, value: unknown): boolean {
+  const written = countMembers(text);
+  let left = 0;
+  // A loop, not a recursion: 16 KiB can nest deeper than the stack. What is pushed meanwhile is visited too.
+  const values = [value];
+  for (const each of values) {
+    if (typeof each !== 'object' || each === null) continue;
+    const inner: unknown[] = Object.values(each);
+    if (!Array.isArray(each)) left += inner.length;
+    for (const one of inner) values.push(one);
+  }
+  return written !== left;
+}
+
+/** How many colons stand outside of strings. Jumps over these: a body may hold 1 MiB of them. */
+function countMembers(json: string): number {
+  let members = 0;
+  let at = 0;
+  for (let quote = json.indexOf('"'); quote !== -1; quote = json.indexOf('"', at)) {
+    members += countColons(json, at, quote);
+    at = endOfString(json, quote);
+  }
+  return members + countColons(json, at, json.length);
+}
+
+function countColons(json: string, from: number, to: number): number {
+  let colons = 0;
+  for (let at = from; at < to; at += 1) if (json[at] === ':') colons += 1;
+  return colons;
+}
+
+/** @returns the place behind the quote that ends the string; a quote behind an odd number of backslashes does not */
+function endOfString(json: string, start: number): number {
+  let end = json.indexOf('"', start + 1);
+  while (isEscaped(json, end)) end = json.indexOf('"', end + 1);
+  return end + 1;
+}
+
+function isEscaped(json: string, at: number): boolean {
+  let backslashes = 0;
+  while (json[at - 1 - backslashes] === '\\') backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
+/** Forms only, in the enclosing scope. A parameter that was sent without a value is not in them. */
+export async function takeForms(app: FastifyInstance): Promise<void> {
+  app.removeAllContentTypeParsers();
+  await app.register(formbody);
+  app.addHook('preValidation', (request, _reply, next) => {
+    // Some clients send all that they know of, set or not. RFC 6749 section 3.2: without a value counts as omitted. That is
+    // said of a parameter that is there once: a repeated one, an array by now, is refused whatever its values are, since of
+    // two readers one may take the first and the other the last.
+    const form = Object.fromEntries(Object.entries(request.body ?? {}).filter(([, value]) => value !== ''));
+    request.body = form;
+    // zod passes over a member of this name, and so over its repetition.
+    next(Array.isArray(form['__proto__']) ? refused('an unknown parameter is repeated') : undefined);
+  });
+}

@@ -1,0 +1,21 @@
+/** Whom a request is about, and what has come of it, for its line. */
+import type { FastifyRequest } from 'fastify';
+
+import { noteSession, type Trail } from '../../domain/reports/told.js';
+import { findMember } from '../doors/members.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Undefined until something is noted; read it by {@link trailOf}. */
+    trail: Trail | undefined;
+  }
+}
+
+/** For a verb of the domain to note in. It begins with the token that a door has judged, live or not. */
+export function trailOf(request: FastifyRequest): Trail {
+  if (request.trail !== undefined) return request.trail;
+  const trail: Trail = {};
+  const token = findMember(request, 'judgement')?.token ?? null;
+  if (token !== null) noteSession(trail, token.claims.sub, token.claims.sid);
+  return (request.trail = trail);
+}

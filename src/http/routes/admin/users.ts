@@ -1,0 +1,82 @@
+/** /admin/users: who may log in, under which name and scope. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import { AuthError } from '../../../domain/errors.js';
+import type { Operators } from '../../../domain/operators/operators.js';
+import { showUser } from '../../../domain/operators/shown.js';
+import { isUuid } from '../../../domain/tokens/claims.js';
+import { canonicalUsername } from '../../../domain/users/usernames.js';
+import { actorOfClient } from '../../../domain/sessions/actors.js';
+import { describeAdmin } from '../../openapi/admin.js';
+import { byId, newUser, userChange, userFilter } from '../../openapi/admin-schemas.js';
+import { trailOf } from '../../log/trail.js';
+import { pageOrder } from './wire.js';
+
+export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }> = (
+  app,
+  { operators },
+  done,
+) => {
+  app.get(
+    '/admin/users',
+    { schema: { ...describeAdmin.users, querystring: userFilter }, config: { permission: 'users:read' } },
+    async ({ query }) => {
+      const isDisabled = query.disabled === undefined ? null : query.disabled === 'true';
+      const filter = {
+        username: query.username === undefined ? null : canonical(query.username),
+        isDisabled,
+      };
+      const { rows, next } = await operators.findUsers(filter, pageOrder(query));
+      return { users: rows.map(showUser), next };
+    },
+  );
+
+  app.get(
+    '/admin/users/:id',
+    { schema: { ...describeAdmin.user, params: byId }, config: { permission: 'users:read' } },
+    async ({ params: { id } }) => {
+      if (!isUuid(id)) throw new AuthError('not_found');
+      return showUser(await operators.findUser(id));
+    },
+  );
+
+  app.post(
+    '/admin/users',
+    { schema: { ...describeAdmin.createUser, body: newUser }, config: { permission: 'users:write' } },
+    async ({ body: { username, scope = '', password } }, reply) => {
+      const created = await operators.createUser(
+        { username: canonical(username), scope },
+        password === undefined ? { isGenerated: true } : { text: password },
+      );
+      const shown = created.password === undefined ? {} : { password: created.password };
+      return reply.code(201).send({ ...showUser(created), ...shown });
+    },
+  );
+
+  app.patch(
+    '/admin/users/:id',
+    {
+      schema: { ...describeAdmin.changeUser, params: byId, body: userChange },
+      config: { permission: 'users:write' },
+    },
+    async (request) => {
+      const { client, params, body } = request;
+      const { id } = params;
+      const { username, scope, disabled, password } = body;
+      if (!isUuid(id)) throw new AuthError('not_found');
+      const change = {
+        username: username === undefined ? undefined : canonical(username),
+        scope,
+        isDisabled: disabled,
+        password,
+      };
+      return showUser(await operators.changeUser(id, change, actorOfClient(client), trailOf(request)));
+    },
+  );
+  done();
+};
+
+/** A name that can be nobody's is found as it stands: nowhere. */
+function canonical(typed: string): string {
+  return canonicalUsername(typed) ?? typed;
+}

@@ -1,0 +1,244 @@
+// /admin/users: added, found and changed; and what a change does to tokens, at once and on every replica.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { basic, bearer, claimsOf, introspect, login, openHouse, refresh } from '../../support/house.js';
+import type { House, Replica, TestClient, TestUser, TokenPair } from '../../support/house.js';
+import { retryOn503 } from '../../support/retry.js';
+
+let house: House;
+let replica: Replica;
+let other: Replica;
+let operator: TestClient;
+let client: TestClient;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+  other = await house.replica();
+  operator = await house.client(['users:read', 'users:write', 'sessions:read']);
+  client = await house.client(['introspect']);
+});
+afterAll(() => house.close());
+
+interface Answer {
+  status: number;
+  body: Record<string, unknown>;
+}
+
+async function call(method: 'GET' | 'POST' | 'PATCH', path: string, payload?: object): Promise<Answer> {
+  const headers = basic(operator);
+  const ask = () =>
+    replica.app.inject({ method, url: `/admin/${path}`, headers, ...(payload && { payload }) });
+  const answer = await retryOn503(ask);
+  return { status: answer.statusCode, body: answer.json() };
+}
+
+async function isActive(pair: TokenPair): Promise<boolean> {
+  return (await introspect(other, client, pair.access_token)).json<{ active: boolean }>().active;
+}
+
+async function renew(pair: TokenPair): Promise<TokenPair> {
+  const answer = await refresh(other, pair.refresh_token);
+  expect(answer.statusCode).toBe(200);
+  return answer.json();
+}
+
+const GOOD = 'nine tall herons nap at noon';
+
+describe('a user that is added', () => {
+  it('logs in with the password that was given, or made', async () => {
+    const given = await call('POST', 'users', {
+      username: `Ada-${randomUUID()}`,
+      scope: 'read write',
+      password: GOOD,
+    });
+    const username = String(given.body['username']);
+    expect(given).toEqual({
+      status: 201,
+      body: {
+        id: expect.any(String) as string,
+        username: username.toLowerCase(),
+        scope: 'read write',
+        created_at: expect.stringMatching(/Z$/) as string,
+        disabled_at: null,
+      },
+    });
+    const pair = await login(replica, { id: '', username, password: GOOD });
+    expect(claimsOf(pair.access_token)).toMatchObject({
+      sub: given.body['id'],
+      username,
+      scope: 'read write',
+    });
+    const made = await call('POST', 'users', { username: `bob-${randomUUID()}`, generate_password: true });
+    expect(made.body['password']).toMatch(/^\w{24}$/);
+    const { id, username: name, password } = made.body as unknown as TestUser;
+    expect(claimsOf((await login(other, { id, username: name, password })).access_token).sub).toBe(id);
+    expect((await call('GET', `users/${id}`)).body).not.toHaveProperty('password');
+  });
+
+  it.each([
+    ['no name', { generate_password: true }],
+    ['no password', { username: 'eve' }],
+    ['two passwords', { username: 'eve', password: GOOD, generate_password: true }],
+    ['a bad name', { username: 'two words', generate_password: true }],
+    ['a bad password', { username: 'eve', password: 'short' }],
+    ['half a character in the password', { username: 'eve', password: `${GOOD}\ud800` }],
+    ['a bad scope', { username: 'eve', scope: 'a  b', generate_password: true }],
+    ['a scope that says something twice', { username: 'eve', scope: 'a a', generate_password: true }],
+    ['an unknown member', { username: 'eve', generate_password: true, admin: true }],
+  ])('is refused with %s', async (_name, payload) => {
+    const { status, body } = await call('POST', 'users', payload);
+    expect([status, body['error']]).toEqual([400, 'invalid_request']);
+  });
+
+  it('is refused a name and a scope that make tokens too long, and so is a change', async () => {
+    const issuer = `http://gatehouse.test/${'x'.repeat(1200)}`;
+    const wordy = await house.replica({ config: { issuer } });
+    const user = await house.user();
+    const scope = 'x'.repeat(1024);
+    const payload = { username: 'e'.repeat(200), scope, generate_password: true };
+    const headers = basic(operator);
+    const answers = [
+      await wordy.app.inject({ method: 'POST', url: '/admin/users', headers, payload }),
+      await wordy.app.inject({
+        method: 'PATCH',
+        url: `/admin/users/${user.id}`,
+        headers,
+        payload: { scope },
+      }),
+    ];
+    for (const answer of answers) {
+      expect(answer.statusCode).toBe(400);
+      expect(answer.json<{ detail: string }>().detail).toContain('3800 characters');
+    }
+    expect((await call('GET', `users/${user.id}`)).body['scope']).toBe('');
+  });
+
+  it('is refused a name that somebody has, however it is spelt', async () => {
+    const { username } = await house.user();
+    const taken = await call('POST', 'users', { username: username.toUpperCase(), generate_password: true });
+    expect([taken.status, taken.body['error']]).toEqual([409, 'username_taken']);
+  });
+});
+
+describe('users are found', () => {
+  it('by id, by name in any spelling, by whether they may log in, and page by page', async () => {
+    const users = [await house.user(), await house.user(), await house.user()] as const;
+    const [ada] = users;
+    const { body } = await call('GET', `users/${ada.id}`);
+    expect(body).toMatchObject({ id: ada.id, username: ada.username, scope: '', disabled_at: null });
+    const byName = await call('GET', `users?username=${ada.username.toUpperCase()}`);
+    expect(byName.body).toEqual({ users: [body], next: null });
+    expect((await call('GET', 'users?username=two%20words')).body).toEqual({ users: [], next: null });
+    const first = (await call('GET', 'users?limit=2')).body as { users: { id: string }[]; next: string };
+    expect(first.users.map(({ id }) => id)).toEqual([users[2].id, users[1].id]);
+    const second = (await call('GET', `users?limit=2&after=${first.next}`)).body as {
+      users: { id: string }[];
+    };
+    expect(second.users[0]?.id).toBe(ada.id);
+    await call('PATCH', `users/${ada.id}`, { disabled: true });
+    const disabled = (await call('GET', 'users?disabled=true')).body as { users: { id: string }[] };
+    expect(disabled.users.map(({ id }) => id)).toEqual([ada.id]);
+    const enabled = (await call('GET', 'users?disabled=false')).body as { users: { id: string }[] };
+    expect(enabled.users.map(({ id }) => id)).not.toContain(ada.id);
+    for (const id of [randomUUID(), 'x']) expect((await call('GET', `users/${id}`)).status).toBe(404);
+    for (const query of ['disabled=yes', 'limit=0', 'after=x', 'name=x'])
+      expect((await call('GET', `users?${query}`)).status).toBe(400);
+  });
+});
+
+describe('another scope or name', () => {
+  it.each([
+    ['scope', { scope: 'read' }],
+    ['name', { username: `renamed-${randomUUID()}` }],
+  ])('(%s) ends access tokens at once, and a refresh gives what is true now', async (_what, change) => {
+    const user = await house.user({ scope: 'read write' });
+    const pair = await login(replica, user);
+    expect(await isActive(pair)).toBe(true);
+    const changed = await call('PATCH', `users/${user.id}`, change);
+    expect(changed).toMatchObject({ status: 200, body: { id: user.id, ...change } });
+    expect(await isActive(pair)).toBe(false);
+    expect((await other.app.inject({ url: '/session', headers: bearer(pair.access_token) })).statusCode).toBe(
+      401,
+    );
+    const renewed = await renew(pair);
+    expect(await isActive(renewed)).toBe(true);
+    expect(claimsOf(renewed.access_token)).toMatchObject({ ...change, ver: 1 });
+    // The same again changes nothing.
+    expect((await call('PATCH', `users/${user.id}`, change)).status).toBe(200);
+    expect(await isActive(renewed)).toBe(true);
+    // And back: what was minted before both stays dead.
+    await call('PATCH', `users/${user.id}`, { scope: 'read write', username: user.username });
+    expect(await isActive(pair)).toBe(false);
+    expect(claimsOf((await renew(renewed)).access_token)).toMatchObject({ scope: 'read write', ver: 2 });
+  });
+
+  it('is refused where somebody else has the name, also in the same moment', async () => {
+    const users = await Promise.all(Array.from({ length: 6 }, () => house.user()));
+    const [first] = users as [TestUser];
+    const taken = await call('PATCH', `users/${users[1]?.id}`, { username: first.username, scope: 'read' });
+    expect([taken.status, taken.body['error']]).toEqual([409, 'username_taken']);
+    expect((await call('GET', `users/${users[1]?.id}`)).body['scope']).toBe('');
+    const username = `wanted-${randomUUID()}`;
+    const answers = await Promise.all(users.map(({ id }) => call('PATCH', `users/${id}`, { username })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409, 409]);
+  });
+
+  it('of several at once to one user is each made, or each is told', async () => {
+    const user = await house.user();
+    const scopes = ['a', 'b', 'c', 'd'];
+    const answers = await Promise.all(scopes.map((scope) => call('PATCH', `users/${user.id}`, { scope })));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const { rows } = await house.database.admin.query<{ ver: string; scope: string }>(
+      'SELECT ver, scope FROM users WHERE id = $1',
+      [user.id],
+    );
+    expect(rows[0]?.ver).toBe('4');
+    expect(scopes).toContain(rows[0]?.scope);
+  });
+});
+
+describe('an end', () => {
+  it('by disabling stays one when the user is enabled again', async () => {
+    const user = await house.user();
+    const pair = await login(replica, user);
+    const disabled = await call('PATCH', `users/${user.id}`, { disabled: true });
+    expect(disabled.body['disabled_at']).toMatch(/Z$/);
+    expect(await isActive(pair)).toBe(false);
+    const again = await call('PATCH', `users/${user.id}`, { disabled: true, scope: 'read' });
+    expect(again.body).toMatchObject({ disabled_at: disabled.body['disabled_at'], scope: 'read' });
+    expect((await call('PATCH', `users/${user.id}`, { disabled: false })).body['disabled_at']).toBeNull();
+    expect(await isActive(pair)).toBe(false);
+    expect(await isActive(await login(replica, user))).toBe(true);
+    const url = `/admin/revocations?user_id=${user.id}`;
+    const { revocations } = (await replica.app.inject({ url, headers: basic(operator) })).json<{
+      revocations: Record<string, unknown>[];
+    }>();
+    expect(revocations).toMatchObject([
+      { reason: 'user_disabled', actor: `client:${operator.id}`, liftable: false },
+    ]);
+  });
+
+  it('by a new password leaves the old one worth nothing', async () => {
+    const user = await house.user();
+    const pair = await login(replica, user);
+    expect((await call('PATCH', `users/${user.id}`, { password: 'short' })).status).toBe(400);
+    expect(await isActive(pair)).toBe(true);
+    expect((await call('PATCH', `users/${user.id}`, { password: GOOD })).status).toBe(200);
+    expect(await isActive(pair)).toBe(false);
+    await expect(login(replica, user)).rejects.toThrow('401');
+    expect(await isActive(await login(replica, { ...user, password: GOOD }))).toBe(true);
+  });
+});
+
+it('changes nobody who is not there, and nothing that is unknown', async () => {
+  for (const id of [randomUUID(), 'x']) {
+    const { status, body } = await call('PATCH', `users/${id}`, { scope: 'read' });
+    expect([status, body['error']]).toEqual([404, 'not_found']);
+  }
+  const user = await house.user();
+  for (const change of [{ epoch: 1 }, { scope: null }, { disabled: 'yes' }, { username: '' }, [], 'x'])
+    expect((await call('PATCH', `users/${user.id}`, change as object)).status).toBeGreaterThanOrEqual(400);
+  expect((await call('PATCH', `users/${user.id}`, {})).body).toMatchObject({ id: user.id, scope: '' });
+});

@@ -1,0 +1,295 @@
+// The rules of deploy/prometheus, as Prometheus reads them: each alert fires when it should, with series made up and with real ones.
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+
+import { findFreePort } from '../../packages/lab/shared/ports.js';
+import { createBlackHole } from '../support/black-hole.js';
+import { bearer, openHouse, type House, type TokenPair } from '../support/house.js';
+import { panelQueries, PROMETHEUS_FILE, RULES_FILE, RULES_TEST_FILE } from '../support/monitoring.js';
+import { describeWhere, PATH, works } from '../support/programs.js';
+import { readSamples, type Sample } from '../support/promql.js';
+import { retryOn503 } from '../support/retry.js';
+import { ask, createWorkshop, environmentFor, type Service, type SpawnOptions } from '../support/service.js';
+
+const WHERE = { name: 'promtool', needs: 'promtool', required: 'GATEHOUSE_REQUIRE_PROMTOOL' };
+
+/** Longer than any rule looks back or waits. */
+const MINUTES = 60;
+
+/** A service that other tests keep waiting says so, rightly. */
+const OF_A_BUSY_MACHINE = ['GatehouseUnavailable', 'GatehouseSlow', 'GatehouseDatabaseDown'];
+
+/** Of a minute's census, the first may come too late on a busy machine. */
+const PATIENCE = { timeout: 180_000 };
+
+const workshop = createWorkshop();
+let house: House;
+let directory: string;
+
+beforeAll(async () => {
+  house = await openHouse();
+  directory = await mkdtemp(join(tmpdir(), 'gatehouse-alerts-'));
+});
+afterEach(() => workshop.clear());
+afterAll(async () => {
+  await house.close();
+  await rm(directory, { recursive: true });
+});
+
+/** @returns what it wrote, where it fails */
+function promtool(...parameters: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync('promtool', parameters, {
+    env: { ...process.env, PATH },
+    encoding: 'utf8',
+  });
+  return status === 0 ? '' : `${error?.message ?? ''}${stdout}${stderr}`;
+}
+
+async function made(name: string, content: unknown): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, stringify(content));
+  return path;
+}
+
+interface Measured extends Service {
+  /** All that it exposes now. */
+  scrape: () => Promise<Sample[]>;
+}
+
+/** A service that has found its database. */
+async function start(
+  environment: Record<string, string> = {},
+  options: SpawnOptions = {},
+): Promise<Measured> {
+  const address = `127.0.0.1:${await findFreePort()}`;
+  const service = await workshop.start(
+    { ...environmentFor(house.database.url), METRICS_ADDRESS: address, ...environment },
+    options,
+  );
+  // A connection for each: one that was kept may be closed by the service just when it is used.
+  const headers = { connection: 'close' };
+  const scrape = async () =>
+    readSamples(await (await fetch(`http://${address}/metrics`, { headers })).text());
+  await expect.poll(async () => valueOf(await scrape(), 'gatehouse_database_up'), PATIENCE).toBe(1);
+  return { ...service, scrape };
+}
+
+function valueOf(samples: Sample[], name: string, labels: Record<string, string> = {}): number | undefined {
+  return samples.find(
+    (sample) =>
+      sample.name === name &&
+      Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
+  )?.value;
+}
+
+const isCounter = (name: string) => /_(?:total|bucket|sum|count)$/.test(name);
+
+/**
+ * What promtool says of the alerts that fire an hour later, if all that was counted between two looks is counted in each
+ * minute, and all else stays as it was at the second look. Nothing, if they are those that are expected.
+ */
+async function complaintsOf(
+  before: Sample[],
+  after: Sample[],
+  expected: string[],
+  besides: string[],
+): Promise<string> {
+  const keyOf = ({ name, labels }: Sample) =>
+    `${name}{${Object.entries({ ...labels, job: 'gatehouse', instance: 'a' })
+      .map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+      .join(',')}}`;
+  const earlier = new Map(before.map((sample) => [keyOf(sample), sample.value]));
+  const series = after
+    // A minute of Prometheus is no minute of ours: what depends on the time of day is tried with series made up.
+    .filter(({ name }) => !name.includes('timestamp'))
+    .map((sample) => {
+      const begun = earlier.get(keyOf(sample)) ?? 0;
+      const perMinute = isCounter(sample.name) ? sample.value - begun : 0;
+      const first = isCounter(sample.name) ? begun : sample.value;
+      return { series: keyOf(sample), values: `${first}+${perMinute}x${MINUTES}` };
+    });
+  const test = {
+    rule_files: [resolve(RULES_FILE)],
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '1m',
+        input_series: [
+          { series: 'up{job="gatehouse",instance="a"}', values: `1x${MINUTES}` },
+          ...series.filter(({ series: key }) => !/^(?:process|nodejs)_/.test(key)),
+        ],
+        promql_expr_test: [
+          {
+            expr: `count by (alertname) (ALERTS{alertstate="firing",alertname!~"${besides.join('|')}"})`,
+            eval_time: `${MINUTES}m`,
+            exp_samples: expected.map((alert) => ({ labels: `{alertname="${alert}"}`, value: 1 })),
+          },
+        ],
+      },
+    ],
+  };
+  return promtool('test', 'rules', await made('real.test.yml', test));
+}
+
+/**
+ * Does something, and holds what fires against what should.
+ *
+ * @param besides may fire or not, by how fast this machine is
+ */
+async function provoke(
+  service: Measured,
+  alerts: string[],
+  deed: () => Promise<unknown>,
+  besides: string[] = [],
+): Promise<void> {
+  const before = await service.scrape();
+  await deed();
+  expect(
+    await complaintsOf(before, await service.scrape(), alerts, [
+      ...besides,
+      ...OF_A_BUSY_MACHINE.filter((alert) => !alerts.includes(alert)),
+    ]),
+  ).toBe('');
+}
+
+/** As many at once. */
+const times = <Result>(count: number, work: (n: number) => Promise<Result>) =>
+  Promise.all(Array.from({ length: count }, (_, n) => work(n)));
+
+async function logIn(service: Service): Promise<TokenPair> {
+  const { username, password } = await house.user();
+  const body = { username, password };
+  const answer = await retryOn503(() => ask(service, 'POST', '/login', { body }));
+  expect(answer.status).toBe(200);
+  return answer.json<TokenPair>();
+}
+
+/** @returns the next refresh token, if there is one */
+async function refresh(service: Service, token: string): Promise<string> {
+  const body = { refresh_token: token };
+  const answer = await retryOn503(() => ask(service, 'POST', '/refresh', { body }));
+  return answer.json<Partial<TokenPair>>().refresh_token ?? '';
+}
+
+describeWhere(works('promtool', ['--version']), WHERE, () => {
+  it('reads the rules and the examples of a configuration', async () => {
+    expect(promtool('check', 'rules', RULES_FILE)).toBe('');
+    expect(promtool('check', 'config', PROMETHEUS_FILE)).toBe('');
+    const page = await readFile('deploy/prometheus/README.md', 'utf8');
+    const [, shown = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? [];
+    expect(promtool('check', 'config', await made('names.yml', parse(shown)))).toBe('');
+  });
+
+  it('sees each alert fire, and not fire for what is harmless', () => {
+    expect(promtool('test', 'rules', RULES_TEST_FILE)).toBe('');
+  });
+
+  it('reads each expression of the dashboard', async () => {
+    const rules = panelQueries.map(({ expr }, n) => ({ record: `panel_${n}`, expr }));
+    expect(panelQueries.length).toBeGreaterThan(20);
+    expect(
+      promtool('check', 'rules', await made('panels.yml', { groups: [{ name: 'panels', rules }] })),
+    ).toBe('');
+  });
+
+  it('sees no theft in a race of two tabs, in what a service exposes', async () => {
+    const patient = await start({ REFRESH_REPLAY_WINDOW: '5m' });
+    await provoke(patient, [], async () => {
+      const { refresh_token: first } = await logIn(patient);
+      const second = await refresh(patient, first);
+      expect(await refresh(patient, first)).not.toBe('');
+      await refresh(patient, second);
+      expect(await refresh(patient, first)).toBe('');
+    });
+  });
+
+  it('sees a theft', async () => {
+    const strict = await start({ REFRESH_REPLAY_WINDOW: '0s' });
+    await provoke(strict, ['GatehouseTokenTheft'], async () => {
+      const { refresh_token: first } = await logIn(strict);
+      await refresh(strict, first);
+      expect(await refresh(strict, first)).toBe('');
+    });
+  });
+
+  it('sees logins and clients that are refused', async () => {
+    const service = await start();
+    const body = { username: 'nobody', password: 'a password of nobody' };
+    await provoke(service, ['GatehouseLoginsRefused'], async () => {
+      for (let n = 0; n < 20; n += 1) await retryOn503(() => ask(service, 'POST', '/login', { body }));
+    });
+    const headers = { authorization: `Basic ${btoa('orders:an-old-secret')}` };
+    await provoke(service, ['GatehouseClientRefused'], () =>
+      times(20, () =>
+        retryOn503(() =>
+          ask(service, 'POST', '/introspect', { headers, body: new URLSearchParams({ token: 'x' }) }),
+        ),
+      ),
+    );
+  });
+
+  it('sees more logins than can be hashed', async () => {
+    const service = await start();
+    const attempt = (n: number) => {
+      const body = { username: `nobody-${n}`, password: 'a password of nobody' };
+      return ask(service, 'POST', '/login', { body });
+    };
+    await provoke(service, ['GatehouseHashingFull'], () => times(200, attempt), ['GatehouseLoginsRefused']);
+  });
+
+  it('sees that answers about tokens are slow', async () => {
+    const service = await start();
+    const { access_token: token } = await logIn(service);
+    const client = await house.database.admin.connect();
+    await provoke(service, ['GatehouseSlow'], async () => {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+      const asked = ask(service, 'GET', '/session', { headers: bearer(token) });
+      await expect.poll(countWaiting, PATIENCE).toBeGreaterThan(0);
+      await sleep(300);
+      await client.query('COMMIT');
+      await asked;
+    }).finally(() => client.release());
+  });
+
+  it('sees that the database is away', async () => {
+    const hole = await createBlackHole(house.database.url);
+    try {
+      const service = await start({ DATABASE_URL: hole.url });
+      const { access_token: token } = await logIn(service);
+      await provoke(service, ['GatehouseDatabaseDown', 'GatehouseUnavailable'], async () => {
+        hole.open();
+        expect((await ask(service, 'GET', '/session', { headers: bearer(token) })).status).toBe(503);
+        const isUp = async () => valueOf(await service.scrape(), 'gatehouse_database_up');
+        await expect.poll(isUp, PATIENCE).toBe(0);
+      });
+    } finally {
+      hole.close();
+      await hole.remove();
+    }
+  });
+
+  it('sees a clock that is wrong, and an old key', async () => {
+    await house.replica();
+    await house.database.admin.query(`UPDATE signing_keys SET created_at = created_at - interval '200 days'`);
+    const service = await start({}, { clockShiftMs: 60_000 });
+    const ageOf = async () =>
+      valueOf(await service.scrape(), 'gatehouse_key_age_seconds', { state: 'signing' });
+    await expect.poll(ageOf, PATIENCE).toBeGreaterThan(0);
+    await provoke(service, ['GatehouseClockOff', 'GatehouseSigningKeyOld'], () => Promise.resolve());
+  });
+});
+
+/** How many statements on this database wait for a lock. */
+async function countWaiting(): Promise<number> {
+  const { rows } = await house.database.admin.query<{ waiting: number }>(
+    `SELECT count(*)::int AS waiting FROM pg_locks
+     WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  return rows[0]?.waiting ?? 0;
+}
