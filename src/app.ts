@@ -14,7 +14,7 @@ import { usersDoor } from './http/doors/bearer.js';
 import { clientsDoor, manyTokensDoor } from './http/doors/client.js';
 import { crossOrigin } from './http/answers/cors.js';
 import { ANSWER_DEADLINE_MS, answerDeadline } from './http/intake/deadline.js';
-import { docsRoutes, openapiDocument } from './http/openapi/docs.js';
+import { docsPage, openapiDocument, openapiRoute } from './http/openapi/docs.js';
 import { answerFrameworkError } from './http/server/early-errors.js';
 import { installErrors } from './http/answers/errors.js';
 import { takeForms, takeJson } from './http/intake/forms.js';
@@ -59,6 +59,8 @@ export interface AppOptions {
   isLeaving?: () => boolean;
   /** Counts each answer; by default nobody does, and no hook is there for it. */
   meter?: Meter | undefined;
+  /** Which doors are open here: those of everybody else, that of operators, or all; by default all that the config opens. */
+  doors?: { public: boolean; operators: boolean };
   /** Makes a span of each request; by default nobody does. */
   traceRequests?: ((app: FastifyInstance) => Promise<void>) | undefined;
   /** For who may wait longer. */
@@ -75,6 +77,7 @@ export async function buildApp({
   isLeaving = () => false,
   meter,
   traceRequests,
+  doors = { public: true, operators: config.admin },
   answerDeadlineMs = ANSWER_DEADLINE_MS,
   limits = RATES,
 }: AppOptions): Promise<FastifyInstance> {
@@ -132,12 +135,34 @@ export async function buildApp({
   });
 
   await app.register(hostGuard, { issuer: config.issuer, host: config.host });
-  if (config.corsOrigins.length > 0) await app.register(crossOrigin, { origins: config.corsOrigins });
+  if (doors.public && config.corsOrigins.length > 0)
+    await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
-  if (config.docs) await app.register(openapiDocument, { issuer: config.issuer });
+  // What operators have to themselves is described for the address at which they ask.
+  if (config.docs) await app.register(openapiDocument, { base: doors.public ? config.issuer : '' });
 
   const rates = await createRates(app, gatehouse, limits);
 
+  if (doors.public) await openPublicDoors(app, { gatehouse, config, isLeaving, rates });
+  if (doors.operators) await openOperatorsDoor(app, { gatehouse, config, rates });
+  if (config.docs)
+    await app.register(async (readers) => {
+      rates.byNetwork(readers);
+      await readers.register(openapiRoute);
+    });
+
+  app.refuseOtherMethods();
+  return app;
+}
+
+interface Doors extends Pick<AppOptions, 'gatehouse' | 'config'> {
+  rates: Awaited<ReturnType<typeof createRates>>;
+}
+
+async function openPublicDoors(
+  app: FastifyInstance,
+  { gatehouse, config, isLeaving, rates }: Doors & { isLeaving: () => boolean },
+): Promise<void> {
   // The door for anyone. Health is asked by those who watch over us: it is not limited.
   await app.register(healthRoutes, { gatehouse, isLeaving });
   await app.register(async (anyone) => {
@@ -149,7 +174,7 @@ export async function buildApp({
     await anyone.register(passwordRoute, { gatehouse });
     await anyone.register(wellKnownRoutes, { gatehouse });
     await anyone.register(rootRoute, config);
-    if (config.docs) await anyone.register(docsRoutes);
+    if (config.docs) await anyone.register(docsPage);
     if (config.accountPage)
       await anyone.register(accountRoute, { page: readAccountPage({ ...gatehouse.rules, ...config }) });
   });
@@ -168,19 +193,6 @@ export async function buildApp({
     await clients.register(introspectBatchRoute, { gatehouse, takeTokens: rates.takeTokens });
   });
 
-  // The door for operators: clients as well, with other permissions.
-  if (config.admin)
-    await app.register(async (operators) => {
-      const { origin } = new URL(config.issuer);
-      await operators.register(operatorsDoor, { gatehouse, ...rates, origin });
-      rates.countGuesses(operators);
-      await operators.register(adminUsersRoute, gatehouse);
-      await operators.register(adminSessionsRoute, gatehouse);
-      await operators.register(adminRevocationsRoute, gatehouse);
-      await operators.register(adminClientsRoute, gatehouse);
-      await operators.register(adminKeysRoute, gatehouse);
-    });
-
   // The door for users with a token.
   await app.register(async (users) => {
     await users.register(usersDoor, { gatehouse });
@@ -192,9 +204,20 @@ export async function buildApp({
       await limited.register(sessionsRoute, { gatehouse });
     });
   });
+}
 
-  app.refuseOtherMethods();
-  return app;
+async function openOperatorsDoor(app: FastifyInstance, { gatehouse, config, rates }: Doors): Promise<void> {
+  // The door for operators: clients as well, with other permissions.
+  await app.register(async (operators) => {
+    const { origin } = new URL(config.issuer);
+    await operators.register(operatorsDoor, { gatehouse, ...rates, origin });
+    rates.countGuesses(operators);
+    await operators.register(adminUsersRoute, gatehouse);
+    await operators.register(adminSessionsRoute, gatehouse);
+    await operators.register(adminRevocationsRoute, gatehouse);
+    await operators.register(adminClientsRoute, gatehouse);
+    await operators.register(adminKeysRoute, gatehouse);
+  });
 }
 
 /** Every method that Node parses (CONNECT never becomes a request): a gateway asks about PROPFIND too. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 
 import { readConfig, type Config } from './config/config.js';
+import type { Address } from './config/variables.js';
 import { enterEmbedded, hasDatabase, isServed } from './database/embedded.js';
 import { migrate } from './database/migrate.js';
 import { openDatabase } from './database/prisma.js';
@@ -14,7 +15,14 @@ import { findUsersBeyondTokens } from './domain/users/users.js';
 import { loadDotEnv, readSecrets } from './process/environment.js';
 import { explainCrashes, writeExplanation } from './process/explain.js';
 import { createLogger } from './http/log/log.js';
-import { explainListening, METRICS_SETTING, tryPort } from './http/server/port.js';
+import {
+  ADMIN_SETTING,
+  explainListening,
+  METRICS_SETTING,
+  tryPort,
+  urlOf,
+  type Setting,
+} from './http/server/port.js';
 import { createReplica, stopAll, type SharedSetup, type Stop } from './process/replica.js';
 import { hearSignals } from './process/signals.js';
 import { startWorkers } from './process/workers.js';
@@ -29,7 +37,8 @@ async function main(): Promise<void> {
   const logger = createLogger(config.logLevel, config.workers);
   for (const warning of config.warnings) logger.warn(warning);
   await refuseTakenPort(config);
-  if (config.metricsAddress !== null) await refuseTakenMetricsPort(config.metricsAddress);
+  await refuseTakenFurtherPort(config.metricsAddress, METRICS_SETTING);
+  await refuseTakenFurtherPort(config.adminAddress, ADMIN_SETTING);
   const service = config.workers === 1 ? createReplica(logger) : startWorkers(config.workers, logger, told);
   const interruption = new AbortController();
   void told.then(() => interruption.abort());
@@ -40,6 +49,7 @@ async function main(): Promise<void> {
     interruption.signal.throwIfAborted();
     const addresses = await service.serve(setup);
     for (const address of addresses) logger.info(`listening on ${address}`);
+    if (config.adminAddress !== null) logger.info(`/admin at ${urlOf(config.adminAddress)} alone`);
     const address = addresses.find((each) => each.startsWith('http://127.0.0.1:')) ?? addresses[0];
     if (address !== undefined) {
       showPages(config, address, logger);
@@ -71,9 +81,10 @@ async function refuseTakenPort(config: Config): Promise<void> {
   }
 }
 
-async function refuseTakenMetricsPort(address: NonNullable<Config['metricsAddress']>): Promise<void> {
+async function refuseTakenFurtherPort(address: Address | null, setting: Setting): Promise<void> {
+  if (address === null) return;
   await tryPort(address).catch((error: unknown) => {
-    throw explainListening(error, address.port, METRICS_SETTING);
+    throw explainListening(error, address.port, setting);
   });
 }
 

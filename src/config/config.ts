@@ -1,16 +1,14 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
-import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
-
 import { warnAboutUrl } from '../database/database-url.js';
 import type { JwtAlgorithm } from '../domain/keys/keys.js';
-import { haveCommonAddress } from '../domain/networks.js';
-import { leavesRoomForNames } from '../domain/tokens/length.js';
+import { findContradictions } from './contradictions.js';
 import { explainName, findOwnName, findUnread, findUnseenEnds } from './names.js';
 import { completeUrl, sourceOf, takeSecretFiles } from './secret-files.js';
 import {
   DURATIONS,
   environmentSchema,
   warnAboutIssuer,
+  type Address,
   type Environment,
   type Problems,
 } from './variables.js';
@@ -45,11 +43,13 @@ export interface Config {
   docs: boolean;
   /** Whether operators are served over HTTP. */
   admin: boolean;
+  /** Where `/admin` is served, and nowhere else; null: beside everything else. */
+  adminAddress: Address | null;
   accountPage: boolean;
   /** What the account page says to somebody who cannot sign in. */
   accountHelp: string;
   /** Where metrics are served; null: nothing is measured. */
-  metricsAddress: { host: string; port: number } | null;
+  metricsAddress: Address | null;
   /** Base of the addresses of the collector that spans are sent to; null: nothing is traced. */
   otlpEndpoint: string | null;
   logLevel: string;
@@ -67,12 +67,6 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
-
-const LIFETIME_ORDER = [
-  ['ACCESS_TOKEN_TTL', 'REFRESH_TOKEN_TTL', 'an access token is the short-lived one'],
-  ['REFRESH_TOKEN_TTL', 'SESSION_TTL', 'no token outlives its session'],
-  ['REFRESH_REPLAY_WINDOW', 'REFRESH_TOKEN_TTL', 'the return of a stolen token would never be noticed'],
-] as const;
 
 /**
  * Reads the environment whole.
@@ -125,6 +119,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     trustProxy: values.TRUST_PROXY,
     docs: values.DOCS === 'on',
     admin: values.ADMIN === 'on',
+    adminAddress: values.ADMIN_ADDRESS ?? null,
     accountPage: values.ACCOUNT_PAGE === 'on',
     accountHelp: values.ACCOUNT_HELP,
     metricsAddress: values.METRICS_ADDRESS ?? null,
@@ -146,51 +141,4 @@ function parse(given: Record<string, string | undefined>, problems: Problems): E
   return environmentSchema.parse(
     Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name))),
   );
-}
-
-/** Looks at values that are right in themselves alone: the default in the place of a wrong one contradicts nothing. */
-function findContradictions(values: Environment, problems: Problems): void {
-  const isSound = (...names: string[]) => !names.some((name) => problems.has(name));
-  const { DATABASE_URL, AUTH_SECRET, AUTH_SECRET_PREVIOUS } = values;
-  for (const [shorter, longer, why] of LIFETIME_ORDER) {
-    if (values[shorter] > values[longer] && isSound(shorter, longer))
-      problems.set(shorter, `${shorter} must not be longer than ${longer}: ${why}`);
-  }
-  const lacksSecret = AUTH_SECRET === undefined && isSound('AUTH_SECRET', 'AUTH_SECRET_FILE');
-  if (lacksSecret && (DATABASE_URL !== undefined || !isSound('DATABASE_URL'))) {
-    problems.set(
-      'AUTH_SECRET',
-      'AUTH_SECRET (or AUTH_SECRET_FILE) is required with DATABASE_URL: make one with `openssl rand -base64 48`',
-    );
-  }
-  if (AUTH_SECRET_PREVIOUS !== undefined && AUTH_SECRET_PREVIOUS === AUTH_SECRET) {
-    const name = sourceOf('AUTH_SECRET_PREVIOUS', values);
-    problems.set(name, `${name} equals AUTH_SECRET: set AUTH_SECRET to a new secret, or take ${name} away`);
-  }
-  if (
-    values.METRICS_ADDRESS?.port === values.PORT &&
-    haveCommonAddress(values.METRICS_ADDRESS.host, values.HOST) &&
-    isSound('METRICS_ADDRESS', 'HOST', 'PORT')
-  )
-    problems.set('METRICS_ADDRESS', 'METRICS_ADDRESS must have another port than PORT');
-  // The embedded PostgreSQL takes 100 connections, of which each worker opens 14.
-  if (values.WORKERS > 6 && DATABASE_URL === undefined && isSound('DATABASE_URL'))
-    problems.set('WORKERS', 'WORKERS must be at most 6 without DATABASE_URL: set it, or fewer');
-  const issuer = values.ISSUER ?? `http://localhost:${values.PORT}`;
-  const longer = Buffer.byteLength(issuer) > Buffer.byteLength(values.AUDIENCE) ? 'ISSUER' : 'AUDIENCE';
-  if (!leavesRoomForNames({ issuer, audience: values.AUDIENCE }) && isSound('AUDIENCE', 'ISSUER'))
-    problems.set(
-      longer,
-      `${longer} is too long: with ISSUER and AUDIENCE, tokens of long user names would be longer than ${MAX_TOKEN_CHARACTERS} characters; set a shorter one`,
-    );
-  // A resource server that forgets `typ` would take a refresh token for an access token.
-  if (values.AUDIENCE === issuer && isSound('AUDIENCE', 'ISSUER')) {
-    problems.set('AUDIENCE', 'AUDIENCE must differ from ISSUER, which is the audience of refresh tokens');
-  }
-  if (values.DATABASE_PASSWORD_FILE !== undefined && DATABASE_URL === undefined && isSound('DATABASE_URL')) {
-    problems.set(
-      'DATABASE_PASSWORD_FILE',
-      'DATABASE_PASSWORD_FILE completes DATABASE_URL, which is missing: set both or none',
-    );
-  }
 }

@@ -45,8 +45,14 @@ function wholeNumber(least: number, most: number) {
     .refine((value) => value >= least && value <= most, message);
 }
 
+/** Where something is served. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
 /** Name or address and a port, as in `127.0.0.1:9464`, `[::1]:9464` or `0.0.0.0:9464`. */
-const address = z.string().transform((text, context): { host: string; port: number } => {
+const address = z.string().transform((text, context): Address => {
   const { name, inBrackets, port = '' } = ADDRESS.exec(text)?.groups ?? {};
   const host = inBrackets ?? name;
   if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return { host, port: Number(port) };
@@ -144,6 +150,7 @@ export const environmentSchema = z.object({
     .default([]),
   DOCS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ADMIN_ADDRESS: address.optional(),
   ACCOUNT_PAGE: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ACCOUNT_HELP: z
     .string()

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import type { Logger } from 'pino';
 
+import { urlOf } from '../http/server/port.js';
 import { createLimitedServer } from '../http/server/server.js';
 
 /** Prometheus has one; each dashboard and each person beside it has a few more. */
@@ -46,7 +47,7 @@ export async function openEndpoint(
   await once(server, 'listening');
   const { port: bound } = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}/metrics`,
+    url: `${urlOf({ host, port: bound })}/metrics`,
     close: async () => {
       server.close();
       server.closeAllConnections();

@@ -12,7 +12,8 @@ import { startHousekeeping } from '../domain/housekeeping.js';
 import { startBeating } from '../domain/liveness/beat.js';
 import { createPasswordHasher, defaultConcurrency } from '../domain/passwords/hasher.js';
 import { createTokenCodec } from '../http/jwt.js';
-import { explainListening } from '../http/server/port.js';
+import { listenOn } from '../http/server/listening.js';
+import { ADMIN_SETTING } from '../http/server/port.js';
 import type {
   createReplicaMetrics as CreateReplicaMetrics,
   ReplicaMetrics,
@@ -137,12 +138,21 @@ async function start(
     ),
   );
   const metrics = await measure(config, { hasher, pools: { work: database, liveness: reader } }, stops);
-  const app = await buildApp({ gatehouse, config, logger, isLeaving, meter: metrics?.meter, traceRequests });
+  const parts = { gatehouse, config, logger, isLeaving, meter: metrics?.meter, traceRequests };
+  const { adminAddress } = config;
+  const isAdminHere = config.admin && adminAddress === null;
+  const app = await buildApp({ ...parts, doors: { public: true, operators: isAdminHere } });
   // Metrics are answered until the service has left.
   let stopMetrics: Stop = () => Promise.resolve();
   stops.push(() => stopMetrics());
   stops.push(() => app.close());
   const addresses = await listenOn(app, config, logger);
+  if (adminAddress !== null) {
+    const own = { ...parts, config: { ...config, ...adminAddress } };
+    const adminApp = await buildApp({ ...own, doors: { public: false, operators: true } });
+    stops.push(() => adminApp.close());
+    await listenOn(adminApp, adminAddress, logger, ADMIN_SETTING);
+  }
   if (metrics !== null) {
     if (shared === undefined) stopMetrics = await serveMetrics(setup, metrics, logger);
     else shared.measure(metrics);
@@ -177,23 +187,4 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
     }
     await sleep(200);
   }
-}
-
-/** Fastify logs each address by itself, in each process; said once for all of them, it is for others to say. */
-async function listenOn(
-  app: Awaited<ReturnType<typeof buildApp>>,
-  { host, port }: Pick<Config, 'host' | 'port'>,
-  logger: Logger,
-): Promise<string[]> {
-  const addresses: string[] = [];
-  const { level } = logger;
-  logger.level = 'silent';
-  try {
-    await app.listen({ host, port, listenTextResolver: (address) => String(addresses.push(address)) });
-  } catch (error) {
-    throw explainListening(error, port);
-  } finally {
-    logger.level = level;
-  }
-  return addresses;
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import pino, { type Logger } from 'pino';
 
-import { buildApp } from '../../src/app.js';
+import { buildApp, type AppOptions } from '../../src/app.js';
 import { readConfig, type Config } from '../../src/config/config.js';
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { addClient, type Permission } from '../../src/domain/clients.js';
@@ -72,6 +72,7 @@ export interface House {
     logger?: Logger;
     meter?: Meter;
     traces?: Traces;
+    doors?: NonNullable<AppOptions['doors']>;
     url?: string;
     /** What the replica asks goes through this. */
     through?: (database: Database) => Database;
@@ -104,6 +105,7 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
       logger = pino({ level: 'silent' }),
       meter,
       traces = UNTRACED,
+      doors,
       url = database.url,
       through = (pool: Database) => pool,
     } = {}) => {
@@ -125,6 +127,7 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         logger,
         meter,
         traceRequests: traces.traceRequests,
+        ...(doors !== undefined && { doors }),
         ...(isAmple && { answerDeadlineMs: AMPLE_MS }),
       });
       closing.push(async () => {
@@ -132,8 +135,9 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         await pool.close();
       });
       await app.ready();
-      if (rules.docs && rules.admin) promises ??= readPromises(app.swagger() as OpenApi);
-      if (promises !== undefined && rules.admin) holdAnswers(app, promises);
+      if (rules.docs && rules.admin && doors === undefined)
+        promises ??= readPromises(app.swagger() as OpenApi);
+      if (promises !== undefined && rules.admin && doors === undefined) holdAnswers(app, promises);
       return { app, gatehouse, database: pool };
     },
     user: async ({ username = `user-${randomUUID()}`, scope = '' } = {}) => {

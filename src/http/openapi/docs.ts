@@ -35,14 +35,18 @@ const BACKGROUND = 'html.dark-mode body { background: #1c2022; }\n';
 /** Without it a phone shows the page as wide as on a desk, and small; the plugin has no option for it. */
 const FOR_PHONES = '<meta name="viewport" content="width=device-width, initial-scale=1">';
 
-/** Collects routes: register it before them. */
-export const openapiDocument = fastifyPlugin<{ issuer: string }>(
-  async (app, { issuer }) => {
+/**
+ * Collects routes: register it before them.
+ *
+ * @param options.base of their addresses; empty for the one at which the document is asked for
+ */
+export const openapiDocument = fastifyPlugin<{ base: string }>(
+  async (app, { base }) => {
     await app.register(swagger, {
       openapi: {
         ...openapi,
-        servers: [{ url: issuer }],
-        externalDocs: { description: 'This document, for programs', url: `${issuer}/openapi.json` },
+        servers: [{ url: base === '' ? '/' : base }],
+        externalDocs: { description: 'This document, for programs', url: `${base}/openapi.json` },
       } as never,
       transform: describeRoute,
       transformObject: (document) => finish(describeComponents(document)),
@@ -124,9 +128,9 @@ function takeReferred(from: unknown, schemas: Record<string, unknown>): Record<s
   return Object.fromEntries([...taken].sort().map((name) => [name, schemas[name]]));
 }
 
-/** The document, and a page that shows it without fetching anything from elsewhere. */
-export const docsRoutes = fastifyPlugin(
-  async (app) => {
+/** The document. */
+export const openapiRoute = fastifyPlugin(
+  (app, _options, done) => {
     // Written once: anyone may ask, and writing it takes longer than checking a token.
     let document: string | undefined;
     app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
@@ -136,6 +140,14 @@ export const docsRoutes = fastifyPlugin(
         .type('application/json; charset=utf-8')
         .send(document);
     });
+    done();
+  },
+  { name: 'openapi-route', dependencies: ['openapi-document'] },
+);
+
+/** A page that shows it without fetching anything from elsewhere. */
+export const docsPage = fastifyPlugin(
+  async (app) => {
     await app.register(async (page) => {
       page.addHook('onRequest', forOwnHost);
       page.addHook('onSend', async (_request, _reply, payload) =>
@@ -159,5 +171,5 @@ export const docsRoutes = fastifyPlugin(
       });
     });
   },
-  { name: 'docs-routes', dependencies: ['openapi-document'] },
+  { name: 'docs-page', dependencies: ['openapi-document'] },
 );

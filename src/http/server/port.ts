@@ -29,13 +29,14 @@ export function explainListening(error: unknown, port: number, setting = MAIN_SE
 }
 
 /** The settings that name the address and the port. */
-interface Setting {
+export interface Setting {
   forHost: string;
   forPort: string;
 }
 
 const MAIN_SETTING: Setting = { forHost: 'HOST', forPort: 'PORT' };
 export const METRICS_SETTING: Setting = { forHost: 'METRICS_ADDRESS', forPort: 'METRICS_ADDRESS' };
+export const ADMIN_SETTING: Setting = { forHost: 'ADMIN_ADDRESS', forPort: 'ADMIN_ADDRESS' };
 
 const unforeseen = ({ port, code, forHost, forPort }: { port: number; code: string } & Setting) =>
   `the service cannot listen on port ${port} (${code}): set ${[...new Set([forHost, forPort])].join(' and ')} to an address of this machine and a free port`;
@@ -47,3 +48,8 @@ const explanations: Record<string, typeof unforeseen> = {
   EADDRNOTAVAIL: ({ code, forHost }) =>
     `${forHost} is not an address of this machine (${code}): set it to one, such as 127.0.0.1 or 0.0.0.0`,
 };
+
+/** The address as a program asks for it. */
+export function urlOf({ host, port }: { host: string; port: number }): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,7 +1,7 @@
 // Who may come in at /admin: every route against every permission, and everything that a client can be wrong in.
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { HTTPMethods } from 'fastify';
+import type { FastifyInstance, HTTPMethods } from 'fastify';
 
 import { addClient, PERMISSIONS, removeClient, type Permission } from '../../../src/domain/clients.js';
 import { CLIENT_CHALLENGE } from '../../support/answers.js';
@@ -215,4 +215,40 @@ it('is not there where ADMIN is off', async () => {
   }
   const { paths } = (await quiet.app.inject({ url: '/openapi.json' })).json<typeof document>();
   expect(Object.keys(paths).filter((path) => path.startsWith('/admin'))).toEqual([]);
+});
+
+describe('with ADMIN_ADDRESS', () => {
+  const pathsOf = async (app: FastifyInstance) =>
+    Object.keys((await app.inject({ url: '/openapi.json' })).json<typeof document>().paths);
+
+  it('is all that is there, with its document', async () => {
+    const { app } = await house.replica({ doors: { public: false, operators: true } });
+    const paths = await pathsOf(app);
+    expect(paths.length).toBeGreaterThan(10);
+    expect(paths.filter((path) => !path.startsWith('/admin'))).toEqual([]);
+    const { servers } = (await app.inject({ url: '/openapi.json' })).json<{ servers: unknown }>();
+    expect(servers).toEqual([{ url: '/' }]);
+    const users = await app.inject({ url: '/admin/users', headers: basic(everything) });
+    expect(users.statusCode).toBe(200);
+    for (const url of ['/', '/login', '/introspect', '/session', '/health', '/docs', '/account'])
+      expect([url, (await app.inject({ url })).statusCode]).toEqual([url, 404]);
+    expect((await app.inject({ url: '/admin/users' })).statusCode).toBe(401);
+  });
+
+  it('is not where everything else is', async () => {
+    const { app } = await house.replica({ doors: { public: true, operators: false } });
+    const paths = await pathsOf(app);
+    expect(paths).toContain('/login');
+    expect(paths.filter((path) => path.startsWith('/admin'))).toEqual([]);
+    expect((await app.inject({ url: '/admin/users', headers: basic(everything) })).statusCode).toBe(404);
+  });
+
+  it('answers no preflight, whatever CORS_ORIGINS says', async () => {
+    const config = { corsOrigins: ['https://app.example.com'] };
+    const { app } = await house.replica({ config, doors: { public: false, operators: true } });
+    const headers = { origin: 'https://app.example.com', 'access-control-request-method': 'GET' };
+    const answer = await app.inject({ method: 'OPTIONS', url: '/admin/users', headers });
+    expect(answer.statusCode).toBe(405);
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+  });
 });

@@ -66,6 +66,7 @@ it('has the defaults of the contract', () => {
     trustProxy: [],
     docs: true,
     admin: true,
+    adminAddress: null,
     accountPage: true,
     metricsAddress: null,
     otlpEndpoint: null,
@@ -122,6 +123,7 @@ describe('takes', () => {
     ['REFRESH_REPLAY_WINDOW', '10s', { replayWindowSeconds: 10 }],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318', { otlpEndpoint: 'http://127.0.0.1:4318' }],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://o.example/otlp/', { otlpEndpoint: 'https://o.example/otlp/' }],
+    ['ADMIN_ADDRESS', '10.0.0.5:3001', { adminAddress: { host: '10.0.0.5', port: 3001 } }],
     ['METRICS_ADDRESS', '[::1]:3000', { metricsAddress: { host: '::1', port: 3000 } }],
     ['METRICS_ADDRESS', '127.0.0.1:9464', { metricsAddress: { host: '127.0.0.1', port: 9464 } }],
     ['METRICS_ADDRESS', '[::1]:1', { metricsAddress: { host: '::1', port: 1 } }],
@@ -300,6 +302,7 @@ describe('refuses', () => {
     ['REISSUE_GRACE', [...NO_DURATION, '301s', '6m']],
     ['REISSUE_MAX', [...NO_WHOLE_NUMBER, '1000001', '90s']],
     ['REFRESH_REPLAY_WINDOW', [...NO_DURATION, '301s']],
+    ['ADMIN_ADDRESS', ['3001', 'http://127.0.0.1:3001', '127.0.0.1:3000', '0.0.0.0:3000', '[::]:3000']],
     [
       'METRICS_ADDRESS',
       [

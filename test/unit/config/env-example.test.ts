@@ -29,6 +29,7 @@ it('shows a value for all that has a default of its own', () => {
   expect(empty.map(([name]) => name).sort()).toEqual(
     [
       ...withoutValue,
+      'ADMIN_ADDRESS',
       'AUTH_SECRET_PREVIOUS_FILE',
       'DATABASE_PASSWORD_FILE',
       'DATABASE_URL',
