@@ -47,7 +47,8 @@ describe.each(TARGETS)('$method $path', (target) => {
   });
 
   it('does not let a header or a parameter speak for the method', async () => {
-    const cells = ['PUT', 'PATCH', 'TRACE', 'OPTIONS'].map((method) => notAllowed(target, method, OVERRIDES));
+    const wrong = ['PUT', 'PATCH', 'TRACE', 'OPTIONS'].filter((method) => !allowed.includes(method));
+    const cells = wrong.map((method) => notAllowed(target, method, OVERRIDES));
     const asked = notAllowed(target, 'PUT', [], `${target.path}?_method=POST&method=POST`);
     await expectRefused(stage, target, [...cells, asked]);
   });

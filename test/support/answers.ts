@@ -17,9 +17,9 @@ export const TOKEN_CHALLENGE =
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Words of SQL, of stacks and of the libraries beneath. */
+/** Words of SQL, of stacks and of the libraries beneath; `sessions:read` is a permission. */
 const INSIDES =
-  /\b(?:SELECT|INSERT|UPDATE|sessions|revocations|prisma|postgres|pg|zod|fastify|FST_)\b|node_modules|\.[jt]s:\d|\n\s+at /i;
+  /\b(?:SELECT|INSERT|UPDATE|sessions(?!:)|revocations(?!:)|prisma|postgres|pg|zod|fastify|FST_)\b|node_modules|\.[jt]s:\d|\n\s+at /i;
 
 export interface Refusal {
   status: number;

@@ -121,7 +121,7 @@ function strangers(members: Members): Cell[] {
   ];
   const many = Object.fromEntries(Array.from({ length: 1200 }, (_none, index) => [`k${index}`, index]));
   return ofValues([
-    ...names.map((name) => ({ ...members, [name]: 'x' })),
+    ...names.filter((name) => !(name in members)).map((name) => ({ ...members, [name]: 'x' })),
     { ...members, ['\ud800']: 1 },
     { ...members, ...many },
     { ...members, nested: members },
@@ -142,7 +142,8 @@ function operators(members: Members): Cell[] {
         -1,
         1e21,
         0.5,
-        [],
+        // A list may be empty at some.
+        ...(Array.isArray(value) ? [] : [[]]),
         {},
         [value],
         [[value]],

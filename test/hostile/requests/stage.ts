@@ -4,6 +4,7 @@ import { Agent, request as openRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 
+import { PERMISSIONS } from '../../../src/domain/clients.js';
 import {
   basic,
   bearer,
@@ -32,6 +33,8 @@ export interface Stage {
   /** A living session; no hostile request may end it, nor spend its refresh token. */
   pair: TokenPair;
   client: TestClient;
+  /** It may do all that operators do. */
+  operator: TestClient;
   send: (request: Sent) => Promise<LightMyRequestResponse>;
   /** Every row of every table but the counts of attempts, as text. */
   state: () => Promise<string>;
@@ -58,6 +61,7 @@ export async function openStage(): Promise<Stage> {
     user,
     pair,
     client: await house.client(),
+    operator: await house.client([...PERMISSIONS]),
     send: ({ method, path, headers = [], body }) => {
       sent += 1;
       const from = `10.${(sent >> 16) & 255}.${(sent >> 8) & 255}.${sent & 255}`;
@@ -117,11 +121,12 @@ async function readAll({ database }: House): Promise<string> {
 }
 
 /** Whom an endpoint lets in. */
-export type Door = 'nobody' | 'user' | 'client';
+export type Door = 'nobody' | 'user' | 'client' | 'operator';
 
 /** Credentials that open the door, so that nothing but the rest of the request is a reason to refuse. */
-export function keyFor(door: Door, { pair, client }: Stage): [string, string][] {
+export function keyFor(door: Door, { pair, client, operator }: Stage): [string, string][] {
   if (door === 'nobody') return [];
-  const { authorization } = door === 'user' ? bearer(pair.access_token) : basic(client);
+  const { authorization } =
+    door === 'user' ? bearer(pair.access_token) : basic(door === 'operator' ? operator : client);
   return [['Authorization', authorization]];
 }

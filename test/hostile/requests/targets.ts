@@ -9,7 +9,7 @@ export const JSON_TYPE = 'application/json';
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 export interface Target {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   path: string;
   door: Door;
   takes: typeof JSON_TYPE | typeof FORM_TYPE | 'nothing';
@@ -18,12 +18,15 @@ export interface Target {
   /** How many bytes its body may have; 16 KiB where it does not say. */
   limitBytes?: number;
   isBodyOptional?: boolean;
+  /** Its path names nothing that is there: what is let through is 404, and changes nothing. */
+  isOfNobody?: boolean;
   allow: string;
 }
 
 const NO_MEMBERS = () => ({});
 const reading = { method: 'GET', takes: 'nothing', members: NO_MEMBERS, allow: 'GET, HEAD' } as const;
 const json = { method: 'POST', takes: JSON_TYPE, allow: 'POST' } as const;
+const operators = { ...json, door: 'operator' } as const;
 const form = { method: 'POST', takes: FORM_TYPE, allow: 'POST', door: 'client' } as const;
 
 /** Nobody's session, so that even a request that is let through ends none. */
@@ -75,6 +78,58 @@ export const TARGETS: Target[] = [
   { ...reading, path: '/ready', door: 'nobody' },
   { ...reading, path: '/openapi.json', door: 'nobody' },
   { ...reading, path: '/docs', door: 'nobody' },
+  ...['users', 'clients'].map(
+    (list) => ({ ...reading, path: `/admin/${list}`, door: 'operator', allow: 'GET, HEAD, POST' }) as const,
+  ),
+  { ...reading, path: '/admin/sessions', door: 'operator' },
+  { ...reading, path: '/admin/revocations', door: 'operator', allow: 'GET, HEAD, POST' },
+  { ...reading, path: '/admin/keys', door: 'operator' },
+  {
+    ...operators,
+    path: '/admin/users',
+    members: () => ({ username: 'somebody-new', scope: 'a b', generate_password: true }),
+    allow: 'GET, HEAD, POST',
+  },
+  {
+    ...operators,
+    path: `/admin/users/${NO_SESSION}`,
+    method: 'PATCH',
+    members: () => ({
+      username: 'another',
+      scope: 'a b',
+      disabled: true,
+      password: 'a password of an operator',
+    }),
+    isOfNobody: true,
+    allow: 'GET, HEAD, PATCH',
+  },
+  {
+    ...operators,
+    path: '/admin/revocations',
+    members: () => ({ jti: `${NO_SESSION}.0`, reason: 'leak', note: 'seen by two' }),
+    limitBytes: LIMITS.operatorsBytes,
+    allow: 'GET, HEAD, POST',
+  },
+  {
+    ...operators,
+    path: `/admin/revocations/${NO_SESSION}/lift`,
+    members: () => ({ note: 'a mistake' }),
+    isBodyOptional: true,
+    isOfNobody: true,
+  },
+  {
+    ...operators,
+    path: '/admin/clients',
+    members: () => ({ id: 'somebody-new', permissions: ['introspect'] }),
+    allow: 'GET, HEAD, POST',
+  },
+  {
+    ...operators,
+    path: '/admin/keys/0123456789abcdef/retire',
+    members: () => ({ dry_run: false }),
+    isBodyOptional: true,
+    isOfNobody: true,
+  },
 ];
 
 export const JSON_TARGETS = TARGETS.filter(({ takes }) => takes === JSON_TYPE);
