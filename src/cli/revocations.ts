@@ -48,6 +48,7 @@ function defineList(revocations: Command, { withDatabase, print }: Shell): void 
           actor: revocation.actor,
           revoked_at: revocation.revokedAt.toISOString(),
           kept_until: revocation.keptUntil.toISOString(),
+          lifted_at: revocation.liftedAt?.toISOString() ?? null,
         }));
         print(rows, toTable(rows, 'no revocations'));
       });

@@ -125,6 +125,9 @@ describe('revocations add', () => {
       lifted_by: ACTOR,
       lift_note: 'found',
     });
+    expect(await print(['revocations', 'list', '--limit', '1'])).toMatchObject([
+      { id: pair.session_id, lifted_at: expect.stringMatching(/Z$/) as string },
+    ]);
   });
 
   it('ends what a token names, which comes by standard input', async () => {

@@ -119,6 +119,7 @@ describe('revocations list', () => {
       username: user.username,
       revoked_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/) as string,
       kept_until: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/) as string,
+      lifted_at: null,
     };
     const lineage = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
     const listed = (await jsonInHouse(house, ['revocations', 'list', '--limit', '3'])) as {

@@ -330,7 +330,7 @@ describe('the list of revocations', () => {
     await disableUser(twins.one.database, second.user.username);
 
     const keptUntil = new Date((START + KEPT_SECONDS) * 1000);
-    const ofSecond = { username: second.user.username, userId: second.user.id, keptUntil };
+    const ofSecond = { username: second.user.username, userId: second.user.id, keptUntil, liftedAt: null };
     const listed = await listRevocations(twins.two.database, 10);
     // The end of all sessions is kept as long as the last of any user, and up to ten minutes more.
     expect(listed[0]?.keptUntil.getTime()).toBeGreaterThanOrEqual(keptUntil.getTime());
@@ -361,6 +361,7 @@ describe('the list of revocations', () => {
         actor: 'user',
         revokedAt: new Date(START * 1000),
         keptUntil,
+        liftedAt: null,
       },
     ]);
     expect(await listRevocations(twins.two.database, 1)).toHaveLength(1);

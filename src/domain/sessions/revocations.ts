@@ -29,6 +29,8 @@ const LISTED_COLUMNS = {
   actor: 'text',
   revokedAt: 'timestamptz',
   keptUntil: 'timestamptz',
+  /** From when on it ends nothing. */
+  liftedAt: 'timestamptz?',
 } as const;
 
 export type ListedRevocation = RowOf<typeof LISTED_COLUMNS>;
@@ -62,7 +64,7 @@ export async function revokeToken(
 export async function listRevocations(database: Database, limit: number): Promise<ListedRevocation[]> {
   return await database.query(LISTED_COLUMNS)`
     SELECT kind::text, CASE WHEN kind <> 'user' THEN coalesce(target, revocations.id) END AS id, username, user_id AS "userId",
-           reason, actor, revoked_at AS "revokedAt", kept_until AS "keptUntil"
+           reason, actor, revoked_at AS "revokedAt", kept_until AS "keptUntil", lifted_at AS "liftedAt"
     FROM (
       SELECT * FROM revocations ORDER BY revoked_at DESC, id LIMIT ${limit}::int4
     ) AS revocations LEFT JOIN users ON users.id = user_id
