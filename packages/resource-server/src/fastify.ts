@@ -1,4 +1,4 @@
-/** The Fastify plugin: every route behind it wants a live token of Gatehouse, unless it says that it is public. */
+/** The Fastify plugin: every route behind it wants a live token of Gatehouse, unless it says that it is public or optional. */
 import fastifyPlugin from 'fastify-plugin';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -8,38 +8,62 @@ import { checkScope } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import type { User } from './verdict.js';
 
-export { hasScope } from './introspector.js';
+export { hasScope, Refusal } from './introspector.js';
 export type { GatehouseOptions, User };
+
+export interface PluginOptions extends GatehouseOptions {
+  /** Writes refusals in the application's own way. */
+  onRefusal?: OnRefusal | undefined;
+}
+
+/**
+ * Makes the body of a refusal, whose status and headers are set already; it may change both, and may send the answer itself
+ * (`reply.redirect`). The route's handler does not run, whatever this does.
+ *
+ * @returns the body; undefined for the plugin's own
+ */
+export type OnRefusal = (refusal: Refusal, request: FastifyRequest, reply: FastifyReply) => unknown;
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose live token this request carries. Throws on a public route, and before the hook `preParsing`. */
+    /** Whose live token this request carries. Throws where there is none, on a public route, and before the hook `preParsing`. */
     user: User;
+    /** The same for an optional route: null for a request without a token. Throws where nobody was asked for one. */
+    findUser: () => User | null;
   }
   interface FastifyContextConfig {
     /** What the token must be good for; several, separated by spaces, are all needed. Without it any live token will do. */
     scope?: string;
     /** Whether the route takes requests without a token. It then knows no user. */
     public?: boolean;
+    /** Whether the route also takes requests without a token. A token that is sent must be live all the same. */
+    optional?: boolean;
   }
 }
 
 const ADMISSION = Symbol('gatehouse.admission');
 
 interface Admitted {
-  [ADMISSION]: Admission | null;
+  /** Null where nobody was asked for a token. */
+  [ADMISSION]: Admission | typeof NOBODY | null;
 }
+
+/** Of a request without a token on an optional route: a cache must not give its answer to somebody else. */
+const NOBODY = { user: null, headers: { vary: 'Authorization' } } as const;
 
 /** What Fastify itself takes of a plugin's options. */
 const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers'];
 
 // eslint-disable-next-line @typescript-eslint/require-await -- a mistake in the options must reject, not crash
-const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
+const plugin: FastifyPluginAsync<PluginOptions> = async (app, { onRefusal, ...options }) => {
+  if (onRefusal !== undefined && typeof onRefusal !== 'function')
+    throw new TypeError('gatehouse: onRefusal is not a function');
   const own = Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name));
   const introspect = createIntrospector(Object.fromEntries(own) as unknown as GatehouseOptions);
 
   app.decorateRequest(ADMISSION, null);
   app.decorateRequest('user', { getter: readUser });
+  app.decorateRequest('findUser', findUser);
   app.addHook('onRoute', ({ method, url, config = {} }) => checkConfig(config, `${String(method)} ${url}`));
 
   // After every `onRequest`, so that CORS and rate limits come first in whatever order they were registered, and so
@@ -53,13 +77,21 @@ const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
     }
     const { config, method, url } = request.routeOptions;
     checkConfig(config, `${String(method)} ${String(url)}`);
+    if (config.optional === true && request.headers.authorization === undefined) {
+      (request as unknown as Admitted)[ADMISSION] = NOBODY;
+      next();
+      return;
+    }
     introspect(request.headers.authorization, { scope: config.scope ?? '' }).then(
       (admission) => {
-        (request as unknown as Admitted)[ADMISSION] = admission;
+        (request as unknown as Admitted)[ADMISSION] =
+          config.optional === true
+            ? { ...admission, headers: { ...NOBODY.headers, ...admission.headers } }
+            : admission;
         next();
       },
-      (error: unknown) => {
-        if (error instanceof Refusal) refuse(error, request, reply);
+      async (error: unknown) => {
+        if (error instanceof Refusal) await refuse(error, request, reply, onRefusal);
         else next(error as Error);
       },
     );
@@ -68,7 +100,8 @@ const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
   // At the last moment, when the status is known: a 5xx never carries a token.
   app.addHook('onSend', (request, reply, _payload, sent) => {
     const admission = (request as unknown as Admitted)[ADMISSION];
-    if (admission !== null && reply.statusCode < 500) addHeaders(reply, admission.headers);
+    if (reply.statusCode >= 500) reply.removeHeader('refreshed-api-token');
+    else if (admission !== null) addHeaders(reply, admission.headers);
     sent();
   });
 
@@ -76,7 +109,7 @@ const plugin: FastifyPluginAsync<GatehouseOptions> = async (app, options) => {
 };
 
 /** Register it before the routes, or the plugins with routes, that it guards. */
-const gatehouse: FastifyPluginAsync<GatehouseOptions> = fastifyPlugin(plugin, {
+const gatehouse: FastifyPluginAsync<PluginOptions> = fastifyPlugin(plugin, {
   name: 'gatehouse',
   fastify: '5.x',
 });
@@ -84,6 +117,15 @@ const gatehouse: FastifyPluginAsync<GatehouseOptions> = fastifyPlugin(plugin, {
 export default gatehouse;
 
 function readUser(this: FastifyRequest): User {
+  const user = findUser.call(this);
+  if (user === null)
+    throw new Error(
+      'request.user: the request came without a token; ask request.findUser() on an optional route',
+    );
+  return user;
+}
+
+function findUser(this: FastifyRequest): User | null {
   const admission = (this as unknown as Admitted)[ADMISSION];
   if (admission === null)
     throw new Error(
@@ -93,16 +135,21 @@ function readUser(this: FastifyRequest): User {
 }
 
 /** @throws {TypeError} that names the route: a guard that cannot be understood is none */
-function checkConfig(config: { scope?: unknown; public?: unknown }, route: string): void {
+function checkConfig(config: { scope?: unknown; public?: unknown; optional?: unknown }, route: string): void {
   try {
     if (config.scope !== undefined) checkScope(config.scope);
   } catch (cause) {
     throw new TypeError(`${(cause as Error).message} (${route})`, { cause });
   }
-  if (config.public !== undefined && typeof config.public !== 'boolean')
-    throw new TypeError(`gatehouse: \`public\` is true or false (${route})`);
-  if (config.public === true && config.scope !== undefined)
-    throw new TypeError(`gatehouse: a public route asks for no scope (${route})`);
+  for (const name of ['public', 'optional'] as const) {
+    if (config[name] !== undefined && typeof config[name] !== 'boolean')
+      throw new TypeError(`gatehouse: \`${name}\` is true or false (${route})`);
+    // Nobody may take it for a guard: requests without a token have no scope.
+    if (config[name] === true && config.scope !== undefined)
+      throw new TypeError(`gatehouse: a route that is ${name} asks for no scope (${route})`);
+  }
+  if (config.public === true && config.optional === true)
+    throw new TypeError(`gatehouse: a route is public or optional, and not both (${route})`);
 }
 
 /** Where there is nothing to guard: public routes, unknown ones, and preflights, which never carry a token. */
@@ -118,17 +165,30 @@ function isOpen({ is404, method, headers, routeOptions }: FastifyRequest): boole
 }
 
 /** Past the application's own error handler, which may know neither challenges nor successors. */
-function refuse(
-  { status, headers, problem, cause }: Refusal,
+async function refuse(
+  refusal: Refusal,
   request: FastifyRequest,
   reply: FastifyReply,
-): void {
+  onRefusal: OnRefusal | undefined,
+): Promise<void> {
+  const { status, headers, problem, cause } = refusal;
   if (cause instanceof Error) {
     const level = cause instanceof Unanswered && !cause.isMisconfigured ? 'warn' : 'error';
     request.log[level](cause.message);
   }
-  addHeaders(reply, headers);
-  reply.code(status).send({ ...problem, instance: request.id });
+  const { 'content-type': type = '', ...others } = headers;
+  reply.code(status);
+  addHeaders(reply, others);
+  let body: unknown;
+  try {
+    body = await onRefusal?.(refusal, request, reply);
+  } catch (error) {
+    request.log.error(error, 'onRefusal has failed');
+    reply.code(status);
+  }
+  if (reply.sent) return;
+  if (body === undefined) reply.type(type).send({ ...problem, instance: request.id });
+  else reply.send(body);
 }
 
 function addHeaders(reply: FastifyReply, headers: Readonly<Record<string, string>>): void {

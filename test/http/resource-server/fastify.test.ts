@@ -394,6 +394,9 @@ describe('a mistake', () => {
     ['a scope with a comma too many', { scope: 'a  b' }, /is one text.*GET \/wrong/],
     ['a public route with a scope', { public: true, scope: 'a' }, /asks for no scope.*GET \/wrong/],
     ['a public that is neither', { public: 'yes' as unknown as boolean }, /true or false.*GET \/wrong/],
+    ['an optional route with a scope', { optional: true, scope: 'a' }, /asks for no scope.*GET \/wrong/],
+    ['an optional that is neither', { optional: 1 as unknown as boolean }, /true or false.*GET \/wrong/],
+    ['both', { optional: true, public: true }, /public or optional.*GET \/wrong/],
   ])('in a route is named when it is added: %s', async (_what, config, message) => {
     const app = Fastify();
     await app.register(gatehouse, stage.options);

@@ -6,7 +6,10 @@ import Fastify, { type FastifyInstance, type LightMyRequestResponse, type RawSer
 import pino from 'pino';
 import { onTestFinished, vi } from 'vitest';
 
-import gatehouse, { type GatehouseOptions } from '../../../packages/resource-server/src/fastify.js';
+import gatehouse, {
+  type GatehouseOptions,
+  type PluginOptions,
+} from '../../../packages/resource-server/src/fastify.js';
 import {
   bearer,
   login,
@@ -60,7 +63,7 @@ export interface Orders {
 
 /** A resource server behind the plugin, with some routes; closed after the test. */
 export async function openOrders(
-  options: GatehouseOptions,
+  options: PluginOptions,
   prepare: (app: FastifyInstance) => unknown = () => undefined,
 ): Promise<Orders> {
   const log: string[] = [];
