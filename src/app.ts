@@ -39,6 +39,7 @@ import { loginRoute } from './http/routes/login.js';
 import { logoutAllRoute } from './http/routes/logout-all.js';
 import { logoutRoute } from './http/routes/logout.js';
 import { passwordRoute } from './http/routes/password.js';
+import { reauthenticateRoute } from './http/routes/reauthenticate.js';
 import { refreshRoute } from './http/routes/refresh.js';
 import { revokeRoute } from './http/routes/revoke.js';
 import { rootRoute } from './http/routes/root.js';
@@ -202,6 +203,7 @@ async function openPublicDoors(
       rates.byNetwork(limited);
       await limited.register(logoutAllRoute, { gatehouse });
       await limited.register(sessionsRoute, { gatehouse });
+      await limited.register(reauthenticateRoute, { gatehouse });
     });
   });
 }

@@ -8,6 +8,8 @@ export interface AuthErrorOptions {
   detail?: string;
   /** When asking again makes sense. */
   retryAfterSeconds?: number;
+  /** How long ago the password may have been given at most, where it was longer ago. */
+  maxAgeSeconds?: number;
   /** What is wrong with which member of the request. */
   issues?: { path: string; message: string }[];
 }
@@ -18,6 +20,7 @@ export class AuthError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly maxAgeSeconds: number | undefined;
   readonly issues: { path: string; message: string }[] | undefined;
 
   constructor(code: ErrorCode, options: AuthErrorOptions = {}) {
@@ -25,6 +28,7 @@ export class AuthError extends Error {
     this.code = code;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.maxAgeSeconds = options.maxAgeSeconds;
     this.issues = options.issues;
   }
 }

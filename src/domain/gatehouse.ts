@@ -15,12 +15,14 @@ import { createReplicaState } from './liveness/replica-state.js';
 import { shareWork } from './liveness/shared.js';
 import { createPasswordChange, type PasswordChange, type Passwords } from './passwords/change.js';
 import type { PasswordHasher } from './passwords/hasher.js';
+import { createReauthentication } from './passwords/reauthentication.js';
+import type { Asking } from './passwords/replacement.js';
 import type { PasswordRules } from './passwords/policy.js';
 import { findReadiness, type Readiness } from './service/readiness.js';
 import { actorOfClient } from './sessions/actors.js';
 import { endAllSessions, endSession, type Ended } from './sessions/endings.js';
 import { createLogins, type Login } from './sessions/logins.js';
-import { createPairs, type TokenPair } from './sessions/pairs.js';
+import { createPairs, type SingleToken, type TokenPair } from './sessions/pairs.js';
 import { revokeToken } from './sessions/revocations.js';
 import { listSessions, type ListedSession } from './sessions/listed.js';
 import type { Device, SessionRules } from './sessions/sessions.js';
@@ -129,6 +131,15 @@ export interface Gatehouse {
     trail?: Trail,
   ) => Promise<PasswordChange>;
 
+  /**
+   * The user behind a live access token gives the password once more.
+   *
+   * @returns an access token of a new lineage of the same session, whose `auth_time` is now; `/refresh` goes on with that of the opening
+   * @throws {AuthError} too_many_requests, invalid_credentials, invalid_token (the session has ended meanwhile),
+   * temporarily_unavailable
+   */
+  reauthenticate: (claims: Asking, password: string, device: Device) => Promise<SingleToken>;
+
   /** What operators may ask for. */
   operators: Operators;
 
@@ -180,6 +191,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
     findKnownClient: (credentials) => state.current().clients.authenticate(credentials),
     ...createLogins({ database, state, judge, hasher, throttle, pairs, rules }),
     changePassword: createPasswordChange({ database, hasher, throttle, pairs, rules }),
+    reauthenticate: createReauthentication({ database, hasher, throttle, pairs, rules }),
     findSuccessor: (judgement) => tellSuccessor(findSuccessor(judgement, rules)),
 
     logoutAll: async (claims, which, trail) => {

@@ -114,6 +114,7 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
   expect(await isStanding(database, askedOf(claims))).toBe(true);
   expect(await gatehouse.listSessions(claims)).toHaveLength(1);
   await gatehouse.refresh(pair.refreshToken);
+  await retryUnavailable(() => gatehouse.reauthenticate(claims, password, DEVICE));
   const change = () =>
     retryUnavailable(() =>
       gatehouse.changePassword(

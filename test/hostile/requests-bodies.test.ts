@@ -137,6 +137,7 @@ describe('the very same members, untouched,', () => {
     }
     expect([200, 201, 204]).toContain(statusCode);
     if (target.path.startsWith('/introspect')) expect(body).toContain('"active":true');
+    else if (target.path === '/reauthenticate') expect(body).toContain('access_token');
     else expect(await stage.state()).not.toBe(before);
   });
 });

@@ -29,6 +29,7 @@ const DOORS: Record<string, Door> = {
   'POST /logout': 'holder',
   'POST /logout-all': 'users',
   'POST /password': 'users',
+  'POST /reauthenticate': 'users',
   '* /session': 'users',
   '* /session/*': 'users',
   'GET /sessions': 'users',
@@ -146,8 +147,12 @@ const routesBehind = (...doors: Door[]) =>
 describe.each(routesBehind('users'))('the door of users at %s %s', (method, url) => {
   /** Well-formed where a body is asked for, which is looked at first; and too weak to change anything. */
   function sendTo(headers: object) {
-    if (url !== '/password') return send(method, url, headers);
-    const body = { current_password: user.password, new_password: 'short' };
+    const bodies: Record<string, object> = {
+      '/password': { current_password: user.password, new_password: 'short' },
+      '/reauthenticate': { password: 'wrong' },
+    };
+    const body = bodies[url];
+    if (body === undefined) return send(method, url, headers);
     return send(method, url, { ...headers, 'content-type': 'application/json' }, JSON.stringify(body));
   }
 
@@ -178,7 +183,8 @@ describe.each(routesBehind('users'))('the door of users at %s %s', (method, url)
   it('is shut at exp, and open a second before', async () => {
     await house.database.clock.advance(599);
     const open = await sendTo(bearer(pair.access_token));
-    expect(url === '/password' ? [400] : [200, 404]).toContain(open.statusCode);
+    if (url === '/reauthenticate') expect(open.json()).toMatchObject({ error: 'invalid_credentials' });
+    else expect(url === '/password' ? [400] : [200, 404]).toContain(open.statusCode);
     pair = await login(replica, await house.user());
     await house.database.clock.advance(600);
     const shut = await sendTo(bearer(pair.access_token));

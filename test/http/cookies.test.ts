@@ -440,6 +440,7 @@ describe('a failure on our side', () => {
     ['POST', '/logout'],
     ['POST', '/logout-all'],
     ['POST', '/password'],
+    ['POST', '/reauthenticate'],
     ['GET', '/session'],
     ['GET', '/sessions'],
     ['DELETE', '/sessions/own'],
@@ -455,7 +456,12 @@ describe('a failure on our side', () => {
          $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$`,
     );
     const passwords = { current_password: user.password, new_password: 'correct horse battery staple' };
-    const response = await browser.send(method, path, url === '/password' ? { payload: passwords } : {});
+    const bodies: Record<string, object> = {
+      '/password': passwords,
+      '/reauthenticate': { password: user.password },
+    };
+    const payload = bodies[url];
+    const response = await browser.send(method, path, payload === undefined ? {} : { payload });
     await admin.query(clocks[0]?.definition ?? '');
     expect(problemOf(response)).toEqual({ status: 503, error: 'temporarily_unavailable' });
     expect(response.headers).not.toHaveProperty('set-cookie');
@@ -492,6 +498,7 @@ describe('a refusal that says nothing about the session clears nothing', () => {
       '/password',
       { payload: { current_password: 'wrong', new_password: 'correct horse battery staple' } },
     ],
+    ['a wrong password', 401, 'POST', '/reauthenticate', { payload: { password: 'wrong' } }],
   ])('%s: %i', async (_what, status, method, url, options) => {
     const response = await browser.send(method, url, options);
     expect(response.statusCode).toBe(status);

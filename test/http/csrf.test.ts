@@ -49,6 +49,7 @@ const UNSAFE: [method: string, url: string, payload?: object][] = [
   ['POST', '/logout-all', { except_current: true }],
   ['DELETE', `/sessions/${NOBODY}`],
   ['POST', '/password', { current_password: MARKER, new_password: MARKER }],
+  ['POST', '/reauthenticate', { password: MARKER }],
   ['POST', '/logout'],
 ];
 

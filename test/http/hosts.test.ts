@@ -155,6 +155,8 @@ describe.each([
       ['POST', '/logout-all'],
       ['DELETE', `/sessions/${pair.session_id}`],
       ['POST', '/password', { current_password: 'a', new_password: 'b' }],
+      ['POST', '/reauthenticate', { password: 'a' }],
+      ['POST', '/reauthenticate', { password: 'a' }],
       ['POST', '/session'],
       ['PROPFIND', '/session/any'],
     ];

@@ -21,6 +21,7 @@ const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'client' | 'either'>
   'post /logout': 'either',
   'post /logout-all': 'accessToken',
   'post /password': 'accessToken',
+  'post /reauthenticate': 'accessToken',
   'get /session': 'accessToken',
   'get /sessions': 'accessToken',
   'delete /sessions/{id}': 'accessToken',
@@ -185,6 +186,11 @@ it('gives every operation an id of its own, which never changes: programs are ma
     ['post /introspect', 'introspectToken'],
     ['post /revoke', 'revokeToken'],
     ['post /introspect/batch', 'introspectTokens'],
+    ['get /session', 'getSession'],
+    ['post /logout-all', 'logOutEverywhere'],
+    ['get /sessions', 'listSessions'],
+    ['delete /sessions/{id}', 'endSession'],
+    ['post /reauthenticate', 'reauthenticate'],
     ['get /admin/users', 'findUsers'],
     ['post /admin/users', 'createUser'],
     ['get /admin/users/{id}', 'findUser'],
@@ -205,10 +211,6 @@ it('gives every operation an id of its own, which never changes: programs are ma
     ['get /admin/keys', 'findKeys'],
     ['post /admin/keys/rotate', 'rotateKeys'],
     ['post /admin/keys/{kid}/retire', 'retireKey'],
-    ['get /session', 'getSession'],
-    ['post /logout-all', 'logOutEverywhere'],
-    ['get /sessions', 'listSessions'],
-    ['delete /sessions/{id}', 'endSession'],
   ]);
 });
 
@@ -222,6 +224,7 @@ it('tells tokens in the body from tokens in cookies: what has an access token is
   expect(TokenPair?.required).toContain('access_token');
   expect(SessionInCookies).toMatchObject({ additionalProperties: false });
   expect(SessionInCookies?.properties).not.toHaveProperty('access_token');
+  expect(document.components.schemas['AccessToken']).toMatchObject({ additionalProperties: false });
 });
 
 it('names the headers that a client acts on', () => {
@@ -251,9 +254,9 @@ it('declares exactly the parameters that a path has', () => {
     const ofPath = parameters.filter((parameter) => parameter.in === 'path');
     expect(ofPath.map((parameter) => parameter.name)).toEqual(inPath);
     for (const parameter of ofPath) expect(parameter).toMatchObject({ required: true });
-    // Lists alone take others, and each of them can be left out.
+    // Lists take others, and a gateway's question; each of them can be left out.
     const others = parameters.filter((parameter) => parameter.in !== 'path');
-    expect([name, others.length > 0]).toEqual([name, /^get \/admin\/[a-z]+$/.test(name)]);
+    expect([name, others.length > 0]).toEqual([name, /^get \/(?:admin\/[a-z]+|session)$/.test(name)]);
     for (const parameter of others) expect(parameter).toMatchObject({ in: 'query', required: false });
   }
 });
@@ -261,6 +264,7 @@ it('declares exactly the parameters that a path has', () => {
 it.each([
   ['post /login', 'application/json', ['username', 'password']],
   ['post /password', 'application/json', ['current_password', 'new_password']],
+  ['post /reauthenticate', 'application/json', ['password']],
   ['post /introspect', 'application/x-www-form-urlencoded', ['token']],
   ['post /introspect/batch', 'application/json', ['tokens']],
   ['post /revoke', 'application/x-www-form-urlencoded', ['token']],

@@ -5,6 +5,7 @@ export const ERROR_CODES = [
   'invalid_token',
   'refresh_reused',
   'refresh_superseded',
+  'insufficient_user_authentication',
   'invalid_client',
   'insufficient_scope',
   'csrf_rejected',

@@ -4,12 +4,12 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 
 import { createIntrospector, Refusal, type Admission } from './introspector.js';
 import type { GatehouseOptions } from './options.js';
-import { checkScope } from './scope.js';
+import { checkConfig } from './route-config.js';
 import { Unanswered } from './unanswered.js';
 import type { User } from './verdict.js';
 
-export { hasScope, Refusal } from './introspector.js';
-export type { GatehouseOptions, User };
+export { hasScope } from './introspector.js';
+export type { GatehouseOptions, Refusal, User };
 
 export interface PluginOptions extends GatehouseOptions {
   /** Writes refusals in the application's own way. */
@@ -34,6 +34,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the token must be good for; several, separated by spaces, are all needed. Without it any live token will do. */
     scope?: string;
+    /** How many seconds ago the user may have given the password at most (`auth_time`, RFC 9470). */
+    maxAge?: number;
     /** Whether the route takes requests without a token. It then knows no user. */
     public?: boolean;
     /** Whether the route also takes requests without a token. A token that is sent must be live all the same. */
@@ -82,7 +84,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, { onRefusal, ...op
       next();
       return;
     }
-    introspect(request.headers.authorization, { scope: config.scope ?? '' }).then(
+    introspect(request.headers.authorization, { scope: config.scope, maxAge: config.maxAge }).then(
       (admission) => {
         (request as unknown as Admitted)[ADMISSION] =
           config.optional === true
@@ -132,24 +134,6 @@ function findUser(this: FastifyRequest): User | null {
       'request.user: nobody was asked for a token, on a public route or before the hook preParsing',
     );
   return admission.user;
-}
-
-/** @throws {TypeError} that names the route: a guard that cannot be understood is none */
-function checkConfig(config: { scope?: unknown; public?: unknown; optional?: unknown }, route: string): void {
-  try {
-    if (config.scope !== undefined) checkScope(config.scope);
-  } catch (cause) {
-    throw new TypeError(`${(cause as Error).message} (${route})`, { cause });
-  }
-  for (const name of ['public', 'optional'] as const) {
-    if (config[name] !== undefined && typeof config[name] !== 'boolean')
-      throw new TypeError(`gatehouse: \`${name}\` is true or false (${route})`);
-    // Nobody may take it for a guard: requests without a token have no scope.
-    if (config[name] === true && config.scope !== undefined)
-      throw new TypeError(`gatehouse: a route that is ${name} asks for no scope (${route})`);
-  }
-  if (config.public === true && config.optional === true)
-    throw new TypeError(`gatehouse: a route is public or optional, and not both (${route})`);
 }
 
 /** Where there is nothing to guard: public routes, unknown ones, and preflights, which never carry a token. */

@@ -4,7 +4,15 @@ import { isTokenText } from '@gatehouse/protocol';
 import { createCache } from './cache.js';
 import { readOptions, type GatehouseOptions, type Settings } from './options.js';
 import { createQuestions } from './questions.js';
-import { insufficientScope, invalidToken, noToken, Refusal, unavailable } from './refusal.js';
+import { checkMaxAge, createRecency } from './recency.js';
+import {
+  insufficientAuthentication,
+  insufficientScope,
+  invalidToken,
+  noToken,
+  Refusal,
+  unavailable,
+} from './refusal.js';
 import { checkScope, hasScope } from './scope.js';
 import { Unanswered } from './unanswered.js';
 import { createUpstream } from './upstream.js';
@@ -21,13 +29,20 @@ export interface Admission {
   headers: Readonly<Record<string, string>>;
 }
 
+export interface Needs {
+  /** What the token must be good for; several, separated by spaces, are all needed. */
+  scope?: string | undefined;
+  /** How many seconds ago the user may have given the password at most (`auth_time`, RFC 9470). */
+  maxAge?: number | undefined;
+}
+
 export interface Introspector {
   /**
    * @param authorization the request's `Authorization` header
-   * @param needs `scope`: what the token must be good for; several, separated by spaces, are all needed
-   * @throws {Refusal} 401 for anything but a live access token, 403 without the scope, 503 when Gatehouse cannot be asked
+   * @throws {Refusal} 401 for anything but a live access token, and where the password was given too long ago; 403 without the scope;
+   * 503 when Gatehouse cannot be asked
    */
-  (authorization: string | null | undefined, needs?: { scope?: string }): Promise<Admission>;
+  (authorization: string | null | undefined, needs?: Needs): Promise<Admission>;
   /** Closes the connections, after the answers under way. */
   close: () => Promise<void>;
 }
@@ -40,21 +55,24 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
   const upstream = createUpstream(settings);
   const questions = createQuestions(upstream.ask, settings.timeoutMs);
   const cache = createCache(settings.cacheSeconds);
+  const recency = createRecency();
 
   async function judge(token: string): Promise<Pick<Verdict, 'user' | 'refreshedToken'>> {
     const known = cache.find(token);
     if (known !== undefined) return { user: known, refreshedToken: null };
     const askedAtMs = performance.now();
     const verdict = await questions.ask(token);
+    recency.hear(verdict);
     cache.keep(token, verdict, askedAtMs);
     return verdict;
   }
 
   async function introspect(
     authorization: string | null | undefined,
-    { scope = '' }: { scope?: string } = {},
+    { scope = '', maxAge }: Needs = {},
   ): Promise<Admission> {
     checkScope(scope);
+    checkMaxAge(maxAge);
     if (!/^Bearer\b/i.test(authorization ?? '')) throw noToken();
     const token = BEARER.exec(authorization ?? '')?.[1];
     if (token === undefined || !isTokenText(token)) throw invalidToken();
@@ -66,7 +84,16 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
     const foreign = foreignTo(user, settings);
     if (foreign !== null) throw invalidToken({ cause: new Error(foreign) });
     if (!hasScope(user, scope)) throw insufficientScope(scope, headers);
+    if (maxAge !== undefined && !isRecent(user, maxAge)) throw insufficientAuthentication(maxAge, headers);
     return { user, refreshedToken: refreshedToken ?? undefined, headers };
+  }
+
+  function isRecent(user: User, maxAge: number): boolean {
+    try {
+      return recency.isRecent(user, maxAge);
+    } catch (error) {
+      throw error instanceof Unanswered ? unavailable(error) : error;
+    }
   }
 
   async function close(): Promise<void> {

@@ -5,6 +5,7 @@ import type { Unanswered } from './unanswered.js';
 
 const STATUS = {
   invalid_token: 401,
+  insufficient_user_authentication: 401,
   insufficient_scope: 403,
   temporarily_unavailable: 503,
 } as const satisfies Partial<Record<ErrorCode, number>>;
@@ -23,6 +24,7 @@ export interface Problem {
 
 const TITLES = {
   invalid_token: 'Invalid token',
+  insufficient_user_authentication: 'Give the password again',
   insufficient_scope: 'Insufficient scope',
   temporarily_unavailable: 'Temporarily unavailable',
 } as const satisfies Record<RefusalCode, string>;
@@ -73,6 +75,15 @@ export function invalidToken(given: { headers?: Record<string, string>; cause?: 
   const challenge = `Bearer realm="gatehouse", error="invalid_token", error_description="${detail}"`;
   const headers = { ...given.headers, 'www-authenticate': challenge };
   return new Refusal('invalid_token', detail, { ...given, headers });
+}
+
+/** RFC 9470 section 3. @param maxAge in seconds */
+export function insufficientAuthentication(maxAge: number, carried: Record<string, string>): Refusal {
+  const detail = 'The user gave the password too long ago for this.';
+  const challenge = `Bearer realm="gatehouse", error="insufficient_user_authentication", error_description="${detail}", max_age="${maxAge}"`;
+  return new Refusal('insufficient_user_authentication', detail, {
+    headers: { ...carried, 'www-authenticate': challenge },
+  });
 }
 
 /** @param scope what is needed, a scope as RFC 6749 section 3.3 spells it: it goes into a header as it is */

@@ -14,6 +14,9 @@ export interface TokenPair {
   sessionId: string;
 }
 
+/** An access token without a refresh token beside it; its lifetime in seconds from now. */
+export type SingleToken = Pick<TokenPair, 'accessToken' | 'expiresIn' | 'sessionId'>;
+
 export interface Pairs {
   /**
    * Nothing is opened or spent whose tokens could not be signed: a token that was spent for nothing returns as theft.
@@ -25,6 +28,8 @@ export interface Pairs {
   sign: (session: Session) => TokenPair;
   /** With the keys that were in force when the session was opened or found. */
   signOpened: (opened: Opened) => Promise<TokenPair>;
+  /** An access token that says that the user has given the password now. */
+  signReauthenticated: (found: Opened) => Promise<SingleToken>;
 }
 
 export function createPairs({
@@ -36,17 +41,26 @@ export function createPairs({
   judge: Judge;
   rules: TokenRules;
 }): Pairs {
-  function sign(session: Session): TokenPair {
-    const { ring } = state.current();
-    const access = mintAccess(session, rules);
-    const refresh = mintRefresh(session, rules);
+  function signAccess(session: Session, authTime?: number): SingleToken {
+    const access = mintAccess(session, rules, authTime);
     return {
-      accessToken: ring.signAccess(access),
+      accessToken: state.current().ring.signAccess(access),
       expiresIn: access.exp - Math.floor(session.now),
-      refreshToken: ring.signRefresh(refresh),
-      refreshExpiresIn: refresh.exp - Math.floor(session.now),
       sessionId: session.id,
     };
+  }
+
+  function sign(session: Session): TokenPair {
+    const refresh = mintRefresh(session, rules);
+    return {
+      ...signAccess(session),
+      refreshToken: state.current().ring.signRefresh(refresh),
+      refreshExpiresIn: refresh.exp - Math.floor(session.now),
+    };
+  }
+
+  async function loadKeysOf({ versions }: Opened): Promise<void> {
+    if (state.current().ring.version !== versions.keysVersion) await state.catchUp(versions);
   }
 
   return {
@@ -60,9 +74,14 @@ export function createPairs({
       throw new AuthError('temporarily_unavailable', { cause });
     },
 
-    signOpened: async ({ session, versions }) => {
-      if (state.current().ring.version !== versions.keysVersion) await state.catchUp(versions);
-      return sign(session);
+    signOpened: async (opened) => {
+      await loadKeysOf(opened);
+      return sign(opened.session);
+    },
+
+    signReauthenticated: async (found) => {
+      await loadKeysOf(found);
+      return signAccess(found.session, Math.floor(found.session.now));
     },
   };
 }

@@ -33,8 +33,16 @@ export interface TokenRules {
 /** For first-party logins there is no OAuth client; RFC 9068 section 2.2 wants one all the same. */
 export const FIRST_PARTY_CLIENT_ID = 'gatehouse';
 
-/** A new lineage of access tokens for a session, at generation 0. */
-export function mintAccess(session: Session, rules: TokenRules): AccessClaims {
+/**
+ * A new lineage of access tokens for a session, at generation 0.
+ *
+ * @param authTime when the user gave the password last, for this lineage alone
+ */
+export function mintAccess(
+  session: Session,
+  rules: TokenRules,
+  authTime: number = session.openedAt,
+): AccessClaims {
   const iat = Math.floor(session.now);
   return {
     iss: rules.issuer,
@@ -47,7 +55,7 @@ export function mintAccess(session: Session, rules: TokenRules): AccessClaims {
     jti: `${uuidv7()}.0`,
     iat,
     exp: Math.min(iat + rules.accessTtlSeconds, session.expiresAt),
-    auth_time: session.openedAt,
+    auth_time: authTime,
     session_exp: session.expiresAt,
     ...(session.ver === 0 ? {} : { ver: session.ver }),
   };

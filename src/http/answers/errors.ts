@@ -46,6 +46,11 @@ export const MEANINGS = {
     detail:
       'A newer refresh token is in use, of this session or of the one that a new password has opened in its place. Use that one.',
   },
+  insufficient_user_authentication: {
+    status: 401,
+    title: 'Give the password again',
+    detail: 'The user gave the password too long ago for this.',
+  },
   invalid_client: {
     status: 401,
     title: 'Invalid client',
@@ -193,7 +198,11 @@ function describeForOauth({ detail, issues }: AuthError, fallback: string): stri
 }
 
 /** Every 401 names the way in (RFC 9110 section 15.5.2); a bearer challenge says `error` only about a token that was sent. */
-function setChallenge({ code }: AuthError, request: FastifyRequest, reply: FastifyReply): void {
+function setChallenge(
+  { code, maxAgeSeconds }: AuthError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   if (MEANINGS[code].status !== 401) return;
   // To a browser that shows a page, Basic would be a dialog that asks for a password.
   const isPage =
@@ -203,6 +212,9 @@ function setChallenge({ code }: AuthError, request: FastifyRequest, reply: Fasti
     return;
   }
   const isAboutToken = code !== 'invalid_credentials' && request.carriesToken;
-  const error = isAboutToken ? `, error="invalid_token", error_description="${MEANINGS[code].detail}"` : '';
-  reply.header('www-authenticate', `Bearer realm="gatehouse"${error}`);
+  const isTooOld = code === 'insufficient_user_authentication';
+  const error = `, error="${isTooOld ? code : 'invalid_token'}", error_description="${MEANINGS[code].detail}"`;
+  // RFC 9470 section 3, also about a token in a cookie.
+  const age = isTooOld ? `, max_age="${maxAgeSeconds ?? 0}"` : '';
+  reply.header('www-authenticate', `Bearer realm="gatehouse"${isAboutToken || isTooOld ? error + age : ''}`);
 }

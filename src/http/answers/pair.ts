@@ -1,9 +1,9 @@
-/** How the two tokens of a session are handed to their holder. */
+/** How the tokens of a session are handed to their holder. */
 import type { FastifyReply } from 'fastify';
 
-import type { TokenPair } from '../../domain/sessions/pairs.js';
+import type { SingleToken, TokenPair } from '../../domain/sessions/pairs.js';
 import { markAsCarrier } from './carry.js';
-import { setCookies } from '../doors/cookies.js';
+import { setAccessCookie, setCookies } from '../doors/cookies.js';
 
 /** In the body, for whoever sends them in `Authorization`. */
 export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
@@ -22,4 +22,19 @@ export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
 export function sendPairInCookies(reply: FastifyReply, pair: TokenPair, graceSeconds: number): FastifyReply {
   setCookies(reply, pair, graceSeconds);
   return reply.send({ expires_in: pair.expiresIn, session_id: pair.sessionId });
+}
+
+/** An access token alone; the refresh token beside it stays what it is. */
+export function sendAccess(reply: FastifyReply, token: SingleToken): FastifyReply {
+  markAsCarrier(reply);
+  return reply.send({ access_token: token.accessToken, token_type: 'Bearer', expires_in: token.expiresIn });
+}
+
+export function sendAccessInCookie(
+  reply: FastifyReply,
+  token: SingleToken,
+  graceSeconds: number,
+): FastifyReply {
+  setAccessCookie(reply, token.accessToken, token.expiresIn, graceSeconds);
+  return reply.send({ expires_in: token.expiresIn, session_id: token.sessionId });
 }

@@ -15,6 +15,8 @@ const REASONS: Record<DocumentedCode, string> = {
   invalid_token: 'The token is missing, malformed, of the other kind, expired or revoked.',
   refresh_reused: 'This refresh token was used before. It may have been stolen, so its session was ended.',
   refresh_superseded: 'A newer refresh token is in use. Nothing was ended.',
+  insufficient_user_authentication:
+    'The password was given longer ago than `max_age` says. Give it again (`/reauthenticate`).',
   invalid_client: 'The client id or the client secret is missing or wrong.',
   insufficient_scope:
     'The client lacks the permission, or one that it would give, or one that the other client holds.',

@@ -13,6 +13,7 @@ import {
   sessionInCookies,
   sessionList,
   sessionsEnded,
+  singleToken,
   status,
   tokenPair,
 } from './schemas.js';
@@ -108,6 +109,23 @@ export const describe = {
       ...problems('invalid_token', 'invalid_credentials', 'csrf_rejected', ...BODY, ...BUSY),
     },
   },
+  reauthenticate: {
+    operationId: 'reauthenticate',
+    tags: ['people'],
+    summary: 'Give the password again',
+    description:
+      'An access token whose `auth_time` is now, of the same session, for what asks for a password that was given a moment ago (RFC 9470). ' +
+      'Tokens of `/refresh` go on with the `auth_time` of the login. Passwords are guessed at no faster than at `/login`.',
+    ...behindUsersDoor,
+    response: {
+      200: answer(
+        'The access token: in the body, or, for a page in cookie mode, in a cookie.',
+        z.xor([singleToken, sessionInCookies]),
+        { headers: HEADERS.pair },
+      ),
+      ...problems('invalid_token', 'invalid_credentials', 'csrf_rejected', ...BODY, ...BUSY),
+    },
+  },
   session: {
     operationId: 'getSession',
     tags: ['people', 'gateways'],
@@ -115,14 +133,19 @@ export const describe = {
     description:
       'Claims of the access token, and who it is in `X-Auth-Subject`, `X-Auth-Username` (percent-encoded UTF-8), `X-Auth-Session` ' +
       'and `X-Auth-Scope`. Any method, also below `/session/`: the target for forward authentication. Carries ' +
-      'the successor near the end of the token and in the grace after it.',
+      'the successor near the end of the token and in the grace after it. With `max_age`, at this very path, 401 where the password was given longer ago.',
     ...behindUsersDoor,
     response: {
       200: answer('Claims of the access token.', accessClaims, {
         headers: { ...HEADERS.identity, ...HEADERS.successor },
       }),
       ...withHeadersOn401(
-        problems('invalid_token', 'csrf_rejected', 'temporarily_unavailable'),
+        problems(
+          'invalid_token',
+          'insufficient_user_authentication',
+          'csrf_rejected',
+          'temporarily_unavailable',
+        ),
         HEADERS.successor,
       ),
     },

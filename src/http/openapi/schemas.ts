@@ -55,6 +55,19 @@ export const passwordBody = z
   })
   .meta({ id: 'PasswordChange' });
 
+export const reauthenticateBody = z
+  .strictObject({ password: wellFormed.describe('Taken as typed.') })
+  .meta({ id: 'Reauthentication' });
+
+/** Gateways may add parameters of their own. */
+export const sessionQuery = z.looseObject({
+  max_age: z
+    .string('is repeated')
+    .regex(/^(?:0|[1-9][0-9]{0,8})$/, 'must be a number of seconds')
+    .optional()
+    .describe('How many seconds ago the password may have been given at most (RFC 9470).'),
+});
+
 export const sessionParams = z.object({ id: z.string().describe('Id of a session of the caller.') });
 
 /**
@@ -108,6 +121,11 @@ export const tokenPair = z
     session_id: z.uuid(),
   })
   .meta({ id: 'TokenPair' });
+
+/** What `/reauthenticate` gives: an access token of the same session. */
+export const singleToken = z
+  .strictObject({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: seconds })
+  .meta({ id: 'AccessToken' });
 
 /** What a page is told of a session whose tokens are in cookies. Strict, so that no token pair can be taken for one. */
 export const sessionInCookies = z

@@ -1,10 +1,14 @@
 /** /session: who is this? For frontends, and for gateways that ask about every request that they let through. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
 
+import { AuthError } from '../../domain/errors.js';
 import type { AccessClaims } from '../../domain/tokens/claims.js';
+import { isRecentlyProved } from '../../domain/tokens/recency.js';
 import { withoutVersion } from '../../domain/tokens/reader.js';
 import { describe } from '../openapi/openapi.js';
+import { sessionQuery } from '../openapi/schemas.js';
 
 export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
   // A gateway forwards the method and perhaps the body of a request that is not ours: neither is looked at.
@@ -20,20 +24,33 @@ export const sessionRoute: FastifyPluginCallbackZod = (app, _options, done) => {
 
   const hidden = { hide: true };
   const config = { reissues: true, isForGateways: true };
-  app.get('/session', { schema: describe.session, config }, tellWho);
+  // Below `/session/` the query is that of a request which is not ours.
+  const querystring = sessionQuery;
+  app.get('/session', { schema: { ...describe.session, querystring }, config }, tellWhoIfRecent);
   app.route({
     method: app.supportedMethods.filter((method) => method !== 'GET' && method !== 'HEAD'),
     url: '/session',
-    schema: hidden,
+    schema: { ...hidden, querystring },
     config,
-    handler: tellWho,
+    handler: tellWhoIfRecent,
   });
   app.all('/session/*', { schema: hidden, config: { ...config, preflight: false } }, tellWho);
   done();
 };
 
+/** @throws {AuthError} insufficient_user_authentication when the password was given longer ago than `max_age` says */
+function tellWhoIfRecent(
+  request: FastifyRequest<{ Querystring: z.infer<typeof sessionQuery> }>,
+  reply: FastifyReply,
+): Omit<AccessClaims, 'ver'> {
+  const { max_age: maxAge } = request.query;
+  if (maxAge !== undefined && !isRecentlyProved(request.judgement, Number(maxAge)))
+    throw new AuthError('insufficient_user_authentication', { maxAgeSeconds: Number(maxAge) });
+  return tellWho(request, reply);
+}
+
 /** All four headers are always sent, so that a gateway that copies them leaves no room for forged ones. */
-function tellWho({ claims }: FastifyRequest, reply: FastifyReply): Omit<AccessClaims, 'ver'> {
+function tellWho({ claims }: Pick<FastifyRequest, 'claims'>, reply: FastifyReply): Omit<AccessClaims, 'ver'> {
   reply.headers({
     'x-auth-subject': claims.sub,
     'x-auth-username': encodeURIComponent(claims.username),

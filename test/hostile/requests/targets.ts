@@ -60,6 +60,12 @@ export const TARGETS: Target[] = [
     members: () => ({ except_current: true }),
     isBodyOptional: true,
   },
+  {
+    ...json,
+    path: '/reauthenticate',
+    door: 'user',
+    members: ({ user: { password } }) => ({ password }),
+  },
   // An access token: to revoke it is what a hostile form must not manage.
   { ...form, path: '/introspect', members: ({ pair }) => ({ token: pair.access_token }) },
   {

@@ -396,6 +396,10 @@ describe('a mistake', () => {
     ['a public that is neither', { public: 'yes' as unknown as boolean }, /true or false.*GET \/wrong/],
     ['an optional route with a scope', { optional: true, scope: 'a' }, /asks for no scope.*GET \/wrong/],
     ['an optional that is neither', { optional: 1 as unknown as boolean }, /true or false.*GET \/wrong/],
+    ['a maxAge that is none', { maxAge: -1 }, /maxAge.*GET \/wrong/],
+    ['a maxAge in minutes', { maxAge: '15m' as unknown as number }, /maxAge.*GET \/wrong/],
+    ['a public route with a maxAge', { public: true, maxAge: 1 }, /no maxAge.*GET \/wrong/],
+    ['an optional one with a maxAge', { optional: true, maxAge: 1 }, /no maxAge.*GET \/wrong/],
     ['both', { optional: true, public: true }, /public or optional.*GET \/wrong/],
   ])('in a route is named when it is added: %s', async (_what, config, message) => {
     const app = Fastify();
