@@ -26,6 +26,12 @@ export interface GatehouseOptions {
   storage?: TokenStorage | null;
   /** What requests are made with; the platform's by default. */
   fetch?: typeof fetch;
+  /**
+   * Called when a request with `fetch` needs a password that was given so many seconds ago at most (RFC 9470). Ask the user for it, call
+   * `reauthenticate`, and resolve with true: then the request is sent once more. With false the page gets the 401. Requests that
+   * need it at the same time share one call.
+   */
+  onReauthenticate?: (maxAge: number) => Promise<boolean>;
 }
 
 /** Who is signed in: the claims of the access token. Dates are in seconds since 1970, by the clock of the service. */
@@ -86,6 +92,12 @@ export interface Gatehouse {
    * one may not be set), `too_many_requests`, …
    */
   changePassword: (current: string, next: string) => Promise<void>;
+  /**
+   * Gives the password once more, for what asks for one that was given lately. The session stays the same.
+   *
+   * @throws {GatehouseError} `invalid_credentials` (the password is wrong), `too_many_requests`, …
+   */
+  reauthenticate: (password: string) => Promise<void>;
   /** Where the user is signed in, latest opened first. */
   sessions: () => Promise<ListedSession[]>;
   /**

@@ -26,7 +26,8 @@ export function createExchange(
     const spare = request.clone();
     onSend?.(sent);
     const response = await send(request, sent);
-    if (response.status !== 401) return response;
+    // A renewed token says no more of when the password was given.
+    if (response.status !== 401 || maxAgeOf(response) !== undefined) return response;
     // A wrong password is a 401 too, and would be guessed twice.
     if (says(await bodyOf(response), 'invalid_credentials')) return response;
     if (sent && store.read()?.key === sent.key) {
@@ -40,4 +41,11 @@ export function createExchange(
     onSend?.(held);
     return send(spare, held);
   };
+}
+
+/** How many seconds ago the password may have been given, where an answer says that it was longer ago (RFC 9470). */
+export function maxAgeOf(response: Response): number | undefined {
+  const challenge = response.headers.get('www-authenticate') ?? '';
+  const [, seconds] = /insufficient_user_authentication.*\bmax_age="?(\d+)/.exec(challenge) ?? [];
+  return response.status === 401 && seconds ? Number(seconds) : undefined;
 }

@@ -12,6 +12,7 @@ import { createCookieStore } from './cookies.js';
 import { bodyOf, errorOf, type Body, GatehouseError, says, told } from './errors.js';
 import { createExchange } from './exchange.js';
 import { createRenewal, RETRY_MS, sleep } from './renewal.js';
+import { createStepUp } from './step-up.js';
 import { joinTabs } from './tabs.js';
 import { claimsOf, createBearerStore, createMemory } from './tokens.js';
 import { createWire } from './wire.js';
@@ -23,7 +24,7 @@ export type { Change, Credentials, Gatehouse, GatehouseOptions, ListedSession, S
 const MAX_TURNS = 3;
 
 export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
-  const { transport = 'bearer', storage = findStorage() } = options;
+  const { transport = 'bearer', storage = findStorage(), onReauthenticate } = options;
   const isCookie = transport === 'cookie';
   const wire = createWire(options);
   const name = `gatehouse:${transport}:${wire.root}`;
@@ -44,6 +45,11 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   });
   const { renew, renewAlone } = createRenewal(store, wire, tabs);
   const exchange = createExchange(store, wire);
+  const fetchAsUser = createStepUp(
+    store,
+    (request, onSend) => exchange(request, renew, onSend),
+    onReauthenticate,
+  );
 
   async function session(): Promise<Session | null> {
     for (let turn = 1; ; turn += 1) {
@@ -141,6 +147,16 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     store.keep(body, 'password', sentAtMs);
   }
 
+  async function reauthenticate(password: string): Promise<void> {
+    let sentAtMs = 0;
+    const request = wire.request('reauthenticate', { password });
+    const response = await exchange(request, renewAlone, () => (sentAtMs = performance.now()));
+    const body = await bodyOf(response);
+    if (!response.ok) throw errorOf(response, body);
+    if (body.access_token) store.takeUp(body.access_token);
+    else store.keep(body, 'refresh', sentAtMs);
+  }
+
   return {
     changePassword: (current, next) => told(() => tabs.alone(() => changePassword(current, next))),
     endSession: (id) =>
@@ -156,12 +172,13 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
     },
     logout: () => told(() => tabs.alone(logout)),
     logoutAll: ({ exceptCurrent = false } = {}) => told(() => tabs.alone(() => logoutAll(exceptCurrent))),
+    reauthenticate: (password) => told(() => tabs.alone(() => reauthenticate(password))),
     session: () => told(session),
     sessions: () => told(sessions),
     fetch: async (input, init) => {
       const request = new Request(input, init);
       const isOurs = wire.isTrusted(request.url) && !request.headers.has('authorization');
-      return isOurs ? exchange(request, renew) : wire.fetch(request);
+      return isOurs ? fetchAsUser(request) : wire.fetch(request);
     },
     onChange: (listener) => {
       listeners.add(listener);

@@ -13,6 +13,11 @@ export function claimsOf(token: unknown): Session | null {
   }
 }
 
+/** A later successor; or a token of the same second, for which the password was given once more. */
+function isNews(next: Session, now: Session): boolean {
+  return next.exp > now.exp || (next.exp === now.exp && next.auth_time > now.auth_time);
+}
+
 function generationOf(token: string | undefined): number {
   return Number(String(claimsOf(token)?.jti).split('.')[1]);
 }
@@ -111,7 +116,7 @@ export function createBearerStore(name: string, first: TokenStorage, emit: Emit)
       look('other-tab');
       const held = read();
       const [next, now] = [claimsOf(successor), claimsOf(held?.access)];
-      if (next?.sid === undefined || next.sid !== held?.sid || (now && !(next.exp > now.exp))) return;
+      if (next?.sid === undefined || next.sid !== held?.sid || (now && !isNews(next, now))) return;
       // How long it is good follows from its parent: both dates are the service's own.
       const isKnown = now && due?.access === held.access;
       due = isKnown && due ? { access: successor, atMs: due.atMs + (next.exp - now.exp) * 1_000 } : undefined;

@@ -4,11 +4,11 @@ import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 
 const BUILT = new URL('../../../packages/browser/dist/', import.meta.url);
-const MAX_BYTES = 4_400;
+const MAX_BYTES = 4_600;
 
 const scripts = readdirSync(BUILT).filter((file) => file.endsWith('.js'));
 
-it('the module for browsers is one file of at most 4.4 kB, gzipped', () => {
+it('the module for browsers is one file of at most 4.6 kB, gzipped', () => {
   expect(scripts).toEqual(['gatehouse.js']);
   const text = readFileSync(new URL('gatehouse.js', BUILT));
   expect(text.toString()).not.toMatch(/\bimport\b|\brequire\b/);
