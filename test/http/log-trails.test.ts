@@ -1,7 +1,7 @@
 // Whom a request was about and what came of it, in its line of the log: logins, refreshes and ends, by ids and constant words.
 import { Writable } from 'node:stream';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { ACCESS_COOKIE, REFRESH_COOKIE } from '../../src/http/doors/cookies.js';
@@ -35,6 +35,7 @@ let replica: Replica;
 let client: TestClient;
 let user: TestUser;
 let pair: TokenPair;
+let logger: Logger;
 let lines: Line[] = [];
 
 beforeAll(async () => {
@@ -45,7 +46,7 @@ beforeAll(async () => {
       done();
     },
   });
-  const logger = pino(loggerOptions('debug'), destination);
+  logger = pino(loggerOptions('debug'), destination);
   replica = await house.replica({ logger, config: { sessionsPerUser: 5 } });
   client = await house.client();
 });
@@ -117,14 +118,52 @@ describe('a login', () => {
     });
   });
 
-  it('too many says which limit was reached', async () => {
+  it('locked out names the user and says which limit was reached, also when the refusal is repeated', async () => {
     for (let guess = 1; guess <= LOGIN_LIMITS.pairMinute.points; guess += 1)
       await logIn(user.username, 'not the password');
-    expect(saidOf(await logIn(user.username, user.password))).toEqual({
+    for (let time = 1; time <= 2; time += 1)
+      expect(saidOf(await logIn(user.username, user.password))).toEqual({
+        level: 'info',
+        status: 429,
+        user: user.id,
+        code: 'too_many_requests',
+        reason: 'too_many_guesses_by_network_at_user',
+      });
+  });
+
+  it('locked out by what many networks guessed says so', async () => {
+    const trusting = await house.replica({ logger, config: { trustProxy: ['127.0.0.1'] } });
+    const logInFrom = (ip: string, password: string) =>
+      trusting.app.inject({
+        method: 'POST',
+        url: '/login',
+        headers: { 'x-forwarded-for': ip },
+        payload: { username: user.username, password },
+      });
+    for (let guess = 1; guess <= LOGIN_LIMITS.account.points; guess += 1)
+      await retryOn503(() => logInFrom(`198.51.${guess}.1`, 'not the password'));
+    expect(saidOf(await logInFrom('203.0.113.1', user.password))).toMatchObject({
+      status: 429,
+      user: user.id,
+      reason: 'too_many_guesses_at_user',
+    });
+  });
+
+  it('for a name that does not exist, from a network that guesses, names nobody', async () => {
+    const trusting = await house.replica({ logger, config: { trustProxy: ['127.0.0.1'] } });
+    const guess = (n: number) =>
+      trusting.app.inject({
+        method: 'POST',
+        url: '/login',
+        headers: { 'x-forwarded-for': '192.0.2.77' },
+        payload: { username: `nobody-${n}`, password: 'not the password' },
+      });
+    for (let n = 1; n <= LOGIN_LIMITS.network.points; n += 1) await retryOn503(() => guess(n));
+    expect(saidOf(await guess(0))).toEqual({
       level: 'info',
       status: 429,
       code: 'too_many_requests',
-      reason: 'too_many_guesses',
+      reason: 'too_many_guesses_by_network',
     });
   });
 

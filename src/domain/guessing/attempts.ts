@@ -33,22 +33,30 @@ export interface Taken {
   untilMs: number;
 }
 
-/** The points that were taken, and when the last of the full windows ends; null when none was full. */
+/** A row that has no points left, and who is locked out by it: null for a name that nobody bears. */
+export interface Full extends Taken {
+  userId: string | null;
+}
+
+/** The points that were taken, and of the full windows the one that ends last; null when none was full. */
 export interface Taking {
   taken: Taken[];
-  fullUntilMs: number | null;
+  full: Full | null;
 }
 
 /**
  * Takes a point from each budget that is for this network; from none when one of them has none left.
  *
- * Others may take the last point between our look and our turn: then `taken` and `fullUntilMs` are both given, what was
+ * Others may take the last point between our look and our turn: then `taken` and `full` are both given, what was
  * taken is one too many, and the caller refunds it.
+ *
+ * @param username canonical; null for what can be no name
  */
 export async function takePoints(
   database: Database,
   budgets: Budget[],
   { slots, fingerprint }: Pick<Guess, 'slots' | 'fingerprint'>,
+  username: string | null,
 ): Promise<Taking> {
   const now = Date.now();
   // Settles guesses at once: each adds its point when its turn at the row has come, and is told the sum, so that no two
@@ -59,6 +67,7 @@ export async function takePoints(
     untilMs: 'float8',
     isTaken: 'bool',
     isFull: 'bool',
+    userId: 'uuid?',
   })`
     WITH ${COMMIT_AT_ONCE}, budgets AS MATERIALIZED (
       SELECT key, most, ends FROM at_once, unnest(
@@ -81,15 +90,18 @@ export async function takePoints(
         points = CASE WHEN kept.expire <= ${now}::float8::bigint THEN 1 ELSE kept.points + 1 END,
         expire = CASE WHEN kept.expire <= ${now}::float8::bigint THEN excluded.expire ELSE kept.expire END
       RETURNING key, points, expire
+    ), locked_out AS (
+      SELECT id FROM users WHERE username = ${username}::text
     )
-    SELECT key::text, expire::float8 AS "untilMs", true AS "isTaken", points > most AS "isFull"
+    SELECT key::text, expire::float8 AS "untilMs", true AS "isTaken", points > most AS "isFull",
+      CASE WHEN points > most THEN (SELECT id FROM locked_out) END AS "userId"
     FROM taken JOIN budgets USING (key)
     UNION ALL
-    SELECT key::text, expire::float8, false, true FROM full_ones`;
-  const full = rows.filter(({ isFull }) => isFull);
+    SELECT key::text, expire::float8, false, true, (SELECT id FROM locked_out) FROM full_ones`;
+  const [full = null] = rows.filter(({ isFull }) => isFull).toSorted((a, b) => b.untilMs - a.untilMs);
   return {
     taken: rows.filter(({ isTaken }) => isTaken).map(({ key, untilMs }) => ({ key, untilMs })),
-    fullUntilMs: full.length === 0 ? null : Math.max(...full.map(({ untilMs }) => untilMs)),
+    full: full && { key: full.key, untilMs: full.untilMs, userId: full.userId },
   };
 }
 

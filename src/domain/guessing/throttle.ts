@@ -2,8 +2,10 @@
 import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../../database/prisma.js';
-import { refundPoints, takePoints, type Budget } from './attempts.js';
+import { refundPoints, takePoints, type Budget, type Full } from './attempts.js';
 import { AuthError, Reason } from '../errors.js';
+import type { Trail } from '../reports/told.js';
+import { canonicalUsername } from '../users/usernames.js';
 import { identifyGuess, type Guess } from './guesses.js';
 
 /**
@@ -43,10 +45,11 @@ export interface Throttle {
    * Takes one attempt from each budget before anything is looked up or hashed, so that parallel guesses cannot slip
    * through, alike for names that exist and names that do not.
    *
+   * @param trail where the user who is locked out is noted, if there is one of that name
    * @throws {AuthError} too_many_requests; nothing was taken then
    * @throws {DatabaseUnavailable}
    */
-  takeAttempt: (typedUsername: string, ip: string) => Promise<Attempt>;
+  takeAttempt: (typedUsername: string, ip: string, trail?: Trail) => Promise<Attempt>;
 }
 
 /**
@@ -54,24 +57,29 @@ export interface Throttle {
  * tokens. See docs/decisions/0013-limits-on-guessing.md.
  */
 export function createThrottle(database: Database): Throttle {
-  const refusals = new LRUCache<string, number>({ max: REFUSED_MAX });
+  const refusals = new LRUCache<string, Full>({ max: REFUSED_MAX });
 
-  function refuse(guess: Guess, untilMs: number): AuthError {
-    const waitMs = untilMs - Date.now();
-    refusals.set(guess.pair, untilMs, { ttl: Math.max(1, Math.min(waitMs, REFUSED_MS)) });
-    return tooMany(waitMs);
+  function refuse(full: Full, trail: Trail | undefined): AuthError {
+    if (trail !== undefined && full.userId !== null) trail.user = full.userId;
+    return new AuthError('too_many_requests', {
+      cause: WHY[nameOf(full)],
+      retryAfterSeconds: Math.max(1, Math.ceil((full.untilMs - Date.now()) / 1000)),
+    });
   }
 
   return {
-    takeAttempt: async (typedUsername, ip) => {
+    takeAttempt: async (typedUsername, ip, trail) => {
       const guess = identifyGuess(typedUsername, ip);
-      const refusedUntilMs = refusals.get(guess.pair);
-      if (refusedUntilMs !== undefined) throw tooMany(refusedUntilMs - Date.now());
-      const { taken, fullUntilMs } = await takePoints(database, budgetsOf(guess), guess);
-      if (fullUntilMs !== null) {
+      const refusal = refusals.get(guess.pair);
+      if (refusal !== undefined) throw refuse(refusal, trail);
+      const username = canonicalUsername(typedUsername);
+      const { taken, full } = await takePoints(database, budgetsOf(guess), guess, username);
+      if (full !== null) {
         // Others were faster. What was taken is theirs to use, the point too much included.
         if (taken.length > 0) await refundPoints(database, taken);
-        throw refuse(guess, fullUntilMs);
+        const ttl = Math.max(1, Math.min(full.untilMs - Date.now(), REFUSED_MS));
+        refusals.set(guess.pair, full, { ttl });
+        throw refuse(full, trail);
       }
       return {
         succeed: () => refundPoints(database, taken, guess),
@@ -98,8 +106,10 @@ export async function refundUnlessWrong<Result>(
   }
 }
 
+type Limit = keyof typeof LOGIN_LIMITS;
+
 function budgetsOf({ account, network, pair }: Guess): Budget[] {
-  const budget = (name: keyof typeof LOGIN_LIMITS, hash: string, isForFamiliar: boolean | null) => {
+  const budget = (name: Limit, hash: string, isForFamiliar: boolean | null) => {
     const { points, duration } = LOGIN_LIMITS[name];
     return { key: `${name}:${hash}`, points, durationMs: 1000 * duration, isForFamiliar };
   };
@@ -114,11 +124,22 @@ function budgetsOf({ account, network, pair }: Guess): Budget[] {
   ];
 }
 
-const TOO_MANY_GUESSES = new Reason('too_many_guesses');
-
-function tooMany(waitMs: number): AuthError {
-  return new AuthError('too_many_requests', {
-    cause: TOO_MANY_GUESSES,
-    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
-  });
+/** The limit that a row counts for. */
+function nameOf({ key }: Full): Limit {
+  return key.slice(0, key.indexOf(':')) as Limit;
 }
+
+const AT_USER = new Reason('too_many_guesses_at_user');
+const BY_NETWORK = new Reason('too_many_guesses_by_network');
+const BY_NETWORK_AT_USER = new Reason('too_many_guesses_by_network_at_user');
+
+/** Which limit was reached, for the log alone: a caller would learn where the account's user logs in from. */
+const WHY: Record<Limit, Reason> = {
+  network: BY_NETWORK,
+  familiarNetwork: BY_NETWORK,
+  account: AT_USER,
+  familiarAccount: AT_USER,
+  pairHour: BY_NETWORK_AT_USER,
+  pairTenMinutes: BY_NETWORK_AT_USER,
+  pairMinute: BY_NETWORK_AT_USER,
+};

@@ -72,7 +72,7 @@ export function createLogins(parts: {
     ): Promise<TokenPair> {
       return await hasher.admit(networkOf(device.ip), async () => {
         await pairs.assertSigns();
-        const attempt = await throttle.takeAttempt(username, device.ip);
+        const attempt = await throttle.takeAttempt(username, device.ip, trail);
         const opened = await refundUnlessWrong(attempt, async () => {
           const user = await authenticate(database, hasher, username, password, trail);
           const ttl = Math.min(sessionTtlSeconds, rules.sessionTtlSeconds);
