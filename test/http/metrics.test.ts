@@ -1,4 +1,5 @@
 // Metrics: what is counted of logins, refreshes, judgements and ends, and that no caller can add a series.
+import { readFileSync } from 'node:fs';
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -96,6 +97,13 @@ it('counts refresh tokens by what became of them, and a theft as an end', async 
     'gatehouse_refreshes_total{verdict="dead"}': 2,
     'gatehouse_ends_total{reason="refresh_reused",actor_kind="gatehouse"}': 1,
   });
+});
+
+it('counts a refresh token that comes twice in the same millisecond as rotated twice', async () => {
+  const { refresh_token: token } = await login(replica, await house.user());
+  const [one, two] = [await refresh(replica, token), await refresh(replica, token)];
+  expect([one.statusCode, two.statusCode]).toEqual([200, 200]);
+  expect(await counted('gatehouse_refreshes')).toEqual({ 'gatehouse_refreshes_total{verdict="rotated"}': 2 });
 });
 
 it('counts judgements by who asks, and not what a wrong client asked', async () => {
@@ -232,6 +240,20 @@ it('counts answers by the pattern of their route', async () => {
   });
 });
 
+it('serves as much as docs/metrics.md says', async () => {
+  const said =
+    /There are some (?<histograms>\d+)\s+histograms of requests, and a page of about (?<kilobytes>\d+) kB/.exec(
+      readFileSync('docs/metrics.md', 'utf8'),
+    )?.groups;
+  const text = await metrics.registry.metrics();
+  const histograms = text.match(/^http_request_duration_seconds_count/gm)?.length ?? 0;
+  const kilobytes = text.length / 1000;
+  expect(Math.abs(histograms / Number(said?.['histograms']) - 1), `${histograms} histograms`).toBeLessThan(
+    0.1,
+  );
+  expect(Math.abs(kilobytes / Number(said?.['kilobytes']) - 1), `${kilobytes} kB`).toBeLessThan(0.1);
+});
+
 it(
   'has the same series after however many requests with invented names, paths and clients',
   async () => {
@@ -303,9 +325,12 @@ describe('an answer that nobody knows', () => {
     const { username, password } = user;
     await broken.app.inject({ url: '/session', headers: bearer(pair.access_token) });
     await broken.app.inject({ method: 'POST', url: '/login', payload: { username, password } });
+    expect((await refresh(broken, pair.refresh_token)).statusCode).toBe(503);
     isBroken = false;
-    expect(await counted('gatehouse_unavail', 'gatehouse_logins', 'gatehouse_judg')).toEqual({
-      'gatehouse_unavailable_total{reason="commits_wait"}': 2,
+    expect(
+      await counted('gatehouse_unavail', 'gatehouse_logins', 'gatehouse_refreshes', 'gatehouse_judg'),
+    ).toEqual({
+      'gatehouse_unavailable_total{reason="commits_wait"}': 3,
       'gatehouse_logins_total{outcome="unavailable"}': 1,
       'gatehouse_judgements_total{kind="none",result="unavailable",how="session"}': 1,
     });

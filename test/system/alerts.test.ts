@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 
@@ -11,6 +12,7 @@ import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { createBlackHole } from '../support/black-hole.js';
 import { bearer, openHouse, type House, type TokenPair } from '../support/house.js';
 import { panelQueries, PROMETHEUS_FILE, RULES_FILE, RULES_TEST_FILE } from '../support/monitoring.js';
+import { createOwnCluster } from '../support/own-cluster.js';
 import { describeWhere, PATH, works } from '../support/programs.js';
 import { readSamples, type Sample } from '../support/promql.js';
 import { retryOn503 } from '../support/retry.js';
@@ -92,10 +94,12 @@ const isCounter = (name: string) => /_(?:total|bucket|sum|count)$/.test(name);
 /**
  * What promtool says of the alerts that fire an hour later, if all that was counted between two looks is counted in each
  * minute, and all else stays as it was at the second look. Nothing, if they are those that are expected.
+ *
+ * @param after null where the second look found nobody
  */
 async function complaintsOf(
   before: Sample[],
-  after: Sample[],
+  after: Sample[] | null,
   expected: string[],
   besides: string[],
 ): Promise<string> {
@@ -104,15 +108,12 @@ async function complaintsOf(
       .map(([label, value]) => `${label}=${JSON.stringify(value)}`)
       .join(',')}}`;
   const earlier = new Map(before.map((sample) => [keyOf(sample), sample.value]));
-  const series = after
-    // A minute of Prometheus is no minute of ours: what depends on the time of day is tried with series made up.
-    .filter(({ name }) => !name.includes('timestamp'))
-    .map((sample) => {
-      const begun = earlier.get(keyOf(sample)) ?? 0;
-      const perMinute = isCounter(sample.name) ? sample.value - begun : 0;
-      const first = isCounter(sample.name) ? begun : sample.value;
-      return { series: keyOf(sample), values: `${first}+${perMinute}x${MINUTES}` };
-    });
+  const series = (after ?? []).map((sample) => {
+    const begun = earlier.get(keyOf(sample)) ?? 0;
+    const perMinute = isCounter(sample.name) ? sample.value - begun : 0;
+    const first = isCounter(sample.name) ? begun : sample.value;
+    return { series: keyOf(sample), values: `${first}+${perMinute}x${MINUTES}` };
+  });
   const test = {
     rule_files: [resolve(RULES_FILE)],
     evaluation_interval: '1m',
@@ -120,7 +121,7 @@ async function complaintsOf(
       {
         interval: '1m',
         input_series: [
-          { series: 'up{job="gatehouse",instance="a"}', values: `1x${MINUTES}` },
+          { series: 'up{job="gatehouse",instance="a"}', values: `${after === null ? 0 : 1}x${MINUTES}` },
           ...series.filter(({ series: key }) => !/^(?:process|nodejs)_/.test(key)),
         ],
         promql_expr_test: [
@@ -136,6 +137,18 @@ async function complaintsOf(
   return promtool('test', 'rules', await made('real.test.yml', test));
 }
 
+/** The same with times as Prometheus sees them who begins to look now, at its minute 0. */
+function sinceNow(samples: Sample[]): Sample[] {
+  const now = Date.now() / 1000;
+  return samples.map((sample) => ({
+    ...sample,
+    value: sample.value - (sample.name.includes('timestamp') ? now : 0),
+  }));
+}
+
+/** What depends on the time of day is left out: an hour of Prometheus is over in a moment of ours. */
+const withoutTimes = (samples: Sample[]) => samples.filter(({ name }) => !name.includes('timestamp'));
+
 /**
  * Does something, and holds what fires against what should.
  *
@@ -150,7 +163,7 @@ async function provoke(
   const before = await service.scrape();
   await deed();
   expect(
-    await complaintsOf(before, await service.scrape(), alerts, [
+    await complaintsOf(before, withoutTimes(await service.scrape()), alerts, [
       ...besides,
       ...OF_A_BUSY_MACHINE.filter((alert) => !alerts.includes(alert)),
     ]),
@@ -231,6 +244,83 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
         ),
       ),
     );
+  });
+
+  it('sees a network that asks too often', async () => {
+    const service = await start();
+    const headers = { authorization: `Basic ${btoa('orders:an-old-secret')}` };
+    const body = new URLSearchParams({ token: 'x' });
+    await provoke(service, ['GatehouseRequestsLimited', 'GatehouseClientRefused'], async () => {
+      // As many a minute as are let through, and then some.
+      for (let limited = 0; limited < 10;) {
+        const answers = await times(20, () => ask(service, 'POST', '/revoke', { headers, body }));
+        limited += answers.filter(({ status }) => status === 429).length;
+      }
+    });
+  });
+
+  it('sees a request that was answered 500', async () => {
+    const service = await start();
+    const { access_token: token } = await logIn(service);
+    await house.database.admin.query('ALTER TABLE sessions RENAME COLUMN user_agent TO another');
+    await provoke(service, ['GatehouseErrors'], async () => {
+      const answer = await retryOn503(() => ask(service, 'GET', '/sessions', { headers: bearer(token) }));
+      expect(answer.status).toBe(500);
+    }).finally(() => house.database.admin.query('ALTER TABLE sessions RENAME COLUMN another TO user_agent'));
+  });
+
+  it('sees that PostgreSQL has no connection left', async () => {
+    const cluster = await createOwnCluster({ settings: { max_connections: '20' } });
+    const others: pg.Client[] = [];
+    try {
+      const service = await start({ DATABASE_URL: cluster.url });
+      await provoke(
+        service,
+        ['GatehouseDatabaseConnections'],
+        async () => {
+          for (let isRoom = true; isRoom;) {
+            const other = new pg.Client({ connectionString: cluster.url });
+            other.on('error', () => undefined);
+            isRoom = await other.connect().then(
+              () => true,
+              () => false,
+            );
+            if (isRoom) others.push(other);
+          }
+          // Each name is looked up by a connection of its own, as far as there is one.
+          const refused = async () => {
+            await times(20, (n) => {
+              const body = { username: `nobody-${n}`, password: 'a password of nobody' };
+              return ask(service, 'POST', '/login', { body });
+            });
+            const reason = 'database_connections';
+            return valueOf(await service.scrape(), 'gatehouse_unavailable_total', { reason });
+          };
+          await expect.poll(refused, PATIENCE).toBeGreaterThan(0);
+        },
+        ['GatehouseLoginsRefused', 'GatehouseHashingFull'],
+      );
+    } finally {
+      await Promise.all(others.map((other) => other.end().catch(() => undefined)));
+      await workshop.clear();
+      await cluster.remove();
+    }
+  });
+
+  it('sees that old rows are not removed any more, and that nobody answers', async () => {
+    const service = await start();
+    const lookedAt = async () =>
+      valueOf(await service.scrape(), 'gatehouse_housekeeping_last_success_timestamp_seconds');
+    await expect.poll(lookedAt, PATIENCE).toBeGreaterThan(0);
+    const latest = sinceNow(await service.scrape());
+    const age = -(valueOf(latest, 'gatehouse_housekeeping_last_success_timestamp_seconds') ?? NaN);
+    // Seconds, by the clock of all: else the hour would not be what makes it fire.
+    expect(age).toBeGreaterThan(-1);
+    expect(age).toBeLessThan(900);
+    expect(await complaintsOf(latest, latest, ['GatehouseHousekeepingLate'], OF_A_BUSY_MACHINE)).toBe('');
+    await service.stop('SIGTERM');
+    await expect(service.scrape()).rejects.toThrow();
+    expect(await complaintsOf([], null, ['GatehouseDown'], [])).toBe('');
   });
 
   it('sees more logins than can be hashed', async () => {

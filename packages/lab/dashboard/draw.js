@@ -26,7 +26,7 @@ const GAP = 6;
 const TOP = 44;
 
 /** Around the lines of a panel: its title, ticks, and names of lines. */
-const INSIDE = { left: 54, right: 14, top: 34, bottom: 60 };
+const INSIDE = { left: 62, right: 14, top: 34, bottom: 60 };
 
 /** Of one line of names; more of them than fit are counted. */
 const NAMES = { height: 15, lines: 2, perCharacter: 6.1, swatch: 22 };

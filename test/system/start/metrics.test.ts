@@ -9,6 +9,7 @@ import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { linesOf, openConnections } from '../../support/connections.js';
 import { openHouse, type House } from '../../support/house.js';
 import { isRunning } from '../../support/processes.js';
+import { connectRaw } from '../../support/raw-socket.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../../support/service.js';
 
 const workshop = createWorkshop();
@@ -48,6 +49,13 @@ async function read(url: string, series: string): Promise<number> {
   return Number(line?.slice(series.length + 1) ?? NaN);
 }
 
+/** All requests that were counted, but for those by which somebody waits until the service is ready. */
+async function countRequests(url: string): Promise<number> {
+  const text = await (await fetch(url)).text();
+  const counts = text.matchAll(/^http_request_duration_seconds_count\{(?!.*route="\/ready").*\} (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 const WRONG = 'gatehouse_logins_total{outcome="wrong"}';
 
 /**
@@ -74,6 +82,12 @@ it('serves metrics at GET /metrics, and nothing else', async () => {
 
   await failToLogIn(service);
   expect(await read(url, WRONG)).toBe(1);
+  const before = await countRequests(url);
+  expect(before).toBeGreaterThan(0);
+  const noHttp = connectRaw(service.port, 'this is no HTTP\r\n\r\n');
+  await noHttp.closed;
+  expect(noHttp.received()).toMatch(/^HTTP\/1\.1 400 /);
+  expect(await countRequests(url), 'what cannot be read as HTTP is not counted').toBe(before);
   await expect.poll(() => read(url, 'gatehouse_database_up')).toBe(1);
   await expect.poll(() => read(url, 'gatehouse_keys{state="signing"}')).toBe(1);
   expect(Math.abs(await read(url, 'gatehouse_clock_offset_seconds'))).toBeLessThan(60);

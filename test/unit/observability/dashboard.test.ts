@@ -111,6 +111,18 @@ describe('the dashboard', () => {
     }
   });
 
+  it('has the panels that the four questions of docs/alerts.md send their reader to', () => {
+    const [, rows = ''] = readFileSync('docs/alerts.md', 'utf8').split('**Four questions**');
+    const cells = rows
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && line.includes('?'))
+      .map((line) => line.split('|')[2] ?? '');
+    const named = cells.flatMap((cell) => [...cell.matchAll(/“([^”]+)”/g)].map(([, name]) => name));
+    expect(cells).toHaveLength(4);
+    expect(named.length).toBeGreaterThan(8);
+    expect(shown.map(({ title }) => title)).toEqual(expect.arrayContaining(named));
+  });
+
   it('gives colours and axes to lines that are there', () => {
     for (const { targets = [], ...panel } of shown) {
       const names = [...JSON.stringify(panel).matchAll(/"id":"byName","options":"([^"]*)"/g)];
