@@ -9,6 +9,7 @@ import { resetKeys, retireKey } from '../domain/keys/retirement.js';
 import { JWKS_MAX_AGE_SECONDS, listKeys, loadKeys } from '../domain/keys/keys.js';
 import { findAlgorithm, warnOfChange } from './algorithm.js';
 import { showKey, showTime } from '../domain/operators/shown.js';
+import { findActor } from './options.js';
 import { examples, Refusal, toId, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -72,7 +73,7 @@ function defineRetire(keys: Command, { withDatabase, print, tell, config }: Shel
         const { jwtAlgorithm, ...rest } = await config();
         const secret = await takeRightSecret(database, rest);
         const before = await findAlgorithm(database);
-        const fresh = await retireKey(database, kid, jwtAlgorithm, secret);
+        const fresh = await retireKey(database, kid, jwtAlgorithm, secret, findActor());
         if (fresh === null) throw new Refusal(await explainUnretired(database, kid));
         warnOfChange(tell, before, jwtAlgorithm, 'from now on');
         print(
@@ -140,7 +141,7 @@ function defineReset(keys: Command, { withDatabase, print, tell, config }: Shell
         const { jwtAlgorithm, ...rest } = await config();
         const [secret] = await readSecrets(rest);
         const before = await findAlgorithm(database);
-        const fresh = await resetKeys(database, jwtAlgorithm, secret);
+        const fresh = await resetKeys(database, jwtAlgorithm, secret, findActor());
         if (fresh === null)
           throw new Refusal('there is no key yet: the service makes the first one when it starts');
         warnOfChange(tell, before, jwtAlgorithm, 'from now on');

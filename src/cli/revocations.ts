@@ -72,7 +72,10 @@ function defineFind(revocations: Command, { withDatabase, print }: Shell): void 
       .option('--user-id <id>', 'of one user', parseId)
       .option('--session-id <id>', 'what has ended one session by itself', parseId)
       .option('--ending-id <id>', 'what one `revocations add` has ended', parseId)
-      .option('--actor <actor>', 'by whom: user, operator, gatehouse, client:ID or cli:ACCOUNT')
+      .option(
+        '--actor <actor>',
+        'by whom: user:ID, user for all of them, client:ID, cli:ACCOUNT or gatehouse',
+      )
       .option('--since <time>', 'from here on', parseTime)
       .option('--until <time>', 'before', parseTime),
   )

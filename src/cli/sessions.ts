@@ -7,7 +7,15 @@ import { endSession } from '../domain/sessions/endings.js';
 import { listSessions } from '../domain/sessions/listed.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser } from '../domain/users/users.js';
-import { parseId, parseNetwork, parseTime, refusing, takePage, type PageOptions } from './options.js';
+import {
+  findActor,
+  parseId,
+  parseNetwork,
+  parseTime,
+  refusing,
+  takePage,
+  type PageOptions,
+} from './options.js';
 import { examples, Refusal, toId, toLine, toPage, toRecord, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -105,7 +113,7 @@ function defineEnd(sessions: Command, { withDatabase, print }: Shell): void {
     .addHelpText('after', examples('gatehouse sessions end 019b1c2d-3e4f-7a5b-8c6d-7e8f9a0b1c2d'))
     .action(async (id: string) => {
       await withDatabase(async (database) => {
-        const ending = { reason: 'session_ended', actor: 'operator' } as const;
+        const ending = { reason: 'session_ended', actor: findActor() } as const;
         if (!isUuid(id) || !(await endSession(database, { sid: id, sub: null }, ending, null)).isKnown) {
           throw new Refusal(
             `there is no session ${toId(id)}: see \`gatehouse sessions list NAME\`, or the claim sid of a token`,

@@ -14,6 +14,7 @@ import {
   listUsers,
 } from '../domain/users/users.js';
 import { defineChange, defineFind, defineShow, noUser, parseScope, parseUsername } from './found-users.js';
+import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -88,7 +89,7 @@ function defineDisable(users: Command, { withDatabase, print }: Shell): void {
     .addHelpText('after', examples('gatehouse users disable alice@example.com'))
     .action(async (name: string) => {
       await withDatabase(async (database) => {
-        if (!(await disableUser(database, name))) throw noUser(name);
+        if (!(await disableUser(database, name, findActor()))) throw noUser(name);
         const user = await findUser(database, name);
         if (user === null) throw noUser(name);
         print(showUser(user), `${user.username} is disabled, every session has ended`);
@@ -130,7 +131,8 @@ function definePassword(users: Command, shell: Shell): void {
       const password = await choosePassword(username, options, shell);
       await withDatabase(async (database) => {
         const user = await findUser(database, username);
-        if (user === null || !(await changePassword(database, username, password.hash))) throw noUser(name);
+        if (user === null || !(await changePassword(database, username, password.hash, findActor())))
+          throw noUser(name);
         print(
           { id: user.id, username, scope: user.scope, ...password.shown },
           `${username} has a new password, every session has ended${password.line}`,

@@ -19,7 +19,7 @@ import { createReauthentication } from './passwords/reauthentication.js';
 import type { Asking } from './passwords/replacement.js';
 import type { PasswordRules } from './passwords/policy.js';
 import { findReadiness, type Readiness } from './service/readiness.js';
-import { actorOfClient } from './sessions/actors.js';
+import { actorOfClient, actorOfUser } from './sessions/actors.js';
 import { endAllSessions, endSession, type Ended } from './sessions/endings.js';
 import { createLogins, type Login } from './sessions/logins.js';
 import { createPairs, type SingleToken, type TokenPair } from './sessions/pairs.js';
@@ -210,7 +210,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
 
     endSession: async ({ sub }, sid, trail) => {
       if (!isUuid(sid)) return false;
-      const ending = { reason: 'session_ended', actor: 'user' } as const;
+      const ending = { reason: 'session_ended', actor: actorOfUser(sub) } as const;
       const { isKnown } = await endSession(database, { sid, sub }, ending, null, trail);
       if (isKnown) noteSession(trail, sub, sid);
       return isKnown;

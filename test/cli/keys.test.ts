@@ -1,4 +1,5 @@
 // gatehouse keys: rotated, retired and encrypted anew under running replicas.
+import { userInfo } from 'node:os';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,7 +196,13 @@ describe('keys retire', () => {
       { kid: retired.kid, state: 'signing', retired_at: null },
     ]);
     expect(await jsonInHouse(house, ['revocations', 'list'])).toMatchObject([
-      { kind: 'user', user_id: null, username: null, reason: 'key_retired', actor: 'operator' },
+      {
+        kind: 'user',
+        user_id: null,
+        username: null,
+        reason: 'key_retired',
+        actor: `cli:${userInfo().username}`,
+      },
     ]);
     const { rows } = await house.database.admin.query<{ bytes: number }>(
       'SELECT length(encrypted_private_key) AS bytes FROM signing_keys WHERE kid = $1',
@@ -415,7 +422,13 @@ describe('keys reset', () => {
       ].sort(),
     );
     expect(await jsonInHouse(house, ['revocations', 'list'])).toMatchObject([
-      { kind: 'user', user_id: null, username: null, reason: 'keys_reset', actor: 'operator' },
+      {
+        kind: 'user',
+        user_id: null,
+        username: null,
+        reason: 'keys_reset',
+        actor: `cli:${userInfo().username}`,
+      },
     ]);
     const { rows } = await house.database.admin.query<{ bytes: number }>(
       'SELECT length(encrypted_private_key) AS bytes FROM signing_keys WHERE kid <> $1',

@@ -1,4 +1,5 @@
 // gatehouse sessions and revocations: what an operator sees of logins and of their ends.
+import { userInfo } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,6 +16,8 @@ import {
   type Replica,
   type TestClient,
 } from '../support/house.js';
+
+const ACTOR = `cli:${userInfo().username}`;
 
 let house: House;
 let replica: Replica;
@@ -127,8 +130,8 @@ describe('revocations list', () => {
       kept_until: string;
     }[];
     expect(listed).toEqual([
-      { ...common, kind: 'user', id: null, reason: 'user_disabled', actor: 'operator' },
-      { ...common, kind: 'session', id: ended.session_id, reason: 'session_ended', actor: 'operator' },
+      { ...common, kind: 'user', id: null, reason: 'user_disabled', actor: ACTOR },
+      { ...common, kind: 'session', id: ended.session_id, reason: 'session_ended', actor: ACTOR },
       { ...common, kind: 'token', id: lineage, reason: 'revoked', actor: `client:${client.id}` },
     ]);
     for (const { revoked_at, kept_until } of listed) {

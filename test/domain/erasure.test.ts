@@ -46,5 +46,5 @@ it('a user whose row is deleted is out at once on every replica, and leaves neit
   const { rows } = await house.database.admin.query('SELECT actor FROM revocations WHERE user_id = $1', [
     ada.id,
   ]);
-  expect(rows).toEqual([{ actor: 'user' }]);
+  expect(rows).toEqual([{ actor: `user:${ada.id}` }]);
 });

@@ -40,7 +40,7 @@ beforeAll(async () => {
   );
   await admin.query(
     `INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-     SELECT gen_random_uuid(), 'token', users.id, 'logout', 'user', now() - n * interval '1 second', now() + interval '90 days'
+     SELECT gen_random_uuid(), 'token', users.id, 'logout', 'user:' || users.id, now() - n * interval '1 second', now() + interval '90 days'
      FROM generate_series(1, $1::int) AS n JOIN users ON users.username = 'user' || (1 + n % $2::int)`,
     [MANY, USERS],
   );
@@ -69,6 +69,10 @@ const LISTS: [string, (database: Database) => Promise<unknown>][] = [
     (database) => findRevocations(database, { ...NOTHING, endingId: randomUUID() }, PAGE),
   ],
   ['revocations by users', (database) => findRevocations(database, { ...NOTHING, actor: 'user' }, PAGE)],
+  [
+    'revocations by one user',
+    (database) => findRevocations(database, { ...NOTHING, actor: `user:${user.id}` }, PAGE),
+  ],
   [
     'revocations by nobody',
     (database) => findRevocations(database, { ...NOTHING, actor: 'client:none' }, PAGE),

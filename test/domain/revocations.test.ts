@@ -341,7 +341,7 @@ describe('the list of revocations', () => {
         kind: 'user',
         id: null,
         reason: 'user_disabled',
-        actor: 'operator',
+        actor: 'gatehouse',
         revokedAt: new Date((START + 20) * 1000),
       },
       {
@@ -358,7 +358,7 @@ describe('the list of revocations', () => {
         username: first.user.username,
         userId: first.user.id,
         reason: 'logout',
-        actor: 'user',
+        actor: `user:${first.user.id}`,
         revokedAt: new Date(START * 1000),
         keptUntil,
         liftedAt: null,

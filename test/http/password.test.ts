@@ -125,7 +125,7 @@ describe('success', () => {
        FROM revocations WHERE user_id = $1 ORDER BY kind`,
       [user.id],
     );
-    const common = { reason: 'password_changed', actor: 'user', isKept: true };
+    const common = { reason: 'password_changed', actor: `user:${user.id}`, isKept: true };
     const [lineage] = claimsOf(pair.access_token).jti.split('.');
     expect(rows).toEqual([
       { kind: 'token', what: lineage, ...common },

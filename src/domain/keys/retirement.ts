@@ -1,6 +1,7 @@
 /** Ends what keys have signed: one key that leaked, or all of them where their secret is lost. Every session ends with them. */
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
+import { GATEHOUSE } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { loadKeys, type JwtAlgorithm } from './keys.js';
 import { makeKey, NO_KEYS } from './lifecycle.js';
@@ -23,7 +24,7 @@ export async function retireKey(
   kid: string,
   algorithm: JwtAlgorithm,
   secret: string,
-  by = 'operator',
+  by: string = GATEHOUSE,
 ): Promise<{ kid: string } | null> {
   const key = makeKey(algorithm, secret);
   // Settles a login in flight: it carries the service's epoch from when it read the password, which no longer
@@ -51,12 +52,14 @@ export async function retireKey(
  * For a lost secret, which nothing else can replace: all keys die, every session ends, and a new key signs from now on, sealed
  * with the secret of today.
  *
+ * @param by the actor, as it stands in rows
  * @returns the new key, and how many have died; null when there has been no key yet
  */
 export async function resetKeys(
   database: Database,
   algorithm: JwtAlgorithm,
   secret: string,
+  by: string = GATEHOUSE,
 ): Promise<{ kid: string; retired: number } | null> {
   const { version } = await loadKeys(database);
   if (version === NO_KEYS) return null;
@@ -66,7 +69,7 @@ export async function resetKeys(
   const [row] = await database.query({ kid: 'text', retired: 'int4' })`
     WITH raised AS (
       UPDATE service SET epoch = epoch + 1, keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid
-      RETURNING epoch - 1 AS ended, clock_timestamp() AS now, 'keys_reset' AS reason, 'operator' AS actor
+      RETURNING epoch - 1 AS ended, clock_timestamp() AS now, 'keys_reset' AS reason, ${by}::text AS actor
     ), dead AS (
       UPDATE signing_keys SET retired_at = now, encrypted_private_key = ''::bytea
       FROM raised WHERE retired_at IS NULL
@@ -78,5 +81,5 @@ export async function resetKeys(
     SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
     FROM raised
     RETURNING kid, (SELECT count(*) FROM dead)::int4 AS retired`;
-  return row ?? (await resetKeys(database, algorithm, secret));
+  return row ?? (await resetKeys(database, algorithm, secret, by));
 }

@@ -3,8 +3,10 @@ import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { readAddress } from '../networks.js';
+import { actorOfUser, IS_BY_OTHERS, IS_BY_USER } from '../sessions/actors.js';
 import { firstIdOf } from '../sessions/ids.js';
 import { IS_LIFTABLE, STANDS, TARGET } from '../sessions/standing.js';
+import { isUuid } from '../tokens/claims.js';
 import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
 
 const SESSION_COLUMNS = {
@@ -132,6 +134,7 @@ export interface RevocationFilter {
   /** What has ended this session by itself, for good or not. */
   sessionId: string | null;
   endingId: string | null;
+  /** As it stands in rows; `user` for all users. */
   actor: string | null;
   since: Date | null;
   until: Date | null;
@@ -143,12 +146,21 @@ const FOUND_REVOCATION = sql`revocations.id, revocations.ending_id AS "endingId"
            ${IS_LIFTABLE} AS "isLiftable", revocations.lifted_at AS "liftedAt", revocations.lifted_by AS "liftedBy",
            revocations.lift_note AS "liftNote"`;
 
+/** Users end what is their own, so that those of one of them are found by whose they are, also where an older row does not say which. */
+function readActor(actor: string | null): { isByUser: boolean; ofUser: string | null; other: string | null } {
+  const id = actor?.replace(/^user:/, '') ?? '';
+  const ofUser = isUuid(id) && actor === actorOfUser(id) ? id : null;
+  const isByUser = actor === 'user' || ofUser !== null;
+  return { isByUser, ofUser, other: isByUser ? null : actor };
+}
+
 export async function findRevocations(
   database: Database,
   filter: RevocationFilter,
   order: PageOrder,
 ): Promise<Page<FoundRevocation>> {
-  const { userId, sessionId, endingId, actor, since, until } = filter;
+  const { userId, sessionId, endingId, since, until } = filter;
+  const { isByUser, ofUser, other } = readActor(filter.actor);
   return await readPage(
     { name: 'revocations', filter },
     order,
@@ -161,7 +173,9 @@ export async function findRevocations(
           FROM revocations
           WHERE (${userId}::uuid IS NULL OR user_id = ${userId}::uuid)
             AND (${endingId}::uuid IS NULL OR ending_id = ${endingId}::uuid)
-            AND (${actor}::text IS NULL OR actor = ${actor}::text)
+            AND (NOT ${isByUser}::boolean OR ${IS_BY_USER})
+            AND (${ofUser}::uuid IS NULL OR user_id = ${ofUser}::uuid)
+            AND (${other}::text IS NULL OR actor = ${other}::text AND ${IS_BY_OTHERS})
             AND (${since}::timestamptz IS NULL OR revoked_at >= ${since}::timestamptz)
             AND (${until}::timestamptz IS NULL OR revoked_at < ${until}::timestamptz)
             AND (${after?.id ?? null}::uuid IS NULL OR (revoked_at, id) < (${after?.at ?? null}::timestamptz, ${after?.id ?? null}::uuid))
@@ -177,7 +191,9 @@ export async function findRevocations(
           FROM of_session AS revocations
           WHERE (${userId}::uuid IS NULL OR user_id = ${userId}::uuid)
             AND (${endingId}::uuid IS NULL OR ending_id = ${endingId}::uuid)
-            AND (${actor}::text IS NULL OR actor = ${actor}::text)
+            AND (NOT ${isByUser}::boolean OR ${IS_BY_USER})
+            AND (${ofUser}::uuid IS NULL OR user_id = ${ofUser}::uuid)
+            AND (${other}::text IS NULL OR actor = ${other}::text AND ${IS_BY_OTHERS})
             AND (${since}::timestamptz IS NULL OR revoked_at >= ${since}::timestamptz)
             AND (${until}::timestamptz IS NULL OR revoked_at < ${until}::timestamptz)
             AND (${after?.id ?? null}::uuid IS NULL OR (revoked_at, id) < (${after?.at ?? null}::timestamptz, ${after?.id ?? null}::uuid))

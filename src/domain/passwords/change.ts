@@ -4,6 +4,7 @@ import { AuthError, Reason } from '../errors.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import type { Judgement } from '../liveness/liveness.js';
 import { networkOf } from '../networks.js';
+import { actorOfUser } from '../sessions/actors.js';
 import { endSession } from '../sessions/endings.js';
 import type { Pairs, TokenPair } from '../sessions/pairs.js';
 import type { Device, Opened, SessionRules } from '../sessions/sessions.js';
@@ -78,11 +79,11 @@ export function createPasswordChange(parts: {
       const opened = await replaceSessions(database, claims, hashes, device, rules);
       if (opened !== null) {
         if (!(await isReplacedAlone(database, claims))) {
-          const ending = { reason: 'password_changed', actor: 'user' } as const;
+          const ending = { reason: 'password_changed', actor: actorOfUser(claims.sub) } as const;
           await endSession(database, { sid: opened.session.id, sub: claims.sub }, ending, null);
           throw new AuthError('invalid_token');
         }
-        told.end.tell({ ended: 'user', reason: 'password_changed', actor: 'user' }, trail);
+        told.end.tell({ ended: 'user', reason: 'password_changed', actor: actorOfUser(claims.sub) }, trail);
         return opened;
       }
       // The session has ended, or another change was first, perhaps this very one in another request, or a login has hashed

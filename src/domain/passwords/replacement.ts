@@ -10,6 +10,7 @@ import {
   type Opened,
   type SessionRules,
 } from '../sessions/sessions.js';
+import { actorOfUser } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_LEFT_BY_OPERATORS, STANDS, STANDS_WITH_TOKEN, WAS_JUST_REPLACED } from '../sessions/standing.js';
 import { RETENTION } from '../tokens/grace.js';
@@ -84,7 +85,7 @@ export async function replaceSessions(
       FOR UPDATE OF sessions
     ), spent AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT lineage, 'token', asking.user_id, 'password_changed', 'user', now, asking.expires_at + ${RETENTION}
+      SELECT lineage, 'token', asking.user_id, 'password_changed', ${actorOfUser(sub)}, now, asking.expires_at + ${RETENTION}
       FROM asking, asked
       ON CONFLICT (id) DO NOTHING
       RETURNING user_id
@@ -105,7 +106,7 @@ export async function replaceSessions(
       FROM opened, asked WHERE sessions.id = ${sid}::uuid
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', 'user', now,
+      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', ${actorOfUser(sub)}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM changed, asked
     )

@@ -3,6 +3,7 @@ import type { Database } from '../../database/prisma.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import type { AccessClaims } from '../tokens/claims.js';
 import { firstRow } from '../service/service-row.js';
+import { actorOfUser } from './actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from './kept.js';
 import { askedOf, isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW } from './standing.js';
 import { told, type Trail } from '../reports/told.js';
@@ -24,7 +25,7 @@ type ActorKind = 'user' | 'client' | 'cli' | 'gatehouse';
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {
   reason: keyof typeof ENDS;
-  /** `user`, `operator`, `gatehouse` or `client:<id>`. */
+  /** As it stands in rows (actors.ts). */
   actor: string;
 }
 
@@ -95,6 +96,7 @@ export async function endAllSessions(
   trail?: Trail,
 ): Promise<Ended | null> {
   const { sub, sid } = claims;
+  const actor = actorOfUser(sub);
   // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
   // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
   const rows = await database.query({ ended: 'int4' })`
@@ -111,7 +113,7 @@ export async function endAllSessions(
       WHERE ${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', 'user', now,
+      SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM caller, clock
     )
@@ -128,7 +130,7 @@ export async function endAllSessions(
     FROM caller`;
   const [row] = rows;
   if (row !== undefined) {
-    told.end.tell({ ended: 'user', reason: 'logout_all', actor: 'user' }, trail);
+    told.end.tell({ ended: 'user', reason: 'logout_all', actor }, trail);
     return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };
   }
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.

@@ -9,6 +9,7 @@ import type { PasswordHasher } from '../passwords/hasher.js';
 import { noteSession, told, type Trail } from '../reports/told.js';
 import type { ClaimsOf } from '../tokens/reader.js';
 import { authenticate } from '../users/authenticate.js';
+import { actorOfUser, GATEHOUSE } from './actors.js';
 import { endSession } from './endings.js';
 import type { Pairs, TokenPair } from './pairs.js';
 import { openSession, rotateSession, type Device, type SessionRules } from './sessions.js';
@@ -107,13 +108,13 @@ export function createLogins(parts: {
         throw new AuthError('temporarily_unavailable', { cause: new Reason('an outage has just ended') });
       told.refresh.tell({ verdict: rotation.verdict }, trail);
       if (rotation.verdict === 'reused')
-        told.end.tell({ ended: 'session', reason: 'refresh_reused', actor: 'gatehouse' }, trail);
+        told.end.tell({ ended: 'session', reason: 'refresh_reused', actor: GATEHOUSE }, trail);
       throw new AuthError(REFUSALS[rotation.verdict]);
     },
 
     async logout(text: string, kind: keyof ClaimsOf, trail?: Trail): Promise<void> {
       await withToken({ text, kind, trail }, async ({ sid, sub }, keysVersion) => {
-        const ending = { reason: 'logout', actor: 'user' } as const;
+        const ending = { reason: 'logout', actor: actorOfUser(sub) } as const;
         const { seen } = await endSession(database, { sid, sub }, ending, keysVersion, trail);
         return seen.keysVersion === keysVersion ? { value: null } : { outdated: seen };
       });

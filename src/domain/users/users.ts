@@ -2,6 +2,7 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../../database/prisma.js';
+import { GATEHOUSE } from '../sessions/actors.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import type { TokenRules } from '../tokens/claims.js';
@@ -71,15 +72,16 @@ export async function listUsers(database: Database): Promise<ListedUser[]> {
 /**
  * Disables a user and ends every session; the user's later logins fail like any wrong password.
  *
+ * @param by the actor, as it stands in rows; here and below
  * @returns false when there is no such user; a user who is disabled already counts as done
  */
-export async function disableUser(database: Database, username: string): Promise<boolean> {
-  return await changeAndEndAll(
-    database,
-    username,
-    { isDisabling: true, passwordHash: null },
-    'user_disabled',
-  );
+export async function disableUser(
+  database: Database,
+  username: string,
+  by: string = GATEHOUSE,
+): Promise<boolean> {
+  const ending = { reason: 'user_disabled', actor: by } as const;
+  return await changeAndEndAll(database, username, { isDisabling: true, passwordHash: null }, ending);
 }
 
 /** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
@@ -94,15 +96,17 @@ export async function changePassword(
   database: Database,
   username: string,
   passwordHash: string,
+  by: string = GATEHOUSE,
 ): Promise<boolean> {
-  return await changeAndEndAll(database, username, { isDisabling: false, passwordHash }, 'password_changed');
+  const ending = { reason: 'password_changed', actor: by } as const;
+  return await changeAndEndAll(database, username, { isDisabling: false, passwordHash }, ending);
 }
 
 async function changeAndEndAll(
   database: Database,
   username: string,
   change: { isDisabling: boolean; passwordHash: string | null },
-  reason: Ending['reason'],
+  { reason, actor }: Ending,
 ): Promise<boolean> {
   // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises.
   const rows = await database.query({ id: 'uuid' })`
@@ -116,7 +120,7 @@ async function changeAndEndAll(
       RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, 'operator', now,
+      SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM changed
     )

@@ -106,7 +106,7 @@ describe('revocations', () => {
       opened_before: null,
       reason: 'logout',
       note: null,
-      actor: 'user',
+      actor: `user:${users[1].id}`,
       revoked_at: expect.stringMatching(/Z$/) as string,
       kept_until: expect.stringMatching(/Z$/) as string,
       liftable: false,
@@ -117,11 +117,18 @@ describe('revocations', () => {
     expect((await get(`revocations/${row?.id}`)).body).toEqual(row);
     expect(await readAll('revocations', `user_id=${users[1].id}`)).toEqual([row]);
     expect(await readAll('revocations', 'actor=user&limit=2')).toHaveLength(3);
+    expect(await readAll('revocations', `actor=user:${users[1].id}`)).toEqual([row]);
+    expect(await readAll('revocations', `actor=user:${users[1].id}&user_id=${users[0].id}`)).toEqual([]);
     expect(await readAll('revocations', 'actor=gatehouse')).toEqual([]);
     const at = String(row?.['revoked_at']);
     expect(await readAll('revocations', `since=${at}&limit=1`)).toHaveLength(2);
     expect(await readAll('revocations', `until=${at}`)).toHaveLength(1);
     expect((await get(`revocations/${randomUUID()}`)).status).toBe(404);
+    // As a version before has written it.
+    await house.database.admin.query(`UPDATE revocations SET actor = 'user' WHERE id = $1`, [row?.id]);
+    const older = [{ ...row, actor: 'user' }];
+    expect(await readAll('revocations', `actor=user:${users[1].id}`)).toEqual(older);
+    expect(await readAll('revocations', 'actor=user')).toHaveLength(3);
   });
 });
 

@@ -53,6 +53,8 @@ async function livesIn({
   };
 }
 
+const USER = /^user:[0-9a-f-]{36}$/;
+
 async function recordOf(id: string): Promise<unknown[]> {
   const { rows } = await twins.house.database.admin.query<Record<string, unknown>>(
     `SELECT kind, id, epoch, reason, actor FROM revocations
@@ -76,31 +78,31 @@ const ENDS_OF_ONE_SESSION: [string, (scene: Scene) => Promise<{ statusCode: numb
     '/logout with the access token',
     ({ mine }) => logOut(twins.one, mine.access),
     204,
-    { reason: 'logout', actor: 'user' },
+    { reason: 'logout', actor: expect.stringMatching(USER) as string },
   ],
   [
     '/logout with what it was reissued as',
     ({ mine }) => logOut(twins.one, mine.reissued),
     204,
-    { reason: 'logout', actor: 'user' },
+    { reason: 'logout', actor: expect.stringMatching(USER) as string },
   ],
   [
     '/logout with the refresh token',
     ({ mine }) => logOutWith(mine.refresh),
     204,
-    { reason: 'logout', actor: 'user' },
+    { reason: 'logout', actor: expect.stringMatching(USER) as string },
   ],
   [
     'DELETE /sessions/:id of itself',
     ({ mine }) => endSessionOf(mine.sid, mine.access),
     204,
-    { reason: 'session_ended', actor: 'user' },
+    { reason: 'session_ended', actor: expect.stringMatching(USER) as string },
   ],
   [
     'DELETE /sessions/:id by the user’s other session',
     ({ mine, sibling }) => endSessionOf(mine.sid, sibling.reissued),
     204,
-    { reason: 'session_ended', actor: 'user' },
+    { reason: 'session_ended', actor: expect.stringMatching(USER) as string },
   ],
   [
     '/revoke of the refresh token',
@@ -154,20 +156,20 @@ const ENDS_OF_A_USER: [string, (scene: Scene) => Promise<unknown>, unknown, obje
       return [response.statusCode, response.json<object>()];
     },
     [200, { sessions_ended: 2 }],
-    { reason: 'logout_all', actor: 'user' },
+    { reason: 'logout_all', actor: expect.stringMatching(USER) as string },
   ],
   [
     'disabling',
     ({ user }) => disableUser(twins.one.database, user.username),
     true,
-    { reason: 'user_disabled', actor: 'operator' },
+    { reason: 'user_disabled', actor: 'gatehouse' },
   ],
   [
     'a new password',
     async ({ user }) =>
       changePassword(twins.one.database, user.username, await twins.house.hasher.hash('another one')),
     true,
-    { reason: 'password_changed', actor: 'operator' },
+    { reason: 'password_changed', actor: 'gatehouse' },
   ],
 ];
 
