@@ -138,7 +138,7 @@ async function startEmbedded(
 }
 
 async function makeDemo({ config, databaseUrl }: SharedSetup): Promise<boolean> {
-  const database = openDatabase(databaseUrl, { connections: 1 });
+  const database = openDatabase(databaseUrl, { connections: 1, events: config.events });
   const hasher = createPasswordHasher();
   try {
     return await createDemo(database, hasher, config.dataDir);

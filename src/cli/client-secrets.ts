@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { addSecret, removeSecret } from '../domain/clients.js';
 import { AuthError } from '../domain/errors.js';
 import { isUuid } from '../domain/tokens/claims.js';
+import { findActor } from './options.js';
 import { examples, Refusal, toId, toLine } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -20,7 +21,7 @@ function defineAddSecret(secrets: Command, { withDatabase, print }: Shell): void
     .addHelpText('after', examples('gatehouse clients secrets add orders-api'))
     .action(async (id: string) => {
       await withDatabase(async (database) => {
-        const added = await addSecret(database, id, null).catch((error: unknown) => {
+        const added = await addSecret(database, id, findActor()).catch((error: unknown) => {
           if (!(error instanceof AuthError) || error.code !== 'too_many_secrets') throw error;
           throw new Refusal(
             `the client ${id} has two secrets already: remove the one that is not used any more first, see ` +
@@ -48,7 +49,7 @@ function defineRemoveSecret(secrets: Command, { withDatabase, print }: Shell): v
     )
     .action(async (id: string, secretId: string) => {
       await withDatabase(async (database) => {
-        if (!isUuid(secretId) || !(await removeSecret(database, id, secretId, null)))
+        if (!isUuid(secretId) || !(await removeSecret(database, id, secretId, findActor())))
           throw new Refusal(
             `there is no secret ${isUuid(secretId) ? secretId : 'of this id'} of a client ${toId(id)}: see \`gatehouse clients show\``,
           );

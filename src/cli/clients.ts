@@ -13,6 +13,7 @@ import {
 import { findClient } from '../domain/operators/clients.js';
 import { showClient } from '../domain/operators/shown.js';
 import { defineSecrets, noClient } from './client-secrets.js';
+import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
@@ -50,7 +51,7 @@ function defineAdd(clients: Command, { withDatabase, print }: Shell): void {
       async (id: string, { permission: permissions = ['introspect'] }: { permission?: Permission[] }) => {
         await withDatabase(
           async (database) => {
-            const client = await addClient(database, id, permissions);
+            const client = await addClient(database, id, permissions, findActor());
             if (client === null)
               throw new Refusal(
                 `there is a client ${id} already: choose another id, or remove that client first`,
@@ -89,7 +90,7 @@ function defineRemove(clients: Command, { withDatabase, print }: Shell): void {
     .argument('<id>')
     .action(async (id: string) => {
       await withDatabase(async (database) => {
-        if (!(await removeClient(database, id))) throw noClient(id);
+        if (!(await removeClient(database, id, findActor()))) throw noClient(id);
         print({ id }, `removed the client ${id}`);
       });
     });
@@ -136,7 +137,7 @@ function defineChange(clients: Command, { withDatabase, print }: Shell): void {
           isWrongUsage: true,
         });
       await withDatabase(async (database) => {
-        const client = await changeClient(database, id, options.permission ?? [], null);
+        const client = await changeClient(database, id, options.permission ?? [], findActor());
         if (client === null) throw noClient(id);
         print(showClient(client), `the client ${id} ${describePermissions(client.permissions)}`);
       });

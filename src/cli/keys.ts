@@ -50,7 +50,7 @@ function defineRotate(keys: Command, { withDatabase, print, tell, config }: Shel
         const { jwtAlgorithm, ...rest } = await config();
         const secret = await takeRightSecret(database, rest);
         const before = await findAlgorithm(database);
-        const next = await rotateKeys(database, jwtAlgorithm, secret);
+        const next = await rotateKeys(database, jwtAlgorithm, secret, findActor());
         if (next === null) throw new Refusal(await explainWaiting(database));
         const signsAt = showTime(next.signsAt);
         warnOfChange(tell, before, jwtAlgorithm, `by ${signsAt}`);
@@ -104,7 +104,7 @@ function defineReencrypt(keys: Command, { withDatabase, print, config }: Shell):
               'and AUTH_SECRET to the new one',
           );
         }
-        const outcome = await reencryptKeys(database, secret, previous);
+        const outcome = await reencryptKeys(database, secret, previous, findActor());
         if ('unreadable' in outcome) {
           throw new Refusal(
             `nothing was changed: neither AUTH_SECRET nor AUTH_SECRET_PREVIOUS opens ${outcome.unreadable.join(', ')}`,

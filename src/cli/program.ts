@@ -145,10 +145,12 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
     },
     withDatabase: async (work, options = {}) => {
       const { visit } = await import('./visit.js');
-      return await visit(await config(), { ...options, ...visitor }, async (url) => {
+      const settings = await config();
+      return await visit(settings, { ...options, ...visitor }, async (url) => {
         const { openDatabase } = await import('../database/prisma.js');
         const { acceptsForeign = false } = options;
-        const database = openDatabase(url, { connections: 1, deadlineMs, acceptsForeign });
+        const { events } = settings;
+        const database = openDatabase(url, { connections: 1, deadlineMs, acceptsForeign, events });
         try {
           return await work(database);
         } finally {

@@ -56,7 +56,7 @@ function defineAdd(users: Command, shell: Shell): void {
       const password = await choosePassword(username, options, shell);
       await withDatabase(
         async (database) => {
-          const user = await addUser(database, { username, passwordHash: password.hash, scope });
+          const user = await addUser(database, { username, passwordHash: password.hash, scope }, findActor());
           if (user === null)
             throw new Refusal(
               `there is a user ${username} already: choose another name, or see \`gatehouse users password --help\``,
@@ -104,7 +104,7 @@ function defineEnable(users: Command, { withDatabase, print }: Shell): void {
     .argument('<name>')
     .action(async (name: string) => {
       await withDatabase(async (database) => {
-        if (!(await enableUser(database, name))) throw noUser(name);
+        if (!(await enableUser(database, name, findActor()))) throw noUser(name);
         const user = await findUser(database, name);
         if (user === null) throw noUser(name);
         print(showUser(user), `${user.username} may log in`);

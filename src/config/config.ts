@@ -1,5 +1,6 @@
 /** Environment in, one frozen and typed Config out; every mistake is named at once. */
 import { warnAboutUrl } from '../database/database-url.js';
+import type { Events } from '../domain/events/kept.js';
 import type { JwtAlgorithm } from '../domain/keys/keys.js';
 import { findContradictions } from './contradictions.js';
 import { explainName, findOwnName, findUnread, findUnseenEnds } from './names.js';
@@ -52,6 +53,9 @@ export interface Config {
   metricsAddress: Address | null;
   /** Base of the addresses of the collector that spans are sent to; null: nothing is traced. */
   otlpEndpoint: string | null;
+  /** Which events are kept. */
+  events: Events;
+  eventsRetentionSeconds: number;
   logLevel: string;
   /** What is allowed but probably not meant, to be logged at start. */
   warnings: string[];
@@ -124,6 +128,8 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     accountHelp: values.ACCOUNT_HELP,
     metricsAddress: values.METRICS_ADDRESS ?? null,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
+    events: values.EVENTS,
+    eventsRetentionSeconds: values.EVENTS_RETENTION,
     logLevel: values.LOG_LEVEL,
     warnings,
   });

@@ -3,6 +3,7 @@ import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
 import { findDoubt, findUnusableFile, UNSEEN } from '../database/database-url.js';
+import { EVENTS } from '../domain/events/kept.js';
 import { JWT_ALGORITHMS } from '../domain/keys/keys.js';
 import { isLoopback, isRange } from '../domain/networks.js';
 import { isKeyMaterial, isMonotonous } from '../domain/keys/secrets.js';
@@ -158,6 +159,8 @@ export const environmentSchema = z.object({
     .default('Forgot your password? Ask the people who run this service for a new one.'),
   METRICS_ADDRESS: address.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: collector.optional(),
+  EVENTS: z.enum(EVENTS, `must be one of ${EVENTS.join(', ')}`).default('all'),
+  EVENTS_RETENTION: duration({ atLeastSeconds: 3600 }).default(90 * 86_400),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
@@ -176,6 +179,7 @@ export const DURATIONS: ReadonlySet<string> = new Set<keyof Environment>([
   'SESSION_TTL',
   'REISSUE_GRACE',
   'REFRESH_REPLAY_WINDOW',
+  'EVENTS_RETENTION',
 ]);
 
 /** A warning where what the issuer's address says is allowed, but probably not meant. */

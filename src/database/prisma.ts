@@ -52,6 +52,8 @@ export interface Database {
   prepared: <const C extends Columns>(name: string, columns: C) => Ask<RowOf<C>>;
   /** Reads lists to show them, with Prisma's client, which the first list loads. */
   read: <Result>(list: (tables: Tables) => PromiseLike<Result>) => Promise<Result>;
+  /** What statements write down about themselves. One of them has one wording on all connections of a pool. */
+  readonly events: 'all' | 'changes' | 'off';
   /** Whether servers have told who they are so far, so that a primary that was replaced is recognized. */
   isFenced: () => boolean;
   /** Whether a write has found the disk full. Who writes something later, and finds room, takes it back. */
@@ -81,6 +83,7 @@ export interface DatabaseOptions {
   isFresh?: boolean;
   /** Also in another cluster than the stored one. */
   acceptsForeign?: boolean;
+  events?: Database['events'];
 }
 
 /**
@@ -91,7 +94,7 @@ export interface DatabaseOptions {
  */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   const { connections = 10, readsOnly = false, deadlineMs = STATEMENT_DEADLINE_MS } = options;
-  const { fence = createFence(), isFresh = false, acceptsForeign = false } = options;
+  const { fence = createFence(), isFresh = false, acceptsForeign = false, events = 'all' } = options;
   const pool = new Pool({
     connectionString: url,
     application_name: 'gatehouse',
@@ -139,6 +142,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     query: (columns) => ask(columns),
     prepared: (name, columns) => ask(columns, name),
     room,
+    events,
     read: async (list) => {
       const loaded = await (tables ??= loadTables(pool));
       return await withinDeadline(deadlineMs, list(loaded));

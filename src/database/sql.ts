@@ -22,19 +22,37 @@ export function sql(text: TemplateStringsArray, ...parts: (Fragment | number)[])
   return new Fragment(text.reduce((all, piece, place) => all + (written[place - 1] ?? '') + piece));
 }
 
+/** A piece of SQL with values of its own: one stands between each two of its fragments, which are constants. */
+export class Clause {
+  readonly fragments: readonly Fragment[];
+  readonly values: readonly unknown[];
+
+  constructor(fragments: readonly Fragment[], values: readonly unknown[]) {
+    this.fragments = fragments;
+    this.values = values;
+  }
+}
+
 /** What is the same each time one statement is asked. */
 export interface Statement {
   /** With `$1`, `$2`, … where values stand. */
   text: string;
-  /** By place in the template; null where a value stands. */
-  fragments: readonly (Fragment | null)[];
+  /** By place in the template: a fragment, or those of a clause; null where a value stands. */
+  fragments: readonly Constant[];
 }
+
+type Constant = Fragment | readonly Fragment[] | null;
 
 /** Splices in the fragments of a tagged template and numbers its values. Done once for each template. */
 export function readStatement(template: TemplateStringsArray, values: readonly unknown[]): Statement {
-  const fragments = values.map(fragmentIn);
+  const fragments = values.map(constantIn);
   let parameters = 0;
-  const written = fragments.map((fragment) => fragment?.text ?? `$${(parameters += 1)}`);
+  const next = () => `$${(parameters += 1)}`;
+  const written = fragments.map((constant) => {
+    if (constant === null) return next();
+    if (constant instanceof Fragment) return constant.text;
+    return constant.map(({ text }, place) => (place === 0 ? text : next() + text)).join('');
+  });
   return {
     text: template.reduce((all, piece, place) => all + (written[place - 1] ?? '') + piece),
     fragments,
@@ -47,13 +65,15 @@ export function readStatement(template: TemplateStringsArray, values: readonly u
  * @throws {Error} when a fragment is another one than at the first time: the text that was built then would be wrong
  */
 export function parametersOf({ fragments }: Statement, values: unknown[]): unknown[] {
-  return values.filter((value, place) => {
-    const fragment = fragmentIn(value);
-    if (fragment !== fragments[place]) throw new Error('a fragment of a statement must be a constant');
-    return fragment === null;
+  return values.flatMap((value, place) => {
+    const constant = constantIn(value);
+    if (constant !== fragments[place]) throw new Error('a fragment of a statement must be a constant');
+    if (value instanceof Clause) return value.values;
+    return constant === null ? [value] : [];
   });
 }
 
-function fragmentIn(value: unknown): Fragment | null {
+function constantIn(value: unknown): Constant {
+  if (value instanceof Clause) return value.fragments;
   return value instanceof Fragment ? value : null;
 }

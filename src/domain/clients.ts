@@ -5,6 +5,9 @@ import { nullable, type RowOf } from '../database/columns.js';
 import type { Database } from '../database/prisma.js';
 import { sql } from '../database/sql.js';
 import { AuthError } from './errors.js';
+import { eventOf, recorded } from './events/recorded.js';
+import type { Trail } from './reports/told.js';
+import { clientOfActor, GATEHOUSE } from './sessions/actors.js';
 import { firstRow } from './service/service-row.js';
 
 export const PERMISSIONS = [
@@ -98,6 +101,17 @@ const JUDGED = sql`clock AS MATERIALIZED (SELECT date_trunc('milliseconds', cloc
 /** Tells every replica. It writes also where nothing was changed, so that its commit waits for all that must confirm an earlier change. */
 const NOTED = sql`noted AS (UPDATE service SET clients_version = gen_random_uuid() FROM judged WHERE is_allowed)`;
 
+const CLIENT_ADDED = eventOf({ from: sql`added, judged`, clientId: sql`added.id` });
+const CLIENT_CHANGED = eventOf({
+  from: sql`changed JOIN held USING (id), judged`,
+  where: sql`changed.permissions <> held.permissions`,
+  clientId: sql`changed.id`,
+  detail: sql`jsonb_build_object('permissions', changed.permissions, 'before', held.permissions)`,
+});
+const CLIENT_REMOVED = eventOf({ from: sql`removed, judged`, clientId: sql`removed.id` });
+const SECRET_ADDED = eventOf({ from: sql`made, judged`, clientId: sql`judged.client_id` });
+const SECRET_REMOVED = eventOf({ from: sql`removed, judged`, clientId: sql`removed.client_id` });
+
 const JUDGED_COLUMNS = { isKnown: 'bool', isAllowed: 'bool' } as const;
 
 const LACKING =
@@ -113,14 +127,15 @@ function readVerdict<Row extends RowOf<typeof JUDGED_COLUMNS>>(rows: readonly Ro
 /**
  * Adds a client and makes its secret, which is returned this once; null when the id is taken.
  *
- * @param by the client that asks; null for the command line, which may give every permission
+ * @param by who asks, as it stands in rows: a client, or the command line, which may give every permission
  * @throws {AuthError} insufficient_scope
  */
 export async function addClient(
   database: Database,
   id: string,
   permissions: readonly Permission[],
-  by: string | null = null,
+  by: string = GATEHOUSE,
+  trail?: Trail,
 ): Promise<(FoundClient & { secret: string }) | null> {
   const secret = makeSecret();
   const secretId = randomUUID();
@@ -128,7 +143,7 @@ export async function addClient(
   // held, so that a permission that was taken from it a moment ago is not given any more.
   const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${by}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
     ), ${JUDGED}, added AS (
       INSERT INTO clients (id, secret_hash, permissions, created_at)
       SELECT client_id, ${hashSecret(secret)}::bytea, given, now FROM judged WHERE is_allowed
@@ -137,7 +152,7 @@ export async function addClient(
     ), made AS (
       INSERT INTO client_secrets (id, client_id, secret_hash, created_at)
       SELECT ${secretId}::uuid, id, secret_hash, created_at FROM added
-    ), ${NOTED}
+    ), ${NOTED}${recorded(database, CLIENT_ADDED, { type: 'client.added', actor: by, detail: { permissions } }, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed", added.created_at AS "createdAt" FROM judged LEFT JOIN added ON true`;
   const { createdAt } = readVerdict(rows);
   if (createdAt === null) return null;
@@ -180,7 +195,8 @@ export async function changeClient(
   database: Database,
   id: string,
   permissions: readonly Permission[] | null,
-  by: string | null,
+  by: string,
+  trail?: Trail,
 ): Promise<FoundClient | null> {
   // Settles two changes that take from each other what they need, and a change of a client that is just being given more: the
   // later one waits for the rows of both clients, and is refused where the earlier one has left too little, or too much.
@@ -192,12 +208,12 @@ export async function changeClient(
     secretCreatedAt,
   })`
     WITH asked AS MATERIALIZED (
-      SELECT ${by}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
     ), ${JUDGED}, changed AS (
       UPDATE clients SET permissions = coalesce(judged.given, clients.permissions)
       FROM judged WHERE clients.id = judged.client_id AND is_allowed
       RETURNING clients.id, clients.permissions, clients.created_at
-    ), ${NOTED}
+    ), ${NOTED}${recorded(database, CLIENT_CHANGED, { type: 'client.changed', actor: by }, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed", changed.id, changed.permissions, changed.created_at AS "createdAt",
            client_secrets.id AS "secretId", client_secrets.created_at AS "secretCreatedAt"
     FROM judged LEFT JOIN changed ON true LEFT JOIN client_secrets ON client_secrets.client_id = changed.id
@@ -223,16 +239,18 @@ function isChanged<Row extends { [Name in keyof Changed]: Changed[Name] | null }
 export async function removeClient(
   database: Database,
   id: string,
-  by: string | null = null,
+  by: string = GATEHOUSE,
+  trail?: Trail,
 ): Promise<boolean> {
   // Settles a request in flight: its liveness statement brings a version, which this raises in the same commit. Of two clients
   // that remove each other, one is gone when the other's turn comes, and removes nothing.
   const rows = await database.query(JUDGED_COLUMNS)`
     WITH asked AS MATERIALIZED (
-      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
     ), ${JUDGED}, removed AS (
       DELETE FROM clients USING judged WHERE clients.id = judged.client_id AND is_allowed
-    ), ${NOTED}
+      RETURNING clients.id
+    ), ${NOTED}${recorded(database, CLIENT_REMOVED, { type: 'client.removed', actor: by }, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed" FROM judged`;
   return readVerdict(rows).isKnown;
 }
@@ -246,14 +264,16 @@ export async function removeClient(
 export async function addSecret(
   database: Database,
   id: string,
-  by: string | null,
+  by: string,
+  trail?: Trail,
 ): Promise<(ListedSecret & { secret: string }) | null> {
   const secret = makeSecret();
   const secretId = randomUUID();
+  const facts = { type: 'client.secret_added', actor: by, detail: { secret_id: secretId } } as const;
   // Settles two additions at once: they are counted in the client's row, which the later one reads when the earlier one has committed.
   const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, ${hashSecret(secret)}::bytea AS secret_hash
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, ${hashSecret(secret)}::bytea AS secret_hash
     ), ${JUDGED}, counted AS (
       UPDATE clients SET
         secret_count = secret_count + 1,
@@ -265,7 +285,7 @@ export async function addSecret(
       INSERT INTO client_secrets (id, client_id, secret_hash, created_at)
       SELECT ${secretId}::uuid, counted.id, judged.secret_hash, now FROM counted, judged
       RETURNING created_at
-    ), ${NOTED}
+    ), ${NOTED}${recorded(database, SECRET_ADDED, facts, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed", made.created_at AS "createdAt" FROM judged LEFT JOIN made ON true`;
   const { isKnown, createdAt } = readVerdict(rows);
   if (!isKnown) return null;
@@ -283,13 +303,15 @@ export async function removeSecret(
   database: Database,
   id: string,
   secretId: string,
-  by: string | null,
+  by: string,
+  trail?: Trail,
 ): Promise<boolean> {
+  const facts = { type: 'client.secret_removed', actor: by, detail: { secret_id: secretId } } as const;
   // Settles a request in flight as the removal of a client does, and two deletions of one secret: the later one finds it gone, and
   // does not count it again.
   const rows = await database.query({ ...JUDGED_COLUMNS, isRemoved: 'bool' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${by}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
     ), ${JUDGED}, removed AS (
       DELETE FROM client_secrets USING judged
       WHERE client_secrets.id = ${secretId}::uuid AND client_secrets.client_id = judged.client_id AND is_allowed
@@ -299,7 +321,7 @@ export async function removeSecret(
         secret_count = secret_count - 1,
         secret_hash = CASE WHEN clients.secret_hash = removed.secret_hash THEN ${NO_SECRET} ELSE clients.secret_hash END
       FROM removed WHERE clients.id = removed.client_id
-    ), ${NOTED}
+    ), ${NOTED}${recorded(database, SECRET_REMOVED, facts, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed", EXISTS (SELECT FROM removed) AS "isRemoved" FROM judged`;
   return readVerdict(rows).isRemoved;
 }

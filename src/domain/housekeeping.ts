@@ -1,5 +1,6 @@
 /** Forgets, now and then, what can no longer matter; off the request path, by one replica at a time. */
 import type { Database } from '../database/prisma.js';
+import { pruneEvents } from './events/kept.js';
 import { pruneAttempts } from './guessing/attempts.js';
 import { pruneKeys } from './keys/lifecycle.js';
 import { repeat } from './scheduling/repeat.js';
@@ -11,20 +12,23 @@ const INTERVAL_MS = 60_000;
 /**
  * @param onDone is told how many rows went
  * @param onError is told why a round failed; the next round comes all the same
+ * @param eventsRetentionSeconds how long events are kept
  * @returns stops it, once the batch under way is done
  */
 export function startHousekeeping(
   database: Database,
-  onDone: (gone: { rows: number; attempts: number; keys: number }) => void,
+  onDone: (gone: { rows: number; attempts: number; events: number; keys: number }) => void,
   onError: (error: unknown) => void,
+  eventsRetentionSeconds: number,
 ): () => Promise<void> {
   async function tidy(signal: AbortSignal): Promise<void> {
     try {
       const rows = await prune(database, { waitTurn: false, signal });
       const attempts = await pruneAttempts(database, signal);
       const keys = await pruneKeys(database);
-      onDone({ rows, attempts, keys });
-      told.tidied.tell({ rows: rows + attempts + keys });
+      const events = await pruneEvents(database, eventsRetentionSeconds, signal);
+      onDone({ rows, attempts, events, keys });
+      told.tidied.tell({ rows: rows + attempts + events + keys });
     } catch (error) {
       onError(error);
     }

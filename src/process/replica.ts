@@ -105,7 +105,7 @@ async function start(
   const { config, databaseUrl, secrets } = setup;
   const fence = createFence(() => logger.warn(UNFENCED));
   const { traceRequests, traceDatabase, traceHasher } = await startTracing(config, logger, stops);
-  const database = openDatabase(databaseUrl, { fence });
+  const database = openDatabase(databaseUrl, { fence, events: config.events });
   const reader = openDatabase(databaseUrl, { connections: READER_CONNECTIONS, readsOnly: true, fence });
   for (const each of [database, reader]) stops.push(() => each.close());
   const hasher = createPasswordHasher({
@@ -135,6 +135,7 @@ async function start(
       database,
       (gone) => logger.debug(gone, 'pruned'),
       (error) => logger.warn({ err: error }, 'pruning failed, will be tried again'),
+      config.eventsRetentionSeconds,
     ),
   );
   const metrics = await measure(config, { hasher, pools: { work: database, liveness: reader } }, stops);

@@ -11,6 +11,7 @@ import { openDatabase, type Ask, type Database } from '../../src/database/prisma
 import { createDemo } from '../../src/process/demo.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import type { Gatehouse } from '../../src/domain/gatehouse.js';
+import { pruneEvents } from '../../src/domain/events/kept.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { acceptCluster } from '../../src/domain/service/cluster.js';
@@ -161,6 +162,7 @@ async function operate(database: Database): Promise<void> {
   await prune(database, { waitTurn: true });
   await pruneAttempts(database);
   await pruneKeys(database);
+  await pruneEvents(database, 86_400);
   database.room.isShort = true;
   expect([await hasRoom(database), database.room]).toEqual([true, { isShort: false }]);
 }
@@ -201,19 +203,19 @@ async function operateOverHttp({ operators }: Gatehouse): Promise<void> {
 /** What operators do with clients. */
 async function operateClients(database: Database, { operators }: Gatehouse): Promise<void> {
   await addClient(database, 'console', ['clients:write', 'revoke']);
-  const { id } = await operators.addClient('billing', ['revoke'], 'console');
-  expect((await operators.changeClient(id, [], 'console')).permissions).toEqual([]);
-  const { id: secretId } = await operators.addSecret(id, 'console');
+  const { id } = await operators.addClient('billing', ['revoke'], 'client:console');
+  expect((await operators.changeClient(id, [], 'client:console')).permissions).toEqual([]);
+  const { id: secretId } = await operators.addSecret(id, 'client:console');
   expect((await operators.findClient(id)).secrets).toHaveLength(2);
-  await operators.removeSecret(id, secretId, 'console');
+  await operators.removeSecret(id, secretId, 'client:console');
   expect((await operators.findClients({ limit: 1, after: null })).rows).toHaveLength(1);
-  await operators.removeClient(id, 'console');
+  await operators.removeClient(id, 'client:console');
 }
 
 /** What operators do with keys. */
 async function operateKeys({ operators }: Gatehouse): Promise<void> {
-  const { kid } = await operators.rotateKeys();
-  expect((await operators.rotateKeys()).kid).toBe(kid);
+  const { kid } = await operators.rotateKeys('client:console');
+  expect((await operators.rotateKeys('client:console')).kid).toBe(kid);
   expect((await operators.retireKey(kid, 'client:console')).retired.kid).toBe(kid);
 }
 
@@ -276,6 +278,7 @@ it('every commit waits until it is durable, but for those that count guesses', a
     await operate(database);
     const { login_attempts: _pruned, ...all } = await readCommits(own);
     expect(Object.keys(others).sort()).toEqual([
+      'events',
       'revocations',
       'service',
       'sessions',
@@ -286,6 +289,7 @@ it('every commit waits until it is durable, but for those that count guesses', a
       'beat',
       'client_secrets',
       'clients',
+      'events',
       'revocations',
       'service',
       'sessions',

@@ -109,8 +109,9 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
       url = database.url,
       through = (pool: Database) => pool,
     } = {}) => {
-      const pool = through(openDatabase(url, isAmple ? { deadlineMs: AMPLE_MS } : {}));
       const rules = { ...DEFAULTS, ...config };
+      const { events } = rules;
+      const pool = through(openDatabase(url, { events, ...(isAmple && { deadlineMs: AMPLE_MS }) }));
       const options = {
         database: traces.traceDatabase(pool),
         reader: pool,

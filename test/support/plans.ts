@@ -44,6 +44,7 @@ export async function askNothing(work: (database: Database) => Promise<unknown>)
     connections: () => ({ open: 0, idle: 0, waiting: 0 }),
     close: refuse(),
     room: { isShort: false },
+    events: 'all',
   });
   await work(database).catch((error: unknown) => {
     if (error !== stop) throw error;

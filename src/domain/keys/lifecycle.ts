@@ -2,6 +2,10 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
+import { eventOf, recorded } from '../events/recorded.js';
+import type { Trail } from '../reports/told.js';
+import { GATEHOUSE } from '../sessions/actors.js';
 import { JWKS_MAX_AGE_SECONDS, loadKeys, type JwtAlgorithm, type StoredKey } from './keys.js';
 import { PRUNE_LOCK } from '../sessions/revocations.js';
 import { seal, unseal } from './sealing.js';
@@ -28,6 +32,13 @@ function makeKeyPair(algorithm: JwtAlgorithm): { publicKey: string; privateKey: 
   return generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding, privateKeyEncoding });
 }
 
+const KEY_MADE = eventOf({ from: sql`made, turn` });
+const KEYS_REENCRYPTED = eventOf({
+  from: sql`turn, (SELECT count(*) AS keys FROM done) AS counted`,
+  where: sql`counted.keys > 0`,
+  detail: sql`jsonb_build_object('keys', counted.keys)`,
+});
+
 /** Makes the first key of an empty ring. Safe to call at every start of every replica. */
 export async function createFirstKey(
   database: Database,
@@ -39,38 +50,52 @@ export async function createFirstKey(
   const key = makeKey(algorithm, secret);
   // Settles several replicas that start at once: the update of the one row of `service` lets the first pass
   // and shows the others that the version has changed.
-  await database.query({})`
-    WITH first AS (UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${NO_KEYS}::uuid RETURNING id)
-    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
-    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, clock_timestamp(), clock_timestamp()
-    FROM first`;
+  const facts = { type: 'key.added', actor: GATEHOUSE, detail: { kid: key.kid } } as const;
+  await database.query({ kid: 'text' })`
+    WITH turn AS (
+      UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${NO_KEYS}::uuid RETURNING clock_timestamp() AS now
+    ), made AS (
+      INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+      SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
+      FROM turn
+      RETURNING kid
+    )${recorded(database, KEY_MADE, facts, undefined)}
+    SELECT kid FROM made`;
 }
 
 /**
  * Publishes the next key two JWKS max-ages before it signs, so that every cache has it by then.
  *
+ * @param by the actor, as it stands in rows; here and below
  * @returns the key and when it begins to sign; null when a next key is already waiting
  */
 export async function rotateKeys(
   database: Database,
   algorithm: JwtAlgorithm,
   secret: string,
+  by: string = GATEHOUSE,
+  trail?: Trail,
 ): Promise<{ kid: string; signsAt: number } | null> {
   const { version, now, keys } = await loadKeys(database);
   if (keys.some((key) => key.signsAt > now && key.retiredAt === null)) return null;
   const key = makeKey(algorithm, secret);
   // Settles two rotations at once: only the one that finds the version it has read goes on.
+  const facts = { type: 'key.rotated', actor: by, detail: { kid: key.kid } } as const;
   const [row] = await database.query({ signsAt: 'float8' })`
     WITH turn AS (
       UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid
       RETURNING clock_timestamp() AS now
-    )
-    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
-    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey},
-           now, now + make_interval(secs => ${2 * JWKS_MAX_AGE_SECONDS}::float8)
-    FROM turn
-    RETURNING extract(epoch FROM signs_at)::float8 AS "signsAt"`;
-  return row ? { kid: key.kid, signsAt: row.signsAt } : await rotateKeys(database, algorithm, secret);
+    ), made AS (
+      INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+      SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey},
+             now, now + make_interval(secs => ${2 * JWKS_MAX_AGE_SECONDS}::float8)
+      FROM turn
+      RETURNING signs_at
+    )${recorded(database, KEY_MADE, facts, trail)}
+    SELECT extract(epoch FROM signs_at)::float8 AS "signsAt" FROM made`;
+  return row
+    ? { kid: key.kid, signsAt: row.signsAt }
+    : await rotateKeys(database, algorithm, secret, by, trail);
 }
 
 /**
@@ -95,6 +120,7 @@ export async function reencryptKeys(
   database: Database,
   secret: string,
   previous: string,
+  by: string = GATEHOUSE,
 ): Promise<{ reencrypted: number } | { unreadable: string[] }> {
   const { version, keys } = await loadKeys(database);
   const living = keys.filter((key) => key.retiredAt === null);
@@ -110,13 +136,16 @@ export async function reencryptKeys(
   // Settles a rotation at the same time: a key made since it was read stays as it is, and so does all else.
   const rows = await database.query({ kid: 'text' })`
     WITH turn AS (
-      UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid RETURNING id
-    )
-    UPDATE signing_keys SET encrypted_private_key = decode(fresh.sealed, 'hex')
-    FROM turn, unnest(${living.map(({ kid }) => kid)}::text[], ${sealed}::text[]) AS fresh (kid, sealed)
-    WHERE signing_keys.kid = fresh.kid
-    RETURNING signing_keys.kid`;
-  if (rows.length === 0) return await reencryptKeys(database, secret, previous);
+      UPDATE service SET keys_version = gen_random_uuid() WHERE keys_version = ${version}::uuid
+      RETURNING clock_timestamp() AS now
+    ), done AS (
+      UPDATE signing_keys SET encrypted_private_key = decode(fresh.sealed, 'hex')
+      FROM turn, unnest(${living.map(({ kid }) => kid)}::text[], ${sealed}::text[]) AS fresh (kid, sealed)
+      WHERE signing_keys.kid = fresh.kid
+      RETURNING signing_keys.kid
+    )${recorded(database, KEYS_REENCRYPTED, { type: 'key.reencrypted', actor: by }, undefined)}
+    SELECT kid FROM done`;
+  if (rows.length === 0) return await reencryptKeys(database, secret, previous, by);
   return { reencrypted: rows.length };
 }
 

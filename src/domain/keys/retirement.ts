@@ -1,6 +1,8 @@
 /** Ends what keys have signed: one key that leaked, or all of them where their secret is lost. Every session ends with them. */
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
+import { eventOf, recorded } from '../events/recorded.js';
+import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { loadKeys, type JwtAlgorithm } from './keys.js';
@@ -11,6 +13,8 @@ const EVERY_SESSION_ENDED = sql`INSERT INTO revocations (id, kind, user_id, epoc
       SELECT gen_random_uuid(), 'user', NULL, ended, reason, actor, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM raised`;
+
+const KEY_DIED = eventOf({ from: sql`made, raised` });
 
 /**
  * For a leaked key: it dies, every session that was opened before ends, and a new key signs from now on. Every
@@ -25,8 +29,10 @@ export async function retireKey(
   algorithm: JwtAlgorithm,
   secret: string,
   by: string = GATEHOUSE,
+  trail?: Trail,
 ): Promise<{ kid: string } | null> {
   const key = makeKey(algorithm, secret);
+  const facts = { type: 'key.retired', actor: by, detail: { kid, next_kid: key.kid } } as const;
   // Settles a login in flight: it carries the service's epoch from when it read the password, which no longer
   // counts once this commits. The private half is destroyed: nothing may be signed with it again, here either.
   const rows = await database.query({ kid: 'text' })`
@@ -40,11 +46,13 @@ export async function retireKey(
       RETURNING service.epoch - 1 AS ended, dead.now, 'key_retired' AS reason, ${by}::text AS actor
     ), noted AS (
       ${EVERY_SESSION_ENDED}
-    )
-    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
-    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
-    FROM raised
-    RETURNING kid`;
+    ), made AS (
+      INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+      SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
+      FROM raised
+      RETURNING kid
+    )${recorded(database, KEY_DIED, facts, trail)}
+    SELECT kid FROM made`;
   return rows[0] ?? null;
 }
 
@@ -64,6 +72,7 @@ export async function resetKeys(
   const { version } = await loadKeys(database);
   if (version === NO_KEYS) return null;
   const key = makeKey(algorithm, secret);
+  const facts = { type: 'key.reset', actor: by, detail: { kid: key.kid } } as const;
   // Settles a login in flight as a retired key does, and a rotation at the same time: a key made since the version was read
   // would be sealed with the lost secret and live on, so nothing is done then, and all is tried anew.
   const [row] = await database.query({ kid: 'text', retired: 'int4' })`
@@ -76,10 +85,12 @@ export async function resetKeys(
       RETURNING signing_keys.kid
     ), noted AS (
       ${EVERY_SESSION_ENDED}
-    )
-    INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
-    SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
-    FROM raised
-    RETURNING kid, (SELECT count(*) FROM dead)::int4 AS retired`;
+    ), made AS (
+      INSERT INTO signing_keys (kid, algorithm, public_key, encrypted_private_key, created_at, signs_at)
+      SELECT ${key.kid}, ${key.algorithm}, ${key.publicKey}, ${key.encryptedPrivateKey}, now, now
+      FROM raised
+      RETURNING kid
+    )${recorded(database, KEY_DIED, facts, undefined)}
+    SELECT kid, (SELECT count(*) FROM dead)::int4 AS retired FROM made`;
   return row ?? (await resetKeys(database, algorithm, secret, by));
 }

@@ -6,6 +6,7 @@ import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
 import { AuthError } from '../errors.js';
 import { told, type EndTold, type Trail } from '../reports/told.js';
+import { eventOf, recorded, type Facts } from '../events/recorded.js';
 import { readAddress } from '../networks.js';
 import { firstRow } from '../service/service-row.js';
 import { firstIdOf } from '../sessions/ids.js';
@@ -118,7 +119,7 @@ export async function end(
   const { reason, note, actor, isDryRun } = order;
   const endingId = randomUUID();
   const words = { ending_id: endingId, reason, note, actor, max_sessions: maxSessions, is_dry_run: isDryRun };
-  const rows = await ask(database, doomed, words);
+  const rows = await ask(database, doomed, words, trail);
   const { users, sessions, tokens, isMore, isRefused, isToCome, written, now } = firstRow(rows);
   if (isToCome) throw new AuthError('invalid_request', { detail: TO_COME });
   if (isRefused)
@@ -149,15 +150,20 @@ interface Words {
   is_dry_run: boolean;
 }
 
-async function ask(database: Database, doomed: Doomed, words: Words): Promise<OutcomeRow[]> {
-  if ('sessionIds' in doomed) return await endByIds(database, doomed.sessionIds, words);
-  if ('networks' in doomed) return await endByNetwork(database, doomed, words);
-  if ('userIds' in doomed) return await endOfUsers(database, doomed.userIds, words);
-  if ('openedBefore' in doomed) return await endOpenedBefore(database, doomed.openedBefore, words);
-  if ('lineage' in doomed) return await endLineage(database, doomed.lineage, null, words);
+async function ask(
+  database: Database,
+  doomed: Doomed,
+  words: Words,
+  trail: Trail | undefined,
+): Promise<OutcomeRow[]> {
+  if ('sessionIds' in doomed) return await endByIds(database, doomed.sessionIds, words, trail);
+  if ('networks' in doomed) return await endByNetwork(database, doomed, words, trail);
+  if ('userIds' in doomed) return await endOfUsers(database, doomed.userIds, words, trail);
+  if ('openedBefore' in doomed) return await endOpenedBefore(database, doomed.openedBefore, words, trail);
+  if ('lineage' in doomed) return await endLineage(database, doomed.lineage, null, words, trail);
   const { kind, claims } = doomed.token;
-  if (kind === 'refresh') return await endByIds(database, [claims.sid], words);
-  return await endLineage(database, parseJti(claims.jti).lineage, claims, words);
+  if (kind === 'refresh') return await endByIds(database, [claims.sid], words, trail);
+  return await endLineage(database, parseJti(claims.jti).lineage, claims, words, trail);
 }
 
 /** The order in `given.words`, as one row. */
@@ -169,13 +175,16 @@ const ASKED = sql`asked AS MATERIALIZED (
 
 const CLOCK = sql`clock AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS now)`;
 
+/** What is known of each row afterwards. */
+const WRITTEN = sql`revocations.kind, revocations.user_id, revocations.target`;
+
 /** The columns of a row by this call, of which `doomed`, `asked`, `verdict` and `clock` tell. */
 const ROW = sql`INSERT INTO revocations (id, kind, target, ending_id, user_id, reason, note, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), doomed.kind, doomed.target, asked.ending_id, doomed.user_id, asked.reason, asked.note, asked.actor, now,
              doomed.kept_until
       FROM doomed, asked, verdict, clock
       WHERE NOT asked.is_dry_run AND NOT verdict.is_refused
-      RETURNING revocations.id`;
+      RETURNING ${WRITTEN}`;
 
 /** A call that finds nothing to end writes as well, so that its commit waits for all that must confirm the one that ended it. */
 const WAIT_FOR_THE_FIRST = sql`UPDATE service SET epoch = epoch
@@ -201,6 +210,24 @@ const OUTCOME = sql`SELECT verdict.users::int4 AS users, verdict.sessions::int4 
       ORDER BY doomed.session_id DESC LIMIT ${MOST_SHOWN}
     ) AS shown ON true`;
 
+/** However many have ended: one event. Whose it is, and which session, it says where there is one. */
+const REVOCATION_ADDED = eventOf({
+  from: sql`(
+        SELECT count(*) AS rows, count(DISTINCT user_id) AS users, (array_agg(user_id))[1] AS user_id,
+               (array_agg(target) FILTER (WHERE kind = 'session'))[1] AS session_id
+        FROM noted
+      ) AS written, verdict, asked, clock`,
+  where: sql`written.rows > 0`,
+  userId: sql`CASE WHEN written.users = 1 THEN written.user_id END`,
+  sessionId: sql`CASE WHEN written.rows = 1 THEN written.session_id END`,
+  detail: sql`jsonb_build_object('ending_id', asked.ending_id, 'users', verdict.users, 'sessions', verdict.sessions,
+               'tokens', verdict.tokens, 'more', verdict.is_more)`,
+});
+
+function factsOf({ actor, reason, note }: Words): Facts {
+  return { type: 'revocation.added', actor, reason, note };
+}
+
 /** A session as a row of `doomed`. */
 function doomedSession(stood: Fragment): Fragment {
   return sql`'session'::revocation_kind AS kind, sessions.id AS target, sessions.id AS session_id, sessions.user_id,
@@ -212,7 +239,12 @@ const DOOMED_STANDING_SESSION = doomedSession(sql`true`);
 /** One more than may end tells that there are too many. */
 const ONE_TOO_MANY = MOST_ENDED + 1;
 
-async function endByIds(database: Database, ids: readonly string[], words: Words): Promise<OutcomeRow[]> {
+async function endByIds(
+  database: Database,
+  ids: readonly string[],
+  words: Words,
+  trail: Trail | undefined,
+): Promise<OutcomeRow[]> {
   // Settles an end against a refresh in flight, and against every other end, without a lock: the row counts for all tokens of the
   // session from its commit on, also those that are minted meanwhile. A logout or a theft at the same time ends the session by itself, for good.
   return await database.query(OUTCOME_COLUMNS)`
@@ -220,7 +252,7 @@ async function endByIds(database: Database, ids: readonly string[], words: Words
       SELECT ${DOOMED_SESSION}
       FROM asked, sessions, users, service, clock
       WHERE sessions.id = ANY (${ids}::uuid[]) AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
-    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})
+    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;
 }
 
@@ -228,6 +260,7 @@ async function endByNetwork(
   database: Database,
   { networks, since, until }: Extract<Doomed, { networks: unknown }>,
   words: Words,
+  trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
   // Settles the same. A login that has not committed yet is not seen: ask again with a later time. The ids of sessions begin with the
   // time of their opening, so those of a span of time lie side by side in the primary key.
@@ -238,7 +271,7 @@ async function endByNetwork(
       WHERE sessions.id >= ${firstIdOf(since)}::uuid AND sessions.id < ${firstIdOf(until)}::uuid
         AND sessions.ip <<= ANY (${networks}::inet[]) AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
       LIMIT ${ONE_TOO_MANY}::int4
-    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})
+    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;
 }
 
@@ -248,6 +281,7 @@ async function endLineage(
   lineage: string,
   claims: Pick<AccessClaims, 'sub' | 'session_exp'> | null,
   words: Words,
+  trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
   // Settles the same. Two of these at once may both write a row: each is one that its own call can take back.
   return await database.query(OUTCOME_COLUMNS)`
@@ -261,11 +295,16 @@ async function endLineage(
              ${IS_UNREVOKED_LINEAGE}
       FROM asked, clock
       WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.id = asked.lineage) AND ${IS_UNREVOKED_BUT_FOR_OTHERS}
-    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})
+    ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;
 }
 
-async function endOfUsers(database: Database, ids: readonly string[], words: Words): Promise<OutcomeRow[]> {
+async function endOfUsers(
+  database: Database,
+  ids: readonly string[],
+  words: Words,
+  trail: Trail | undefined,
+): Promise<OutcomeRow[]> {
   // Settles logins and refreshes in flight, which meet the raised epochs. Two of these at once lock the users in the same order.
   return await database.query(OUTCOME_COLUMNS)`
     WITH ${CLOCK}, given AS (SELECT ${JSON.stringify(words)}::jsonb AS words), ${ASKED}, named AS MATERIALIZED (
@@ -295,8 +334,8 @@ async function endOfUsers(database: Database, ids: readonly string[], words: Wor
       SELECT gen_random_uuid(), 'user', asked.ending_id, raised.id, raised.ended, asked.reason, asked.note, asked.actor, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM raised, asked, clock
-      RETURNING revocations.id
-    )
+      RETURNING ${WRITTEN}
+    )${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;
 }
 
@@ -307,6 +346,7 @@ async function endOpenedBefore(
   database: Database,
   openedBefore: Date | null,
   words: Words,
+  trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
   // Settles logins in flight: without a time the service's epoch is raised, which each of them carries from when it read the password.
   // With a time, which has passed, a login opens its session later than that, or at that very time, which lives.
@@ -343,7 +383,7 @@ async function endOpenedBefore(
       SELECT gen_random_uuid(), 'user', asked.ending_id, raised.ended, bound.opened_before, asked.reason, asked.note, asked.actor, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM raised, asked, bound, clock
-      RETURNING revocations.id
-    )
+      RETURNING ${WRITTEN}
+    )${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;
 }

@@ -4,6 +4,7 @@ import { AuthError, WrongSecret } from '../errors.js';
 import { listKeys, loadKeys, type JwtAlgorithm, type ListedKey } from '../keys/keys.js';
 import { findSealingSecret, rotateKeys } from '../keys/lifecycle.js';
 import { retireKey } from '../keys/retirement.js';
+import type { Trail } from '../reports/told.js';
 import { readPage, type Page, type PageOrder } from './pages.js';
 
 /** What new keys are made with. */
@@ -41,26 +42,38 @@ export async function findKeys(database: Database, order: PageOrder): Promise<Pa
 /**
  * Publishes the next key; where one waits already, nothing is made.
  *
+ * @param by the actor, as it stands in rows; here and below
  * @returns the key that is going to sign
  * @throws {AuthError} temporarily_unavailable where no secret of this replica opens the newest key
  */
-export async function rotate(database: Database, rules: KeyRules): Promise<ListedKey> {
-  const made = await rotateKeys(database, rules.algorithm, await findSecret(database, rules));
+export async function rotate(
+  database: Database,
+  by: string,
+  rules: KeyRules,
+  trail?: Trail,
+): Promise<ListedKey> {
+  const made = await rotateKeys(database, rules.algorithm, await findSecret(database, rules), by, trail);
   if (made === null) await waitForTheFirst(database);
   const keys = await listKeys(database);
   const next = keys.find(({ kid, state }) => (made === null ? state === 'next' : kid === made.kid));
   // The one that was waiting has begun to sign in the meantime.
-  return next ?? (await rotate(database, rules));
+  return next ?? (await rotate(database, by, rules, trail));
 }
 
 /**
  * Ends a key that has leaked, with every session of everybody. A key that was retired before stays as it is, and nothing ends.
  *
- * @param by the actor, as it stands in rows
  * @throws {AuthError} not_found; temporarily_unavailable where no secret of this replica opens the newest key
  */
-export async function retire(database: Database, kid: string, by: string, rules: KeyRules): Promise<Retired> {
-  const done = await retireKey(database, kid, rules.algorithm, await findSecret(database, rules), by);
+export async function retire(
+  database: Database,
+  kid: string,
+  by: string,
+  rules: KeyRules,
+  trail?: Trail,
+): Promise<Retired> {
+  const secret = await findSecret(database, rules);
+  const done = await retireKey(database, kid, rules.algorithm, secret, by, trail);
   if (done === null) await waitForTheFirst(database);
   const keys = await listKeys(database);
   const retired = keys.find((key) => key.kid === kid);

@@ -3,10 +3,9 @@ import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { readAddress } from '../networks.js';
-import { actorOfUser, IS_BY_OTHERS, IS_BY_USER } from '../sessions/actors.js';
+import { IS_BY_OTHERS, IS_BY_USER, readActor } from '../sessions/actors.js';
 import { firstIdOf } from '../sessions/ids.js';
 import { IS_LIFTABLE, STANDS, TARGET } from '../sessions/standing.js';
-import { isUuid } from '../tokens/claims.js';
 import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
 
 const SESSION_COLUMNS = {
@@ -145,14 +144,6 @@ const FOUND_REVOCATION = sql`revocations.id, revocations.ending_id AS "endingId"
            revocations.actor, revocations.revoked_at AS "revokedAt", revocations.kept_until AS "keptUntil",
            ${IS_LIFTABLE} AS "isLiftable", revocations.lifted_at AS "liftedAt", revocations.lifted_by AS "liftedBy",
            revocations.lift_note AS "liftNote"`;
-
-/** Users end what is their own, so that those of one of them are found by whose they are, also where an older row does not say which. */
-function readActor(actor: string | null): { isByUser: boolean; ofUser: string | null; other: string | null } {
-  const id = actor?.replace(/^user:/, '') ?? '';
-  const ofUser = isUuid(id) && actor === actorOfUser(id) ? id : null;
-  const isByUser = actor === 'user' || ofUser !== null;
-  return { isByUser, ofUser, other: isByUser ? null : actor };
-}
 
 export async function findRevocations(
   database: Database,

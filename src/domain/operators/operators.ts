@@ -45,7 +45,10 @@ import {
 /** A password that is set by an operator, or is to be made here. */
 export type NewPassword = { text: string } | { isGenerated: true };
 
-/** Each verb rejects with {@link DatabaseUnavailable} when the primary cannot be asked. */
+/**
+ * In each verb that changes something, `by` is who acts, as it stands in rows (sessions/actors.ts). Each verb rejects with {@link DatabaseUnavailable} when the
+ * primary cannot be asked.
+ */
 export interface Operators {
   /** Users, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
   findUsers: (filter: UserFilter, page: PageOrder) => Promise<Page<FoundUser>>;
@@ -61,6 +64,8 @@ export interface Operators {
   createUser: (
     user: { username: string; scope: string },
     password: NewPassword,
+    by: string,
+    trail?: Trail,
   ) => Promise<FoundUser & { password?: string }>;
   /**
    * Changes what is named. Another name or scope ends the user's access tokens; disabling and a new password end the sessions.
@@ -93,14 +98,19 @@ export interface Operators {
     trail?: Trail,
   ) => Promise<EndingOutcome>;
   /** @throws {AuthError} not_found, not_liftable */
-  liftRevocation: (id: string, by: string, note: string | null) => Promise<{ isRestored: boolean }>;
+  liftRevocation: (
+    id: string,
+    by: string,
+    note: string | null,
+    trail?: Trail,
+  ) => Promise<{ isRestored: boolean }>;
 
   /** Clients, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
   findClients: (page: PageOrder) => Promise<Page<FoundClient>>;
   /** @throws {AuthError} not_found */
   findClient: (id: string) => Promise<FoundClient>;
   /**
-   * Here and below `by` is the id of the client that asks: it needs each permission that it would give, and each one that the
+   * Where `by` is a client, it needs each permission that it would give, and each one that the
    * other client holds, at the moment in which this is done.
    *
    * @returns the client with its one secret, which is shown this once
@@ -110,18 +120,24 @@ export interface Operators {
     id: string,
     permissions: readonly Permission[],
     by: string,
+    trail?: Trail,
   ) => Promise<FoundClient & { secret: string }>;
   /**
    * @param permissions in place of those that it has; null changes nothing
    * @throws {AuthError} not_found, insufficient_scope
    */
-  changeClient: (id: string, permissions: readonly Permission[] | null, by: string) => Promise<FoundClient>;
+  changeClient: (
+    id: string,
+    permissions: readonly Permission[] | null,
+    by: string,
+    trail?: Trail,
+  ) => Promise<FoundClient>;
   /** Removes it at once, on every replica, if it is there. @throws {AuthError} insufficient_scope */
-  removeClient: (id: string, by: string) => Promise<void>;
+  removeClient: (id: string, by: string, trail?: Trail) => Promise<void>;
   /** @returns a further secret, which is shown this once @throws {AuthError} not_found, insufficient_scope, too_many_secrets */
-  addSecret: (id: string, by: string) => Promise<ListedSecret & { secret: string }>;
+  addSecret: (id: string, by: string, trail?: Trail) => Promise<ListedSecret & { secret: string }>;
   /** Deletes it at once, on every replica, if it is there. @throws {AuthError} insufficient_scope */
-  removeSecret: (id: string, secretId: string, by: string) => Promise<void>;
+  removeSecret: (id: string, secretId: string, by: string, trail?: Trail) => Promise<void>;
 
   /** Signing keys, latest to sign first. @throws {AuthError} invalid_request for a cursor of another list */
   findKeys: (page: PageOrder) => Promise<Page<ListedKey>>;
@@ -130,7 +146,7 @@ export interface Operators {
    *
    * @throws {AuthError} temporarily_unavailable where no secret of this replica opens the newest key
    */
-  rotateKeys: () => Promise<ListedKey>;
+  rotateKeys: (by: string, trail?: Trail) => Promise<ListedKey>;
   /** What a retirement would end. @throws {AuthError} not_found */
   foreseeRetirement: (kid: string) => Promise<Foreseen>;
   /**
@@ -138,7 +154,7 @@ export interface Operators {
    *
    * @throws {AuthError} not_found; temporarily_unavailable where no secret of this replica opens the newest key
    */
-  retireKey: (kid: string, by: string) => Promise<Retired>;
+  retireKey: (kid: string, by: string, trail?: Trail) => Promise<Retired>;
 }
 
 const NOTHING: Foreseen = { users: 0, sessions: 0, tokens: 0, isMore: false, sample: [] };
@@ -167,14 +183,14 @@ export function createOperators(parts: {
   return {
     findUsers: (filter, page) => findUsers(database, filter, page),
     findUser: async (id) => found(await findUserById(database, id), 'user'),
-    createUser: async (user, password) => {
+    createUser: async (user, password, by, trail) => {
       if ('text' in password) {
         const passwordHash = await hashGood(password.text, user.username);
-        return await createUser(database, { ...user, passwordHash }, rules);
+        return await createUser(database, { ...user, passwordHash }, by, rules, trail);
       }
       const made = generatePassword();
       const passwordHash = await hasher.hash(made);
-      return { ...(await createUser(database, { ...user, passwordHash }, rules)), password: made };
+      return { ...(await createUser(database, { ...user, passwordHash }, by, rules, trail)), password: made };
     },
     changeUser: async (id, { password, ...change }, by, trail) => {
       const username = change.username ?? found(await findUserById(database, id), 'user').username;
@@ -192,34 +208,34 @@ export function createOperators(parts: {
       if (token === null) throw new AuthError('invalid_request', { detail: NO_TOKEN });
       return await end(database, { token }, order, trail);
     },
-    liftRevocation: (id, by, note) => liftRevocation(database, id, by, note),
+    liftRevocation: (id, by, note, trail) => liftRevocation(database, id, by, note, trail),
 
     findClients: (page) => findClients(database, page),
     findClient: async (id) => found(await findClient(database, id), 'client'),
-    addClient: async (id, permissions, by) => {
-      const client = await addClient(database, id, permissions, by);
+    addClient: async (id, permissions, by, trail) => {
+      const client = await addClient(database, id, permissions, by, trail);
       if (client === null) throw new AuthError('client_id_taken');
       return client;
     },
-    changeClient: async (id, permissions, by) =>
-      found(await changeClient(database, id, permissions, by), 'client'),
-    removeClient: async (id, by) => {
-      await removeClient(database, id, by);
+    changeClient: async (id, permissions, by, trail) =>
+      found(await changeClient(database, id, permissions, by, trail), 'client'),
+    removeClient: async (id, by, trail) => {
+      await removeClient(database, id, by, trail);
     },
-    addSecret: async (id, by) => found(await addSecret(database, id, by), 'client'),
-    removeSecret: async (id, secretId, by) => {
-      await removeSecret(database, id, secretId, by);
+    addSecret: async (id, by, trail) => found(await addSecret(database, id, by, trail), 'client'),
+    removeSecret: async (id, secretId, by, trail) => {
+      await removeSecret(database, id, secretId, by, trail);
     },
 
     findKeys: (page) => findKeys(database, page),
-    rotateKeys: () => rotate(database, keyRules),
+    rotateKeys: (by, trail) => rotate(database, by, keyRules, trail),
     foreseeRetirement: async (kid) => {
       const key = (await listKeys(database)).find((each) => each.kid === kid) ?? null;
       if (found(key, 'key').retiredAt !== null) return NOTHING;
       const order = { actor: '', reason: '', note: null, maxSessions: null, isDryRun: true };
       return await end(database, { openedBefore: null }, order);
     },
-    retireKey: (kid, by) => retire(database, kid, by, keyRules),
+    retireKey: (kid, by, trail) => retire(database, kid, by, keyRules, trail),
   };
 }
 

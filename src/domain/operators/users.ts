@@ -3,7 +3,9 @@ import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 
 import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
 import { AuthError, Reason } from '../errors.js';
+import { eventOf, recorded, type Facts } from '../events/recorded.js';
 import { told, type Trail } from '../reports/told.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { USER_IS_ENABLED } from '../sessions/standing.js';
@@ -60,15 +62,18 @@ export async function findUserById(database: Database, id: string): Promise<Foun
 /**
  * Adds a user under a canonical name.
  *
+ * @param by the actor, as it stands in rows; here and below
  * @throws {AuthError} username_taken, invalid_request when tokens of this name and scope would be too long
  */
 export async function createUser(
   database: Database,
   user: { username: string; scope: string; passwordHash: string },
+  by: string,
   rules: Pick<TokenRules, 'issuer' | 'audience'>,
+  trail?: Trail,
 ): Promise<FoundUser> {
   assertFits(user, rules);
-  const added = await addUser(database, user);
+  const added = await addUser(database, user, by, trail);
   if (added === null) throw new AuthError('username_taken');
   return await findAgain(database, added.id);
 }
@@ -82,6 +87,25 @@ export interface UserChange {
   passwordHash?: string | undefined;
 }
 
+const USER_CHANGED = eventOf({ from: sql`changed`, userId: sql`changed.id` });
+
+/** One event, of the weightiest of the changes; it names all of them, and no value. */
+function whatChanges(before: FoundUser, change: UserChange): Pick<Facts, 'type' | 'detail'> {
+  const { username = before.username, scope = before.scope, passwordHash } = change;
+  const isDisabled = change.isDisabled ?? before.disabledAt !== null;
+  const changes = {
+    disabled: isDisabled !== (before.disabledAt !== null),
+    password: passwordHash !== undefined,
+    username: username !== before.username,
+    scope: scope !== before.scope,
+  };
+  const changed = Object.entries(changes).flatMap(([name, isOther]) => (isOther ? [name] : []));
+  const detail = { changed };
+  if (changes.disabled) return { type: isDisabled ? 'user.disabled' : 'user.enabled', detail };
+  if (changes.password) return { type: 'password.changed', detail };
+  return { type: changed.length === 0 ? null : 'user.changed', detail };
+}
+
 /** Somebody else would have to change the same user this often meanwhile before we say that we cannot know. */
 const MAX_ATTEMPTS = 5;
 
@@ -89,7 +113,6 @@ const MAX_ATTEMPTS = 5;
  * Changes a user. Another name or scope ends the access tokens, not the sessions: the next refresh mints with what is true then.
  * Disabling and a new password end every session.
  *
- * @param actor as it stands in rows
  * @throws {AuthError} not_found, username_taken, invalid_request when tokens of this name and scope would be too long
  */
 export async function changeUser(
@@ -140,7 +163,7 @@ export async function changeUser(
           INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
           SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now, ${KEPT_UNTIL_ALL_ENDED}
           FROM changed WHERE ${reason}::text IS NOT NULL
-        )
+        )${recorded(database, USER_CHANGED, { ...whatChanges(before, change), actor, reason }, trail)}
         SELECT taken.by_other AS "isTaken", EXISTS (SELECT FROM changed) AS "isChanged" FROM taken`.catch(
       refuseTakenName,
     );

@@ -76,11 +76,12 @@ export function createPasswordChange(parts: {
       fresh ??= await hasher.hash(passwords.next);
       assertAwaited(isAwaited);
       const hashes = { verified: found.passwordHash, fresh };
-      const opened = await replaceSessions(database, claims, hashes, device, rules);
+      const opened = await replaceSessions(database, claims, hashes, device, rules, trail);
       if (opened !== null) {
         if (!(await isReplacedAlone(database, claims))) {
           const ending = { reason: 'password_changed', actor: actorOfUser(claims.sub) } as const;
-          await endSession(database, { sid: opened.session.id, sub: claims.sub }, ending, null);
+          const itself = { sid: opened.session.id, sub: claims.sub };
+          await endSession(database, itself, ending, null, { origin: trail?.origin });
           throw new AuthError('invalid_token');
         }
         told.end.tell({ ended: 'user', reason: 'password_changed', actor: actorOfUser(claims.sub) }, trail);

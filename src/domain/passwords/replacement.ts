@@ -1,8 +1,11 @@
 /** The session that a new password opens in the place of all others: opened in one statement, and found again by a repetition. */
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
+import { eventOf, recorded } from '../events/recorded.js';
+import type { Trail } from '../reports/told.js';
+import { NEW_ID } from '../sessions/ids.js';
 import { parseJti, type AccessClaims } from '../tokens/claims.js';
 import {
-  NEW_SESSION_ID,
   OPENED_COLUMNS,
   OPENED_SESSION,
   toOpened,
@@ -43,6 +46,12 @@ export async function findAsking(
   return found ?? null;
 }
 
+const PASSWORD_CHANGED = eventOf({
+  from: sql`opened, asked`,
+  userId: sql`opened.user_id`,
+  sessionId: sql`opened.id`,
+});
+
 /**
  * Sets a new password, ends every session of the user, the asking one included, and opens one for the device that asks. A thief
  * who shares the asking session is out.
@@ -60,7 +69,9 @@ export async function replaceSessions(
   { verified, fresh }: { verified: string; fresh: string },
   device: Device,
   { refreshTtlSeconds }: SessionRules,
+  trail?: Trail,
 ): Promise<Opened | null> {
+  const actor = actorOfUser(sub);
   // Settles, in this order:
   // - two changes at once: the user's row is locked first, as everywhere, and the second finds another hash than the one
   //   that it verified;
@@ -85,7 +96,7 @@ export async function replaceSessions(
       FOR UPDATE OF sessions
     ), spent AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      SELECT lineage, 'token', asking.user_id, 'password_changed', ${actorOfUser(sub)}, now, asking.expires_at + ${RETENTION}
+      SELECT lineage, 'token', asking.user_id, 'password_changed', ${actor}, now, asking.expires_at + ${RETENTION}
       FROM asking, asked
       ON CONFLICT (id) DO NOTHING
       RETURNING user_id
@@ -96,7 +107,7 @@ export async function replaceSessions(
     ), opened AS (
       INSERT INTO sessions
         (id, user_id, epoch, ver, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
-      SELECT ${NEW_SESSION_ID}, changed.id, asking.epoch + 1, asking.ver, greatest(now, service.sessions_not_before), now,
+      SELECT ${NEW_ID}, changed.id, asking.epoch + 1, asking.ver, greatest(now, service.sessions_not_before), now,
              least(date_trunc('second', now) + make_interval(secs => ${refreshTtlSeconds}::float8), asking.expires_at),
              asking.expires_at, ${device.ip}::inet, ${device.userAgent}::text
       FROM changed, asking, asked, service
@@ -106,10 +117,10 @@ export async function replaceSessions(
       FROM opened, asked WHERE sessions.id = ${sid}::uuid
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
-      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', ${actorOfUser(sub)}, now,
+      SELECT gen_random_uuid(), 'user', changed.id, changed.raised - 1, 'password_changed', ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM changed, asked
-    )
+    )${recorded(database, PASSWORD_CHANGED, { type: 'password.changed', actor }, trail)}
     SELECT ${OPENED_SESSION} FROM opened, owner AS users, asked AS clock, service`;
   return row === undefined ? null : toOpened(row);
 }

@@ -11,6 +11,7 @@ export const COUNTED_TABLES = [
   'sessions',
   'revocations',
   'login_attempts',
+  'events',
   'clients',
   'signing_keys',
 ] as const;

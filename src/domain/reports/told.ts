@@ -9,11 +9,24 @@ export const REFRESH_VERDICTS = ['rotated', 'replayed', 'superseded', 'reused', 
 /** How a token was asked about: by a client alone, by a client among many, or by its own holder. */
 export const ASKED = ['single', 'batch', 'session'] as const;
 
+/** Where a request comes from. */
+export interface Origin {
+  ip: string;
+  userAgent: string | null;
+  /** A UUID. */
+  requestId: string;
+}
+
+/** What events say of a request, and its line in the log by itself. */
+interface Sent {
+  origin?: Origin | undefined;
+}
+
 /**
  * Whom one request was about and what came of it, in ids and constant words. Nothing that a caller has typed stands here, and no
  * part of a token but these ids. docs/logs.md says what each member means.
  */
-export interface Trail {
+export interface Trail extends Sent {
   user?: string;
   /** The session that the request has opened, rotated or ended, or that it was asked with. */
   session?: string;

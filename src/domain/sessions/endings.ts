@@ -1,5 +1,7 @@
 /** How sessions end before their time: one, or all of a user; each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
+import { eventOf, recorded } from '../events/recorded.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import type { AccessClaims } from '../tokens/claims.js';
 import { firstRow } from '../service/service-row.js';
@@ -21,6 +23,13 @@ export const ENDS = {
   ended_by_operator: ['client', 'cli'],
 } as const satisfies Record<string, ActorKind[]>;
 type ActorKind = 'user' | 'client' | 'cli' | 'gatehouse';
+
+const SESSION_ENDED = eventOf({
+  from: sql`ended JOIN noted ON noted.id = ended.id`,
+  where: sql`ended.stood`,
+  userId: sql`ended.user_id`,
+  sessionId: sql`ended.id`,
+});
 
 /** Who ends something and why, for the revocation's row. */
 export interface Ending {
@@ -62,7 +71,7 @@ export async function endSession(
       SELECT id, 'session', user_id, ${reason}, ${actor}, now, expires_at + ${RETENTION} FROM ended
       ON CONFLICT (id) DO NOTHING
       RETURNING id
-    )
+    )${recorded(database, SESSION_ENDED, { type: 'session.ended', actor, reason }, trail)}
     SELECT EXISTS (SELECT FROM noted, ended WHERE stood) AS "isNew",
            EXISTS (
              SELECT FROM sessions
@@ -77,6 +86,13 @@ export async function endSession(
 
 /** How many sessions are counted that end at once. All of them end: nobody waits for the counting of the rest. */
 const MOST_COUNTED = 1000;
+
+const SESSIONS_ENDED = eventOf({
+  from: sql`caller, counted, clock`,
+  userId: sql`caller.id`,
+  sessionId: sql`caller.session_id`,
+  detail: sql`jsonb_build_object('sessions', least(counted.sessions, ${MOST_COUNTED}), 'more', counted.sessions > ${MOST_COUNTED})`,
+});
 
 /** How many sessions of a user have ended; `isMore` where they were more than that. */
 export interface Ended {
@@ -106,7 +122,7 @@ export async function endAllSessions(
       UPDATE users SET epoch = users.epoch + 1
       FROM service, sessions
       WHERE users.id = ${sub}::uuid AND sessions.id = ${sid}::uuid AND ${STANDS}
-      RETURNING users.id, users.epoch AS raised
+      RETURNING users.id, users.epoch AS raised, sessions.id AS session_id
     ), kept AS (
       UPDATE sessions SET epoch = sessions.epoch + 1
       FROM caller
@@ -116,18 +132,17 @@ export async function endAllSessions(
       SELECT gen_random_uuid(), 'user', caller.id, caller.raised - 1, 'logout_all', ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM caller, clock
-    )
-    SELECT (
-             SELECT count(*)
-             FROM users, service, clock, LATERAL (
-               SELECT FROM ${LATEST_OF_USER} AS sessions
-               WHERE sessions.expires_at > now AND ${STANDS}
-                 AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
-               LIMIT ${MOST_COUNTED + 1}::int4
-             ) AS doomed
-             WHERE users.id = caller.id
-           )::int4 AS ended
-    FROM caller`;
+    ), counted AS MATERIALIZED (
+      SELECT count(*)::int4 AS sessions
+      FROM caller, users, service, clock, LATERAL (
+        SELECT FROM ${LATEST_OF_USER} AS sessions
+        WHERE sessions.expires_at > now AND ${STANDS}
+          AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
+        LIMIT ${MOST_COUNTED + 1}::int4
+      ) AS doomed
+      WHERE users.id = caller.id
+    )${recorded(database, SESSIONS_ENDED, { type: 'session.ended', actor, reason: 'logout_all' }, trail)}
+    SELECT counted.sessions AS ended FROM caller, counted`;
   const [row] = rows;
   if (row !== undefined) {
     told.end.tell({ ended: 'user', reason: 'logout_all', actor }, trail);

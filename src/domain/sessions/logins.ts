@@ -77,7 +77,7 @@ export function createLogins(parts: {
         const opened = await refundUnlessWrong(attempt, async () => {
           const user = await authenticate(database, hasher, username, password, trail);
           const ttl = Math.min(sessionTtlSeconds, rules.sessionTtlSeconds);
-          return await openSession(database, user, device, { ...rules, sessionTtlSeconds: ttl });
+          return await openSession(database, user, device, { ...rules, sessionTtlSeconds: ttl }, trail);
         });
         noteSession(trail, opened.session.userId, opened.session.id);
         // The password was right and the session is open: what cannot be written down now must not turn it away.
@@ -90,7 +90,7 @@ export function createLogins(parts: {
       const read = { text: refreshToken, kind: 'refresh', trail } as const;
       const rotation = await withToken(read, async (claims, keysVersion) => {
         await pairs.assertSigns();
-        const rotation = await rotateSession(database, claims, keysVersion, rules);
+        const rotation = await rotateSession(database, claims, keysVersion, rules, trail);
         return rotation.verdict === 'outdated' ? { outdated: rotation.seen } : { value: rotation };
       }).catch((error: unknown) => {
         // Nothing that this service could have issued as a refresh token.

@@ -6,7 +6,11 @@ import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import { AuthError, Reason } from '../errors.js';
 import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
 import { IS_ANSWERING, WINDOW_ENDS } from '../liveness/beat.js';
+import { eventOf, recorded } from '../events/recorded.js';
+import type { Trail } from '../reports/told.js';
 import { firstRow } from '../service/service-row.js';
+import { actorOfUser, GATEHOUSE } from './actors.js';
+import { NEW_ID } from './ids.js';
 import {
   CLAIMS_VERSION,
   LATEST_OF_USER,
@@ -58,6 +62,17 @@ export const SESSION_COLUMNS = {
   now: 'float8',
 } as const satisfies Record<keyof Session, string>;
 
+const SESSION_OPENED = eventOf({
+  from: sql`opened, clock`,
+  userId: sql`opened.user_id`,
+  sessionId: sql`opened.id`,
+});
+const SESSION_REUSED = eventOf({
+  from: sql`decided JOIN noted ON noted.id = decided.id`,
+  userId: sql`decided.user_id`,
+  sessionId: sql`decided.id`,
+});
+
 const CHANGED_MEANWHILE = new Reason('changed_meanwhile');
 
 /** So many logins of one user would have to come between before we say that we cannot know; each that does is done. */
@@ -81,14 +96,6 @@ export const OPENED_SESSION = sql`
            extract(epoch FROM clock.now)::float8 AS now,
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"`;
 
-/** The id of a session that is opened `now`: a UUIDv7, built by hand since PostgreSQL makes its own only from 18 on. */
-export const NEW_SESSION_ID = sql`overlay(
-               overlay(gen_random_uuid()::text PLACING
-                 overlay(lpad(to_hex((extract(epoch FROM now) * 1000)::bigint), 12, '0') PLACING '-' FROM 9 FOR 0)
-                 FROM 1 FOR 13)
-               PLACING '7' FROM 15 FOR 1
-             )::uuid`;
-
 /**
  * Opens a session for a user whose password was right when `epoch` was read.
  *
@@ -101,8 +108,10 @@ export async function openSession(
   user: Proved,
   device: Device,
   rules: SessionRules,
+  trail?: Trail,
 ): Promise<Opened> {
   const limit = rules.sessionsPerUser;
+  const facts = { type: 'session.opened', actor: actorOfUser(user.id) } as const;
   for (let attempt = 1; attempt <= MAX_OPENINGS; attempt += 1) {
     // Settles a login in flight against disabling, a new password, logout-all and a retired key: each of them raises
     // an epoch in the statement that ends the sessions. Either this insert sees the raised one and inserts nothing,
@@ -136,7 +145,7 @@ export async function openSession(
         FROM standing
       ), opened AS (
         INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
-        SELECT ${NEW_SESSION_ID}, users.id, proved.epoch, greatest(now, service.sessions_not_before), now,
+        SELECT ${NEW_ID}, users.id, proved.epoch, greatest(now, service.sessions_not_before), now,
                date_trunc('second', now) + make_interval(secs => ${Math.min(rules.refreshTtlSeconds, rules.sessionTtlSeconds)}::float8),
                date_trunc('second', now) + make_interval(secs => ${rules.sessionTtlSeconds}::float8),
                ${device.ip}::inet, ${device.userAgent}::text
@@ -144,7 +153,7 @@ export async function openSession(
         WHERE users.id = ${user.id}::uuid AND ${USER_IS_ENABLED} AND ${PROVED_EPOCH_IS_IN_FORCE}
           AND NOT verdict.full AND NOT verdict.overtaken
         RETURNING *
-      )
+      )${recorded(database, SESSION_OPENED, facts, trail)}
       SELECT ${OPENED_SESSION},
              verdict.full AS "isFull", verdict.overtaken AS "isOvertaken"
       FROM service, clock, verdict LEFT JOIN opened ON true LEFT JOIN users ON users.id = opened.user_id`;
@@ -173,8 +182,10 @@ export async function rotateSession(
   claims: RefreshClaims,
   keysVersion: string,
   rules: SessionRules,
+  trail?: Trail,
 ): Promise<Rotation> {
   const { generation } = parseJti(claims.jti);
+  const facts = { type: 'session.reused', actor: GATEHOUSE, outcome: 'refresh_reused' } as const;
   // Settles parallel refreshes, theft, and a refresh against an end, all on the session's row. The row decides by
   // what it holds when its lock is granted: of two calls with one token the first rotates and the second finds the
   // generation raised, and so gets the same successor; a call that waited for an end finds `ended_at` set. A call that
@@ -223,7 +234,8 @@ export async function rotateSession(
       SELECT id, 'session', user_id, 'refresh_reused', 'gatehouse', now, expires_at + ${RETENTION}
       FROM decided WHERE ended_at IS NOT NULL AND succeeded_by IS NULL
       ON CONFLICT (id) DO NOTHING
-    )
+      RETURNING id
+    )${recorded(database, SESSION_REUSED, facts, trail)}
     SELECT decided.id, decided.user_id AS "userId", decided.username, decided.scope,
            decided.claims_version AS ver, decided.generation,
            floor(extract(epoch FROM decided.opened_at))::float8 AS "openedAt",

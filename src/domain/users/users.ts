@@ -2,9 +2,13 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
+import { eventOf, recorded } from '../events/recorded.js';
+import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
+import { USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { bytesThatFit, fitsIntoTokens } from '../tokens/length.js';
 import { canonicalUsername } from './usernames.js';
@@ -20,17 +24,28 @@ export interface ListedUser extends User {
   disabledAt: Date | null;
 }
 
-/** Adds a user under a canonical name; null when the name is taken. */
+const USER_ADDED = eventOf({ from: sql`added`, userId: sql`added.id` });
+
+/**
+ * Adds a user under a canonical name; null when the name is taken.
+ *
+ * @param by the actor, as it stands in rows; here and below
+ */
 export async function addUser(
   database: Database,
   user: { username: string; passwordHash: string; scope: string },
+  by: string = GATEHOUSE,
+  trail?: Trail,
 ): Promise<User | null> {
   // Settles two additions of one name: the unique index lets one in.
   const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
-    INSERT INTO users (id, username, password_hash, scope, created_at)
-    VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}, ${user.scope}, clock_timestamp())
-    ON CONFLICT (username) DO NOTHING
-    RETURNING id, username, scope`;
+    WITH added AS (
+      INSERT INTO users (id, username, password_hash, scope, created_at)
+      VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}, ${user.scope}, clock_timestamp())
+      ON CONFLICT (username) DO NOTHING
+      RETURNING id, username, scope, created_at AS now
+    )${recorded(database, USER_ADDED, { type: 'user.added', actor: by }, trail)}
+    SELECT id, username, scope FROM added`;
   return rows[0] ?? null;
 }
 
@@ -72,7 +87,6 @@ export async function listUsers(database: Database): Promise<ListedUser[]> {
 /**
  * Disables a user and ends every session; the user's later logins fail like any wrong password.
  *
- * @param by the actor, as it stands in rows; here and below
  * @returns false when there is no such user; a user who is disabled already counts as done
  */
 export async function disableUser(
@@ -84,10 +98,32 @@ export async function disableUser(
   return await changeAndEndAll(database, username, { isDisabling: true, passwordHash: null }, ending);
 }
 
+const USER_ENABLED = eventOf({
+  from: sql`changed JOIN found USING (id)`,
+  where: sql`NOT found.was_enabled`,
+  userId: sql`changed.id`,
+});
+const USER_CHANGED = eventOf({
+  from: sql`changed JOIN found USING (id)`,
+  where: sql`told.type <> 'user.disabled' OR found.was_enabled`,
+  userId: sql`changed.id`,
+});
+
 /** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
-export async function enableUser(database: Database, username: string): Promise<boolean> {
+export async function enableUser(
+  database: Database,
+  username: string,
+  by: string = GATEHOUSE,
+): Promise<boolean> {
+  // Settles two who enable at once: the second waits for the row, and finds nothing to tell.
   const rows = await database.query({ id: 'uuid' })`
-    UPDATE users SET disabled_at = NULL WHERE username = ${canonicalUsername(username)} RETURNING id`;
+    WITH found AS MATERIALIZED (
+      SELECT id, ${USER_IS_ENABLED} AS was_enabled, clock_timestamp() AS now FROM users
+      WHERE username = ${canonicalUsername(username)} FOR NO KEY UPDATE
+    ), changed AS (
+      UPDATE users SET disabled_at = NULL FROM found WHERE users.id = found.id RETURNING users.id
+    )${recorded(database, USER_ENABLED, { type: 'user.enabled', actor: by }, undefined)}
+    SELECT id FROM changed`;
   return rows.length > 0;
 }
 
@@ -108,22 +144,30 @@ async function changeAndEndAll(
   change: { isDisabling: boolean; passwordHash: string | null },
   { reason, actor }: Ending,
 ): Promise<boolean> {
-  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises.
+  const facts = {
+    type: change.isDisabling ? 'user.disabled' : 'password.changed',
+    actor,
+    reason,
+  } as const;
+  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises. Of two who
+  // disable at once, the second waits for the row, and finds nothing to tell.
   const rows = await database.query({ id: 'uuid' })`
-    WITH changed AS (
+    WITH found AS MATERIALIZED (
+      SELECT id, ${USER_IS_ENABLED} AS was_enabled FROM users WHERE username = ${canonicalUsername(username)} FOR NO KEY UPDATE
+    ), changed AS (
       UPDATE users SET
         epoch = epoch + 1,
         password_hash = coalesce(${change.passwordHash}::text, password_hash),
         disabled_at = CASE WHEN ${change.isDisabling}::boolean
-          THEN coalesce(disabled_at, clock_timestamp()) ELSE disabled_at END
-      WHERE username = ${canonicalUsername(username)}
-      RETURNING id, epoch - 1 AS ended, clock_timestamp() AS now
+          THEN coalesce(users.disabled_at, clock_timestamp()) ELSE users.disabled_at END
+      FROM found WHERE users.id = found.id
+      RETURNING users.id, epoch - 1 AS ended, clock_timestamp() AS now
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
       FROM changed
-    )
+    )${recorded(database, USER_CHANGED, facts, undefined)}
     SELECT id FROM changed`;
   return rows.length > 0;
 }

@@ -135,7 +135,7 @@ function isRoutine({ routeOptions: { url = '' } }: FastifyRequest, { statusCode 
  */
 export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
   const { log, method, routeOptions, refusal, reason, unavailability } = request;
-  const trail = trailOf(request);
+  const { origin: _sent, ...trail } = trailOf(request);
   const line = {
     reqId: request.id,
     ...request.trace,

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 
 import { noteSession, type Trail } from '../../domain/reports/told.js';
 import { findMember } from '../doors/members.js';
+import { deviceOf } from '../intake/device.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -14,7 +15,8 @@ declare module 'fastify' {
 /** For a verb of the domain to note in. It begins with the token that a door has judged, live or not. */
 export function trailOf(request: FastifyRequest): Trail {
   if (request.trail !== undefined) return request.trail;
-  const trail: Trail = {};
+  const { ip, userAgent } = deviceOf(request);
+  const trail: Trail = { origin: { ip, userAgent, requestId: request.id } };
   const token = findMember(request, 'judgement')?.token ?? null;
   if (token !== null) noteSession(trail, token.claims.sub, token.claims.sid);
   return (request.trail = trail);

@@ -70,6 +70,8 @@ it('has the defaults of the contract', () => {
     accountPage: true,
     metricsAddress: null,
     otlpEndpoint: null,
+    events: 'all',
+    eventsRetentionSeconds: 90 * DAY,
     logLevel: 'info',
     warnings: [],
   });
@@ -586,7 +588,7 @@ describe('refuses', () => {
       expect(problemsOf({ [name]: undefined })).toEqual([]);
     }
     expect([...DURATIONS].sort()).toEqual(
-      VARIABLES.filter((name) => /_TTL$|_GRACE$|_WINDOW$/.test(name)).sort(),
+      VARIABLES.filter((name) => /_TTL$|_GRACE$|_WINDOW$|_RETENTION$/.test(name)).sort(),
     );
   });
 

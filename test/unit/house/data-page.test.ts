@@ -33,6 +33,7 @@ it('the schema was read: all tables, with their columns', () => {
     'beat',
     'client_secrets',
     'clients',
+    'events',
     'login_attempts',
     'revocations',
     'service',

@@ -13,7 +13,7 @@ import {
   noMembers,
   pageOfAll,
 } from '../../openapi/admin-schemas.js';
-import { pageOrder } from './wire.js';
+import { byClient, pageOrder } from './wire.js';
 
 const READ = { permission: 'clients:read' } as const;
 const WRITE = { permission: 'clients:write' } as const;
@@ -41,8 +41,9 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
   app.post(
     '/admin/clients',
     { schema: { ...describeAdmin.addClient, body: newClient }, config: WRITE },
-    async ({ client: { id: by }, body: { id, permissions } }, reply) => {
-      const { secret, ...added } = await operators.addClient(id, permissions, by);
+    async (request, reply) => {
+      const { id, permissions } = request.body;
+      const { secret, ...added } = await operators.addClient(id, permissions, ...byClient(request));
       return reply
         .code(201)
         .header('location', `/admin/clients/${id}`)
@@ -53,15 +54,17 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
   app.patch(
     '/admin/clients/:id',
     { schema: { ...describeAdmin.changeClient, params: byId, body: clientChange }, config: WRITE },
-    async ({ client: { id: by }, params: { id }, body: { permissions = null } }) =>
-      showClient(await operators.changeClient(id, permissions, by)),
+    async (request) => {
+      const { permissions = null } = request.body;
+      return showClient(await operators.changeClient(request.params.id, permissions, ...byClient(request)));
+    },
   );
 
   app.delete(
     '/admin/clients/:id',
     { schema: { ...describeAdmin.removeClient, params: byId }, config: WRITE },
-    async ({ client: { id: by }, params: { id } }, reply) => {
-      await operators.removeClient(id, by);
+    async (request, reply) => {
+      await operators.removeClient(request.params.id, ...byClient(request));
       return reply.code(204).send(null);
     },
   );
@@ -69,8 +72,9 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
   app.post(
     '/admin/clients/:id/secrets',
     { schema: { ...describeAdmin.addSecret, params: byId, body: noMembers }, config: WRITE },
-    async ({ client: { id: by }, params: { id } }, reply) => {
-      const { secret, ...added } = await operators.addSecret(id, by);
+    async (request, reply) => {
+      const { id } = request.params;
+      const { secret, ...added } = await operators.addSecret(id, ...byClient(request));
       return reply
         .code(201)
         .header('location', `/admin/clients/${id}/secrets/${added.id}`)
@@ -81,8 +85,9 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
   app.delete(
     '/admin/clients/:id/secrets/:secretId',
     { schema: { ...describeAdmin.removeSecret, params: bySecretId }, config: WRITE },
-    async ({ client: { id: by }, params: { id, secretId } }, reply) => {
-      if (isUuid(secretId)) await operators.removeSecret(id, secretId, by);
+    async (request, reply) => {
+      const { id, secretId } = request.params;
+      if (isUuid(secretId)) await operators.removeSecret(id, secretId, ...byClient(request));
       return reply.code(204).send(null);
     },
   );

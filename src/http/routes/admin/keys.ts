@@ -3,10 +3,9 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Operators } from '../../../domain/operators/operators.js';
 import { showForeseen, showKey } from '../../../domain/operators/shown.js';
-import { actorOfClient } from '../../../domain/sessions/actors.js';
 import { describeAdmin } from '../../openapi/admin.js';
 import { byKid, noMembers, pageOfAll, retirement } from '../../openapi/admin-schemas.js';
-import { pageOrder } from './wire.js';
+import { byClient, pageOrder } from './wire.js';
 
 const WRITE = { permission: 'keys:write' } as const;
 
@@ -27,15 +26,16 @@ export const adminKeysRoute: FastifyPluginCallbackZod<{ operators: Operators }> 
   app.post(
     '/admin/keys/rotate',
     { schema: { ...describeAdmin.rotateKeys, body: noMembers }, config: WRITE },
-    async () => showKey(await operators.rotateKeys()),
+    async (request) => showKey(await operators.rotateKeys(...byClient(request))),
   );
 
   app.post(
     '/admin/keys/:kid/retire',
     { schema: { ...describeAdmin.retireKey, params: byKid, body: retirement }, config: WRITE },
-    async ({ client, params: { kid }, body }) => {
-      if (body?.dry_run === true) return showForeseen(await operators.foreseeRetirement(kid));
-      const { retired, signing } = await operators.retireKey(kid, actorOfClient(client));
+    async (request) => {
+      const { kid } = request.params;
+      if (request.body?.dry_run === true) return showForeseen(await operators.foreseeRetirement(kid));
+      const { retired, signing } = await operators.retireKey(kid, ...byClient(request));
       return { retired: showKey(retired), signing: showKey(signing) };
     },
   );

@@ -8,12 +8,10 @@ import type { Operators } from '../../../domain/operators/operators.js';
 import { showEnding, showForeseen, showRevocation } from '../../../domain/operators/shown.js';
 import { readNetwork } from '../../../domain/networks.js';
 import { isUuid, parseJti } from '../../../domain/tokens/claims.js';
-import { actorOfClient } from '../../../domain/sessions/actors.js';
 import { describeAdmin } from '../../openapi/admin.js';
 import { byId, ending, lift, revocationFilter } from '../../openapi/admin-schemas.js';
-import { trailOf } from '../../log/trail.js';
 import { LIMITS } from '../../server/server.js';
-import { pageOrder, toDate } from './wire.js';
+import { byClient, pageOrder, toDate } from './wire.js';
 
 export const adminRevocationsRoute: FastifyPluginCallbackZod<{ operators: Operators }> = (
   app,
@@ -57,15 +55,16 @@ export const adminRevocationsRoute: FastifyPluginCallbackZod<{ operators: Operat
       config: { permission: 'sessions:end' },
     },
     async (request) => {
-      const { client, body } = request;
+      const { body } = request;
+      const [actor, trail] = byClient(request);
       const order = {
-        actor: actorOfClient(client),
+        actor,
         reason: body.reason ?? DEFAULT_REASON,
         note: body.note ?? null,
         maxSessions: body.max_sessions ?? null,
         isDryRun: body.dry_run ?? false,
       };
-      const outcome = await operators.end(doomedIn(body), order, trailOf(request));
+      const outcome = await operators.end(doomedIn(body), order, trail);
       return body.dry_run === true ? showForeseen(outcome) : showEnding(outcome);
     },
   );
@@ -76,9 +75,11 @@ export const adminRevocationsRoute: FastifyPluginCallbackZod<{ operators: Operat
       schema: { ...describeAdmin.lift, params: byId, body: lift },
       config: { permission: 'revocations:lift' },
     },
-    async ({ client, params: { id }, body }) => {
+    async (request) => {
+      const { id } = request.params;
       if (!isUuid(id)) throw new AuthError('not_found');
-      const { isRestored } = await operators.liftRevocation(id, actorOfClient(client), body?.note ?? null);
+      const [by, trail] = byClient(request);
+      const { isRestored } = await operators.liftRevocation(id, by, request.body?.note ?? null, trail);
       return { restored: isRestored ? 1 : 0 };
     },
   );

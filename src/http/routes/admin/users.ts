@@ -6,11 +6,9 @@ import type { Operators } from '../../../domain/operators/operators.js';
 import { showUser } from '../../../domain/operators/shown.js';
 import { isUuid } from '../../../domain/tokens/claims.js';
 import { canonicalUsername } from '../../../domain/users/usernames.js';
-import { actorOfClient } from '../../../domain/sessions/actors.js';
 import { describeAdmin } from '../../openapi/admin.js';
 import { byId, newUser, userChange, userFilter } from '../../openapi/admin-schemas.js';
-import { trailOf } from '../../log/trail.js';
-import { pageOrder } from './wire.js';
+import { byClient, pageOrder } from './wire.js';
 
 export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }> = (
   app,
@@ -43,10 +41,12 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
   app.post(
     '/admin/users',
     { schema: { ...describeAdmin.createUser, body: newUser }, config: { permission: 'users:write' } },
-    async ({ body: { username, scope = '', password } }, reply) => {
+    async (request, reply) => {
+      const { username, scope = '', password } = request.body;
       const created = await operators.createUser(
         { username: canonical(username), scope },
         password === undefined ? { isGenerated: true } : { text: password },
+        ...byClient(request),
       );
       const shown = created.password === undefined ? {} : { password: created.password };
       return reply.code(201).send({ ...showUser(created), ...shown });
@@ -60,7 +60,7 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
       config: { permission: 'users:write' },
     },
     async (request) => {
-      const { client, params, body } = request;
+      const { params, body } = request;
       const { id } = params;
       const { username, scope, disabled, password } = body;
       if (!isUuid(id)) throw new AuthError('not_found');
@@ -70,7 +70,7 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
         isDisabled: disabled,
         password,
       };
-      return showUser(await operators.changeUser(id, change, actorOfClient(client), trailOf(request)));
+      return showUser(await operators.changeUser(id, change, ...byClient(request)));
     },
   );
   done();

@@ -1,0 +1,86 @@
+// Events that are over go, the oldest first, in small batches by index; those that are not over stay.
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+
+import { pruneEvents } from '../../src/domain/events/kept.js';
+import { openHouse, type House, type Replica } from '../support/house.js';
+import { askNothing, explain, listen } from '../support/plans.js';
+
+const DAY_SECONDS = 86_400;
+
+let house: House;
+let replica: Replica;
+
+beforeAll(async () => {
+  house = await openHouse();
+  replica = await house.replica();
+});
+beforeEach(async () => {
+  await house.database.admin.query('DELETE FROM events');
+});
+afterAll(() => house.close());
+
+/** One event a second, the latest of them so many days ago. */
+async function write(count: number, daysAgo: number): Promise<void> {
+  await house.database.admin.query(
+    `INSERT INTO events (id, type, outcome, actor, user_id)
+     SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp() - make_interval(days => $2, secs => n)) * 1000)::bigint), 12, '0') || '7' ||
+             substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid, 'session.opened', 'ok', 'user:' || n, gen_random_uuid()
+     FROM generate_series(1, $1::int4) AS n`,
+    [count, daysAgo],
+  );
+}
+
+async function count(): Promise<number> {
+  const { rows } = await house.database.admin.query<{ n: number }>('SELECT count(*)::int4 AS n FROM events');
+  return rows[0]?.n ?? -1;
+}
+
+it('go when they are older than is said, and not a second before', async () => {
+  await write(5, 2);
+  await write(5, 0);
+  expect(await pruneEvents(replica.database, 3 * DAY_SECONDS)).toBe(0);
+  expect(await pruneEvents(replica.database, 2 * DAY_SECONDS)).toBe(5);
+  expect(await pruneEvents(replica.database, 2 * DAY_SECONDS)).toBe(0);
+  expect(await count()).toBe(5);
+});
+
+it('go by at most 1,000 in a statement, each of which begins behind the one before', async () => {
+  await write(2500, 2);
+  const database = listen(replica.database);
+  expect(await pruneEvents(database, DAY_SECONDS)).toBe(2500);
+  expect(await count()).toBe(0);
+  expect(database.asked).toHaveLength(3);
+  const begun = database.asked.map(({ values }) => String(values[1]));
+  expect(begun).toEqual([...new Set(begun)].sort());
+});
+
+it('stop between two statements when they are told to', async () => {
+  await write(2500, 2);
+  expect(await pruneEvents(replica.database, DAY_SECONDS, AbortSignal.abort())).toBe(1000);
+  expect(await count()).toBe(1500);
+});
+
+it('pass by what somebody else holds, and wait for nobody', async () => {
+  await write(10, 2);
+  const client = await house.database.admin.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM events ORDER BY id LIMIT 4 FOR UPDATE');
+    expect(await pruneEvents(replica.database, DAY_SECONDS)).toBe(6);
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+  expect(await pruneEvents(replica.database, DAY_SECONDS)).toBe(4);
+});
+
+it('are read by index, however many stay', async () => {
+  await write(30_000, 0);
+  await write(3000, 2);
+  await house.database.admin.query('ANALYZE events');
+  const [statement] = await askNothing((nobody) => pruneEvents(nobody, DAY_SECONDS));
+  if (statement === undefined) throw new Error('nothing was asked');
+  const { kinds, rows } = await explain(house.database.admin, statement, 'events');
+  expect(kinds).toEqual(['Index Scan', 'Tid Scan']);
+  expect(rows).toBeLessThanOrEqual(2000);
+});
