@@ -2,10 +2,10 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
-import { changeUser, findUserById, findUsers, type FoundUser } from '../domain/operators/users.js';
+import { changeUser, findUsers } from '../domain/operators/users.js';
 import { showUser } from '../domain/operators/shown.js';
 import { isUuid } from '../domain/tokens/claims.js';
-import { findUser } from '../domain/users/users.js';
+import { findUser, findUserById, type FoundUser } from '../domain/users/found.js';
 import { explainScope } from '../domain/users/scopes.js';
 import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
 import { findActor, refusing, takePage, type PageOptions } from './options.js';

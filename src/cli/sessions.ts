@@ -6,7 +6,7 @@ import { showSession } from '../domain/operators/shown.js';
 import { endSession } from '../domain/sessions/endings.js';
 import { listSessions } from '../domain/sessions/listed.js';
 import { isUuid } from '../domain/tokens/claims.js';
-import { findUser } from '../domain/users/users.js';
+import { findUser } from '../domain/users/found.js';
 import {
   findActor,
   parseId,

@@ -5,14 +5,8 @@ import { Option, type Command } from 'commander';
 import { fitsIntoTokens } from '../domain/tokens/length.js';
 import { showUser } from '../domain/operators/shown.js';
 import { canonicalUsername } from '../domain/users/usernames.js';
-import {
-  addUser,
-  changePassword,
-  disableUser,
-  enableUser,
-  findUser,
-  listUsers,
-} from '../domain/users/users.js';
+import { findUser, listUsers } from '../domain/users/found.js';
+import { addUser, changePassword, disableUser, enableUser } from '../domain/users/users.js';
 import { defineChange, defineFind, defineShow, noUser, parseScope, parseUsername } from './found-users.js';
 import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
@@ -21,6 +15,7 @@ import type { Shell } from './shell.js';
 interface PasswordOptions {
   passwordStdin?: true;
   passwordPrompt?: true;
+  withoutPassword?: true;
 }
 
 export function defineUsers(users: Command, shell: Shell): void {
@@ -40,10 +35,17 @@ function defineAdd(users: Command, shell: Shell): void {
     .description('add a user; a strong password is made and shown this once, unless you give one')
     .argument('<name>', 'user name; an e-mail address is one', parseUsername)
     .option('--scope <scope>', 'scope of all tokens of the user: words with single spaces', parseScope, '')
+    .addOption(
+      new Option('--without-password', 'the user cannot log in before a code has set a password').conflicts([
+        'passwordStdin',
+        'passwordPrompt',
+      ]),
+    )
     .addHelpText(
       'after',
       examples(
         'gatehouse users add alice@example.com --scope "read write"',
+        'gatehouse users add alice@example.com --without-password',
         'gatehouse users add alice@example.com --password-prompt',
         'gatehouse users add alice@example.com --password-stdin < password.txt',
       ),
@@ -53,7 +55,8 @@ function defineAdd(users: Command, shell: Shell): void {
         throw new Refusal(
           `tokens of ${username} would be longer than ${MAX_TOKEN_CHARACTERS} characters: choose a shorter name or scope`,
         );
-      const password = await choosePassword(username, options, shell);
+      const password =
+        options.withoutPassword === true ? NO_PASSWORD : await choosePassword(username, options, shell);
       await withDatabase(
         async (database) => {
           const user = await addUser(database, { username, passwordHash: password.hash, scope }, findActor());
@@ -140,6 +143,8 @@ function definePassword(users: Command, shell: Shell): void {
       });
     });
 }
+
+const NO_PASSWORD = { hash: null, shown: {}, line: ', without a password' };
 
 /** One way to give a password, or none. */
 function takePassword(command: Command): Command {

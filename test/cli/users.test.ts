@@ -175,8 +175,22 @@ describe('users add', () => {
   });
 
   it('takes one way to give a password, not two', async () => {
-    const args = ['users', 'add', 'both', '--password-prompt', '--password-stdin'];
-    expect(await inHouse(house, args, { input: GOOD_PASSWORD })).toMatchObject({ status: 2, stdout: '' });
+    const ways = ['--password-prompt', '--password-stdin', '--without-password'];
+    for (const [one, two] of [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ] as const) {
+      const args = ['users', 'add', 'both', ways[one] ?? '', ways[two] ?? ''];
+      expect(await inHouse(house, args, { input: GOOD_PASSWORD })).toMatchObject({ status: 2, stdout: '' });
+    }
+  });
+
+  it('adds a user without a password, who cannot log in', async () => {
+    const added = await inHouse(house, ['users', 'add', 'invited', '--without-password']);
+    expect(added.stdout).toMatch(/^added invited \([0-9a-f-]{36}\), without a password\n$/);
+    expect(await jsonInHouse(house, ['users', 'show', 'invited'])).toMatchObject({ has_password: false });
+    expect(await statusOfLogin('invited', '')).toBe(401);
   });
 
   it('keeps names canonical, and each once', async () => {
@@ -260,6 +274,8 @@ describe('users list', () => {
       const common = {
         id: expect.stringMatching(UUID) as string,
         created_at: expect.stringMatching(RFC_3339) as string,
+        has_password: true,
+        locked_until: null,
       };
       expect(await jsonInHouse(own, ['users', 'list'])).toEqual([
         { ...common, username: 'adam', scope: 'read', disabled_at: null },
@@ -267,7 +283,7 @@ describe('users list', () => {
       ]);
       const { stdout } = await inHouse(own, ['users', 'list']);
       expect(stdout).toMatch(
-        /^ID +USERNAME +SCOPE +CREATED AT +DISABLED AT\n\S+ {2}adam +read +\S+ +-\n\S+ {2}zoe +- +\S+ +\S+\n$/,
+        /^ID +USERNAME +SCOPE +CREATED AT +DISABLED AT +HAS PASSWORD +LOCKED UNTIL\n\S+ {2}adam +read +\S+ +- +yes +-\n\S+ {2}zoe +- +\S+ +\S+ +yes +-\n$/,
       );
     } finally {
       await own.close();
@@ -297,6 +313,8 @@ describe('users disable and enable', () => {
       scope: '',
       created_at: expect.stringMatching(RFC_3339) as string,
       disabled_at: expect.stringMatching(RFC_3339) as string,
+      has_password: true,
+      locked_until: null,
     });
     for (const pair of pairs) {
       expect((await introspect(replica, client, pair.access_token)).body).toBe('{"active":false}');

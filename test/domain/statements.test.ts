@@ -29,9 +29,9 @@ import {
   changePassword,
   disableUser,
   enableUser,
-  findUser,
   findUsersBeyondTokens,
 } from '../../src/domain/users/users.js';
+import { findUser, listUsers } from '../../src/domain/users/found.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { AMPLE_MS, claimsOf, SECRET, openGatehouse } from '../support/house.js';
 import { retryUnavailable } from '../support/retry.js';
@@ -148,6 +148,7 @@ async function operate(database: Database): Promise<void> {
     [],
   );
   expect(await findUser(database, 'alice')).toMatchObject({ username: 'alice', disabledAt: null });
+  expect((await listUsers(database)).map(({ username }) => username)).toContain('alice');
   await rotateKeys(database, 'EdDSA', SECRET);
   const signing = (await listKeys(database)).find(({ state }) => state === 'signing');
   await retireKey(database, signing?.kid ?? '', 'EdDSA', SECRET);

@@ -8,10 +8,9 @@ import {
   changePassword,
   disableUser,
   enableUser,
-  findUser,
   findUsersBeyondTokens,
-  listUsers,
 } from '../../src/domain/users/users.js';
+import { findUser, listUsers } from '../../src/domain/users/found.js';
 import { authenticate } from '../../src/domain/users/authenticate.js';
 import { AMPLE_MS, login } from '../support/house.js';
 import { openTwins, stateOf, stateOfRefresh, type Twins } from '../support/twins.js';
@@ -85,11 +84,14 @@ describe('authenticate', () => {
     const user = await twins.house.user();
     const disabled = await twins.house.user();
     await disableUser(database, disabled.username);
+    await addUser(database, { username: 'without-password', passwordHash: null, scope: '' });
     const wrongs: [string, string][] = [
       [user.username, 'not the password'],
       [user.username, ''],
       [disabled.username, disabled.password],
       [disabled.username, 'not the password'],
+      ['without-password', user.password],
+      ['without-password', ''],
       ['nobody-of-that-name', user.password],
       ['a name that cannot exist', user.password],
       ['', user.password],

@@ -25,7 +25,7 @@ export interface Guess {
 export function identifyGuess(typedUsername: string, ip: string): Guess {
   const name = canonicalUsername(typedUsername) ?? typedUsername;
   const network = networkOf(ip);
-  const account = hashOf(name);
+  const account = accountOf(name);
   const pair = hashOf(name, network);
   return {
     account,
@@ -34,6 +34,11 @@ export function identifyGuess(typedUsername: string, ip: string): Guess {
     slots: Array.from({ length: SLOTS }, (_, slot) => `familiar:${account}:${slot}`),
     fingerprint: Buffer.from(pair, 'base64url').readUInt32BE() >>> 1,
   };
+}
+
+/** @param username canonical, where it can be */
+export function accountOf(username: string): string {
+  return hashOf(username);
 }
 
 function hashOf(...parts: string[]): string {

@@ -32,18 +32,11 @@ import type { Page, PageOrder } from './pages.js';
 import { generatePassword, refusePassword, type PasswordRules } from '../passwords/policy.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
 import type { TokenRules } from '../tokens/claims.js';
-import {
-  changeUser,
-  createUser,
-  findUserById,
-  findUsers,
-  type FoundUser,
-  type UserChange,
-  type UserFilter,
-} from './users.js';
+import { changeUser, createUser, findUsers, type UserChange, type UserFilter } from './users.js';
+import { findUserById, type FoundUser } from '../users/found.js';
 
-/** A password that is set by an operator, or is to be made here. */
-export type NewPassword = { text: string } | { isGenerated: true };
+/** A password that is set by an operator, or is to be made here; null for none, until a code sets one. */
+export type NewPassword = { text: string } | { isGenerated: true } | null;
 
 /**
  * In each verb that changes something, `by` is who acts, as it stands in rows (sessions/actors.ts). Each verb rejects with {@link DatabaseUnavailable} when the
@@ -184,6 +177,8 @@ export function createOperators(parts: {
     findUsers: (filter, page) => findUsers(database, filter, page),
     findUser: async (id) => found(await findUserById(database, id), 'user'),
     createUser: async (user, password, by, trail) => {
+      if (password === null)
+        return await createUser(database, { ...user, passwordHash: null }, by, rules, trail);
       if ('text' in password) {
         const passwordHash = await hashGood(password.text, user.username);
         return await createUser(database, { ...user, passwordHash }, by, rules, trail);

@@ -3,15 +3,18 @@ import type { FoundClient, ListedSecret } from '../clients.js';
 import type { ListedKey } from '../keys/keys.js';
 import type { EndingOutcome, Foreseen } from './endings.js';
 import type { FoundRevocation, FoundSession } from './lists.js';
-import type { FoundUser } from './users.js';
+import type { FoundUser } from '../users/found.js';
 
-export function showUser({ id, username, scope, createdAt, disabledAt }: FoundUser) {
+export function showUser(user: FoundUser) {
+  const { id, username, scope, createdAt, disabledAt, hasPassword, lockedUntil } = user;
   return {
     id,
     username,
     scope,
     created_at: createdAt.toISOString(),
     disabled_at: disabledAt?.toISOString() ?? null,
+    has_password: hasPassword,
+    locked_until: lockedUntil?.toISOString() ?? null,
   };
 }
 

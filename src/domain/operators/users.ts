@@ -1,7 +1,6 @@
 /** What operators do with users: look them up, add them, and change their names, scopes, passwords, and whether they may log in. */
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 
-import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { AuthError, Reason } from '../errors.js';
@@ -11,18 +10,9 @@ import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { fitsIntoTokens } from '../tokens/length.js';
+import { findUserById, USER_COLUMNS, USER_SHOWN, withLocks, type FoundUser } from '../users/found.js';
 import { addUser } from '../users/users.js';
 import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
-
-const COLUMNS = {
-  id: 'uuid',
-  username: 'text',
-  scope: 'text',
-  disabledAt: 'timestamptz?',
-  createdAt: 'timestamptz',
-} as const;
-
-export type FoundUser = RowOf<typeof COLUMNS>;
 
 export interface UserFilter {
   /** Canonical. */
@@ -41,22 +31,19 @@ export async function findUsers(
     { name: 'users', filter },
     order,
     ({ id }) => ({ at: null, id }),
-    (after, count) => database.query(COLUMNS)`
-      SELECT id, username, scope, disabled_at AS "disabledAt", created_at AS "createdAt"
+    async (after, count) => {
+      const rows = await database.query(USER_COLUMNS)`
+      SELECT ${USER_SHOWN}
       FROM users
       WHERE id < ${after?.id ?? LAST_ID}::uuid
         AND (${username}::text IS NULL OR username = ${username}::text)
         AND (${isDisabled !== true}::boolean OR NOT ${USER_IS_ENABLED})
         AND (${isDisabled !== false}::boolean OR ${USER_IS_ENABLED})
       ORDER BY id DESC
-      LIMIT ${count}::int4`,
+      LIMIT ${count}::int4`;
+      return await withLocks(database, rows);
+    },
   );
-}
-
-export async function findUserById(database: Database, id: string): Promise<FoundUser | null> {
-  const [user] = await database.query(COLUMNS)`
-    SELECT id, username, scope, disabled_at AS "disabledAt", created_at AS "createdAt" FROM users WHERE id = ${id}::uuid`;
-  return user ?? null;
 }
 
 /**
@@ -67,7 +54,7 @@ export async function findUserById(database: Database, id: string): Promise<Foun
  */
 export async function createUser(
   database: Database,
-  user: { username: string; scope: string; passwordHash: string },
+  user: { username: string; scope: string; passwordHash: string | null },
   by: string,
   rules: Pick<TokenRules, 'issuer' | 'audience'>,
   trail?: Trail,

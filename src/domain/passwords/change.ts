@@ -36,6 +36,9 @@ const JUDGED_WITHIN_MS = 2000;
 
 const WRONG_PASSWORD = new Reason('wrong_password');
 
+/** What was found of a user whose password was right. */
+type Proved = Found & { passwordHash: string };
+
 /** The verb that changes a password; the facade says what it promises. */
 export function createPasswordChange(parts: {
   database: Database;
@@ -47,11 +50,13 @@ export function createPasswordChange(parts: {
   const { database, hasher, throttle, pairs, rules } = parts;
 
   /** What the token may ask for, once the password that this takes was compared: the current one, or the one just set. */
-  async function prove(claims: Asking, { current, next }: Passwords): Promise<Found> {
+  async function prove(claims: Asking, { current, next }: Passwords): Promise<Proved> {
     const found = await findAsking(database, claims, rules);
     if (found === null) throw new AuthError('invalid_token');
     const { passwordHash, isReplaced } = found;
-    if (await hasher.verify(passwordHash, isReplaced ? next : current)) return found;
+    if (passwordHash === null) await hasher.burn(current);
+    else if (await hasher.verify(passwordHash, isReplaced ? next : current))
+      return { passwordHash, isReplaced };
     const detail = isReplaced
       ? 'The password was changed a moment ago, and not to this one.'
       : 'The current password is wrong.';
@@ -62,7 +67,7 @@ export function createPasswordChange(parts: {
     claims: Asking,
     passwords: Passwords,
     device: Device,
-    { proved, isAwaited, trail }: { proved: Found; isAwaited: () => boolean; trail: Trail | undefined },
+    { proved, isAwaited, trail }: { proved: Proved; isAwaited: () => boolean; trail: Trail | undefined },
   ): Promise<Opened> {
     let found = proved;
     let fresh: string | undefined;

@@ -36,12 +36,15 @@ export function createReauthentication(parts: {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const asking = await findAsking(database, claims, rules);
       if (asking === null || asking.isReplaced) throw new AuthError('invalid_token');
-      if (!(await hasher.verify(asking.passwordHash, password)))
+      const { passwordHash } = asking;
+      const isRight =
+        passwordHash === null ? await hasher.burn(password) : await hasher.verify(passwordHash, password);
+      if (passwordHash === null || !isRight)
         throw new AuthError('invalid_credentials', {
           detail: 'The password is wrong.',
           cause: WRONG_PASSWORD,
         });
-      const found = await findProved(database, claims, asking.passwordHash);
+      const found = await findProved(database, claims, passwordHash);
       if (found !== null) return found;
       // The session has ended, or a login has hashed the same password anew: the rows tell.
     }

@@ -23,7 +23,8 @@ export type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 've
 
 /** The user whose token asks, and what for. */
 export interface Found {
-  passwordHash: string;
+  /** Null for a user without a password. */
+  passwordHash: string | null;
   /** Whether the session has just been replaced: then the token can repeat that change, and nothing else. */
   isReplaced: boolean;
 }
@@ -34,7 +35,7 @@ export async function findAsking(
   { sub, sid, jti, ver = 0, exp }: Asking,
   { replayWindowSeconds }: SessionRules,
 ): Promise<Found | null> {
-  const [found] = await database.query({ passwordHash: 'text', isReplaced: 'bool' })`
+  const [found] = await database.query({ passwordHash: 'text?', isReplaced: 'bool' })`
     WITH asked AS MATERIALIZED (
       SELECT clock_timestamp() AS now, ${parseJti(jti).lineage}::uuid AS lineage, ${ver}::int8 AS ver,
              to_timestamp(${exp}::float8) AS expires_at, ${replayWindowSeconds}::float8 AS window_seconds

@@ -16,6 +16,7 @@ export interface Proved {
 const UNKNOWN_USER = new Reason('unknown_user');
 const USER_DISABLED = new Reason('user_disabled');
 const WRONG_PASSWORD = new Reason('wrong_password');
+const NO_PASSWORD = new Reason('no_password');
 
 /** Nobody bears this name: it is not canonical. It is looked up for names that cannot exist, to take the same time. */
 const NOBODY = ' ';
@@ -35,7 +36,7 @@ export async function authenticate(
 ): Promise<Proved> {
   const [user] = await database.prepared('find_user', {
     id: 'uuid',
-    passwordHash: 'text',
+    passwordHash: 'text?',
     epoch: 'text',
     isEnabled: 'bool',
   })`
@@ -43,14 +44,15 @@ export async function authenticate(
     FROM users, service
     WHERE username = ${canonicalUsername(typedUsername) ?? NOBODY}`;
   if (user !== undefined) trail.user = user.id;
-  if (user === undefined || !user.isEnabled) {
+  const { passwordHash = null } = user ?? {};
+  if (user === undefined || !user.isEnabled || passwordHash === null) {
     await hasher.burn(password);
-    throw refused(user === undefined ? UNKNOWN_USER : USER_DISABLED);
+    throw refused(user === undefined ? UNKNOWN_USER : user.isEnabled ? NO_PASSWORD : USER_DISABLED);
   }
-  if (!(await hasher.verify(user.passwordHash, password))) throw refused(WRONG_PASSWORD);
+  if (!(await hasher.verify(passwordHash, password))) throw refused(WRONG_PASSWORD);
   // The password was right: that there is no room to hash it anew, or no database, must not turn it away.
-  if (hasher.needsRehash(user.passwordHash))
-    await rehash(database, hasher, user, password).catch(() => undefined);
+  if (hasher.needsRehash(passwordHash))
+    await rehash(database, hasher, { id: user.id, passwordHash }, password).catch(() => undefined);
   return { id: user.id, epoch: user.epoch };
 }
 

@@ -1,4 +1,4 @@
-/** Users as operators manage them: added, listed, disabled, enabled, and given a new password. */
+/** Users as operators manage them: added, disabled, enabled, and given a new password. */
 import { v7 as uuidv7 } from 'uuid';
 
 import type { Database } from '../../database/prisma.js';
@@ -19,21 +19,17 @@ export interface User {
   scope: string;
 }
 
-export interface ListedUser extends User {
-  createdAt: Date;
-  disabledAt: Date | null;
-}
-
 const USER_ADDED = eventOf({ from: sql`added`, userId: sql`added.id` });
 
 /**
  * Adds a user under a canonical name; null when the name is taken.
  *
+ * @param user.passwordHash null for a user who is to set a password with a code
  * @param by the actor, as it stands in rows; here and below
  */
 export async function addUser(
   database: Database,
-  user: { username: string; passwordHash: string; scope: string },
+  user: { username: string; passwordHash: string | null; scope: string },
   by: string = GATEHOUSE,
   trail?: Trail,
 ): Promise<User | null> {
@@ -41,7 +37,7 @@ export async function addUser(
   const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
     WITH added AS (
       INSERT INTO users (id, username, password_hash, scope, created_at)
-      VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}, ${user.scope}, clock_timestamp())
+      VALUES (${uuidv7()}::uuid, ${user.username}, ${user.passwordHash}::text, ${user.scope}, clock_timestamp())
       ON CONFLICT (username) DO NOTHING
       RETURNING id, username, scope, created_at AS now
     )${recorded(database, USER_ADDED, { type: 'user.added', actor: by }, trail)}
@@ -63,25 +59,6 @@ export async function findUsersBeyondTokens(
     ORDER BY username
     LIMIT ${MOST_NAMED}::int4`;
   return rows.filter((user) => !fitsIntoTokens(user, rules));
-}
-
-export async function findUser(database: Database, typedUsername: string): Promise<ListedUser | null> {
-  // SQL, and not Prisma's client: one row by its name is not worth the loading of a compiler.
-  const rows = await database.query({
-    id: 'uuid',
-    username: 'text',
-    scope: 'text',
-    createdAt: 'timestamptz',
-    disabledAt: 'timestamptz?',
-  })`
-    SELECT id, username, scope, created_at AS "createdAt", disabled_at AS "disabledAt"
-    FROM users WHERE username = ${canonicalUsername(typedUsername)}`;
-  return rows[0] ?? null;
-}
-
-export async function listUsers(database: Database): Promise<ListedUser[]> {
-  const select = { id: true, username: true, scope: true, createdAt: true, disabledAt: true } as const;
-  return await database.read(({ user }) => user.findMany({ select, orderBy: { username: 'asc' } }));
 }
 
 /**

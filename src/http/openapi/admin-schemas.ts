@@ -75,6 +75,12 @@ const userShape = {
   scope: z.string(),
   created_at: instant,
   disabled_at: instant.nullable(),
+  has_password: z.boolean().describe('Without one a user cannot log in, and sets one with a code.'),
+  locked_until: instant
+    .nullable()
+    .describe(
+      'When the next attempt at the password is let in for everybody: too many were wrong. Null while attempts are let in.',
+    ),
 };
 
 export const foundUser = z.object(userShape).meta({ id: 'User' });
@@ -93,8 +99,8 @@ export const newUser = z
     password: password.optional(),
     generate_password: z.literal(true).optional().describe('Make a strong one, and answer with it.'),
   })
-  .refine((body) => (body.password === undefined) !== (body.generate_password === undefined), {
-    error: 'exactly one of password and generate_password says what the password is',
+  .refine((body) => body.password === undefined || body.generate_password === undefined, {
+    error: 'only one of password and generate_password can say what the password is',
     path: ['password'],
   })
   .meta({ id: 'NewUser' });

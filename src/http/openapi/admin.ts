@@ -56,7 +56,8 @@ export const describeAdmin = {
     operationId: 'createUser',
     summary: 'Add a user',
     description:
-      'With a password that is given, or one that is made here and answered once. Permission: `users:write`.',
+      'With a password that is given, or one that is made here and answered once. With neither the user has no password, and cannot log ' +
+      'in until a code sets one. Permission: `users:write`.',
     ...forOperators,
     response: {
       201: answer('The user.', createdUser),

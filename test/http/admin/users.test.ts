@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { accountOf } from '../../../src/domain/guessing/guesses.js';
+import { LOGIN_LIMITS } from '../../../src/domain/guessing/throttle.js';
 import { basic, bearer, claimsOf, introspect, login, openHouse, refresh } from '../../support/house.js';
 import type { House, Replica, TestClient, TestUser, TokenPair } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
@@ -62,6 +64,8 @@ describe('a user that is added', () => {
         scope: 'read write',
         created_at: expect.stringMatching(/Z$/) as string,
         disabled_at: null,
+        has_password: true,
+        locked_until: null,
       },
     });
     const pair = await login(replica, { id: '', username, password: GOOD });
@@ -77,9 +81,27 @@ describe('a user that is added', () => {
     expect((await call('GET', `users/${id}`)).body).not.toHaveProperty('password');
   });
 
+  it('has no password where none is given, and fails to log in like anybody whose password is wrong', async () => {
+    const username = `invited-${randomUUID()}`;
+    const added = await call('POST', 'users', { username, scope: 'read' });
+    expect(added).toMatchObject({ status: 201, body: { username, scope: 'read', has_password: false } });
+    expect(added.body).not.toHaveProperty('password');
+    const user = await house.user();
+    const fail = async (name: string, password: string) => {
+      const payload = { username: name, password };
+      const answer = await retryOn503(() => replica.app.inject({ method: 'POST', url: '/login', payload }));
+      const { instance: _, ...problem } = answer.json<Record<string, unknown>>();
+      return [answer.statusCode, problem];
+    };
+    const wrong = await fail(user.username, 'not the password');
+    for (const password of ['', 'null', GOOD]) expect(await fail(username, password)).toEqual(wrong);
+    const { id } = added.body as { id: string };
+    expect((await call('PATCH', `users/${id}`, { password: GOOD })).body['has_password']).toBe(true);
+    expect(await isActive(await login(replica, { id, username, password: GOOD }))).toBe(true);
+  });
+
   it.each([
     ['no name', { generate_password: true }],
-    ['no password', { username: 'eve' }],
     ['two passwords', { username: 'eve', password: GOOD, generate_password: true }],
     ['a bad name', { username: 'two words', generate_password: true }],
     ['a bad password', { username: 'eve', password: 'short' }],
@@ -145,6 +167,58 @@ describe('users are found', () => {
     for (const id of [randomUUID(), 'x']) expect((await call('GET', `users/${id}`)).status).toBe(404);
     for (const query of ['disabled=yes', 'limit=0', 'after=x', 'name=x'])
       expect((await call('GET', `users?${query}`)).status).toBe(400);
+  });
+});
+
+describe('a user whose account is locked', () => {
+  /** As if so many attempts had been wrong: the throttle counts in these rows. */
+  async function spend(username: string, budget: string, points: number, expire: number): Promise<void> {
+    await house.database.admin.query(
+      `INSERT INTO login_attempts (key, points, expire) VALUES ($1, $2, $3)
+       ON CONFLICT (key) DO UPDATE SET points = excluded.points, expire = excluded.expire`,
+      [`${budget}:${accountOf(username)}`, points, expire],
+    );
+  }
+
+  it('is shown with the time from which on everybody may try again, and with none before and afterwards', async () => {
+    const user = await house.user();
+    const lockedUntil = async () => (await call('GET', `users/${user.id}`)).body['locked_until'];
+    const inAnHour = Date.now() + 3_600_000;
+    const later = inAnHour + 1000;
+    await spend(user.username, 'account', LOGIN_LIMITS.account.points - 1, inAnHour);
+    expect(await lockedUntil()).toBeNull();
+    await spend(user.username, 'account', LOGIN_LIMITS.account.points, inAnHour);
+    expect(await lockedUntil()).toBe(new Date(inAnHour).toISOString());
+    await spend(user.username, 'familiarAccount', LOGIN_LIMITS.familiarAccount.points, later);
+    expect(await lockedUntil()).toBe(new Date(later).toISOString());
+    await spend(user.username, 'account', LOGIN_LIMITS.account.points, Date.now() - 1);
+    await spend(user.username, 'familiarAccount', LOGIN_LIMITS.familiarAccount.points, Date.now() - 1);
+    expect(await lockedUntil()).toBeNull();
+  });
+
+  it('is locked when real attempts were too many, and a network alone locks nobody', async () => {
+    const user = await house.user();
+    const attempt = async (ip: string) => {
+      const payload = { username: user.username, password: 'not the password' };
+      const send = () =>
+        behind.app.inject({
+          method: 'POST',
+          url: '/login',
+          payload,
+          headers: { 'x-forwarded-for': ip },
+        });
+      return (await retryOn503(send)).statusCode;
+    };
+    const behind = await house.replica({ config: { trustProxy: ['127.0.0.1/32'] } });
+    const lockedUntil = async () => (await call('GET', `users/${user.id}`)).body['locked_until'];
+    while ((await attempt('198.51.100.1')) === 401);
+    expect(await lockedUntil()).toBeNull();
+    for (let network = 2; (await attempt(`198.51.${network}.1`)) === 401; network += 1);
+    const until = Date.parse(String(await lockedUntil()));
+    expect(until).toBeGreaterThan(Date.now());
+    expect(until).toBeLessThanOrEqual(Date.now() + 3_600_000);
+    const list = (await call('GET', `users?username=${user.username}`)).body as { users: object[] };
+    expect(list.users).toEqual([(await call('GET', `users/${user.id}`)).body]);
   });
 });
 

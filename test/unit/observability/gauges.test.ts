@@ -35,7 +35,7 @@ async function linesOf(registry: Registry, name: string): Promise<string[]> {
 }
 
 const CENSUS: Census = {
-  rows: { users: 1, sessions: 2, revocations: 3, login_attempts: 4, clients: 5, signing_keys: 6 },
+  rows: { users: 1, sessions: 2, revocations: 3, login_attempts: 4, clients: 5, signing_keys: 6, events: 7 },
   keys: {
     next: { count: 1, oldestSeconds: 5 },
     signing: { count: 1, oldestSeconds: 700 },

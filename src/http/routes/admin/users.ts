@@ -42,10 +42,11 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
     '/admin/users',
     { schema: { ...describeAdmin.createUser, body: newUser }, config: { permission: 'users:write' } },
     async (request, reply) => {
-      const { username, scope = '', password } = request.body;
+      const { username, scope = '', password, generate_password: isGenerated } = request.body;
+      const given = password === undefined ? null : { text: password };
       const created = await operators.createUser(
         { username: canonical(username), scope },
-        password === undefined ? { isGenerated: true } : { text: password },
+        isGenerated === true ? { isGenerated } : given,
         ...byClient(request),
       );
       const shown = created.password === undefined ? {} : { password: created.password };

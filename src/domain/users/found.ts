@@ -1,0 +1,57 @@
+/** Users as operators are shown them: by name, by id, or all. */
+import type { RowOf } from '../../database/columns.js';
+import type { Database } from '../../database/prisma.js';
+import { sql } from '../../database/sql.js';
+import { findLocks } from '../guessing/locks.js';
+import { canonicalUsername } from './usernames.js';
+
+export const USER_COLUMNS = {
+  id: 'uuid',
+  username: 'text',
+  scope: 'text',
+  disabledAt: 'timestamptz?',
+  createdAt: 'timestamptz',
+  hasPassword: 'bool',
+} as const;
+
+/** {@link USER_COLUMNS} of `users`. */
+export const USER_SHOWN = sql`users.id, users.username, users.scope, users.disabled_at AS "disabledAt",
+           users.created_at AS "createdAt", users.password_hash IS NOT NULL AS "hasPassword"`;
+
+export interface FoundUser extends RowOf<typeof USER_COLUMNS> {
+  /** When the next attempt at the password is let in for everybody; null while attempts are let in. */
+  lockedUntil: Date | null;
+}
+
+/** Says of each whether the account is locked, as it is a moment later: attempts are counted elsewhere, and nothing is decided by this. */
+export async function withLocks(
+  database: Database,
+  users: RowOf<typeof USER_COLUMNS>[],
+): Promise<FoundUser[]> {
+  const locks = await findLocks(
+    database,
+    users.map(({ username }) => username),
+  );
+  return users.map((user) => ({ ...user, lockedUntil: locks.get(user.username) ?? null }));
+}
+
+export async function findUser(database: Database, typedUsername: string): Promise<FoundUser | null> {
+  const rows = await database.query(USER_COLUMNS)`
+    SELECT ${USER_SHOWN} FROM users WHERE username = ${canonicalUsername(typedUsername)}`;
+  const [user] = await withLocks(database, rows);
+  return user ?? null;
+}
+
+export async function findUserById(database: Database, id: string): Promise<FoundUser | null> {
+  const rows = await database.query(USER_COLUMNS)`
+    SELECT ${USER_SHOWN} FROM users WHERE users.id = ${id}::uuid`;
+  const [user] = await withLocks(database, rows);
+  return user ?? null;
+}
+
+/** All of them, by name. */
+export async function listUsers(database: Database): Promise<FoundUser[]> {
+  // SQL, and not Prisma's client: that would have to read each hash to say whether there is one.
+  const rows = await database.query(USER_COLUMNS)`SELECT ${USER_SHOWN} FROM users ORDER BY users.username`;
+  return await withLocks(database, rows);
+}
