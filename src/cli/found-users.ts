@@ -1,7 +1,8 @@
-/** `gatehouse users find`, `show` and `change`: users as operators see them over HTTP. */
+/** `gatehouse users find`, `show`, `change` and `delete`: users as operators see them over HTTP. */
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
+import { deleteUser } from '../domain/operators/deletion.js';
 import { changeUser, findUsers } from '../domain/operators/users.js';
 import { showUser } from '../domain/operators/shown.js';
 import { isUuid } from '../domain/tokens/claims.js';
@@ -97,4 +98,19 @@ export function defineChange(users: Command, { withDatabase, print, config }: Sh
 function parseAnswer(text: string): boolean {
   if (text !== 'yes' && text !== 'no') throw new InvalidArgumentError('It is yes or no.');
   return text === 'yes';
+}
+
+export function defineDelete(users: Command, { withDatabase, print }: Shell): void {
+  users
+    .command('delete')
+    .description('delete a user: every session ends, the name is free; it cannot be taken back')
+    .argument('<name>', 'user name, or id')
+    .addHelpText('after', examples('gatehouse users delete alice@example.com'))
+    .action(async (name: string) => {
+      await withDatabase(async (database) => {
+        const { id, username } = await findAny(database, name);
+        await refusing(() => deleteUser(database, id, findActor()));
+        print({ id, username }, `${username} (${id}) is deleted, every session has ended`);
+      });
+    });
 }

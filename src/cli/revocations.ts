@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { liftRevocation } from '../domain/operators/lift.js';
 import { findRevocation, findRevocations } from '../domain/operators/lists.js';
 import { showRevocation } from '../domain/operators/shown.js';
+import { pruneDeletedUsers } from '../domain/operators/deletion.js';
 import { listRevocations, prune } from '../domain/sessions/revocations.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import {
@@ -146,10 +147,12 @@ function noRevocation(id: string): Refusal {
 function definePrune(revocations: Command, { withDatabase, print }: Shell): void {
   revocations
     .command('prune')
-    .description('delete revocations and sessions that can no longer matter; the service does so by itself')
+    .description(
+      'delete revocations and sessions that can no longer matter, and what is left of deleted users; the service does so by itself',
+    )
     .action(async () => {
       await withDatabase(async (database) => {
-        const rows = await prune(database, { waitTurn: true });
+        const rows = (await pruneDeletedUsers(database)) + (await prune(database, { waitTurn: true }));
         print({ pruned: rows }, `${rows} ${rows === 1 ? 'row' : 'rows'} went`);
       });
     });

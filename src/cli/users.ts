@@ -7,7 +7,15 @@ import { showUser } from '../domain/operators/shown.js';
 import { canonicalUsername } from '../domain/users/usernames.js';
 import { findUser, listUsers } from '../domain/users/found.js';
 import { addUser, changePassword, disableUser, enableUser } from '../domain/users/users.js';
-import { defineChange, defineFind, defineShow, noUser, parseScope, parseUsername } from './found-users.js';
+import {
+  defineChange,
+  defineDelete,
+  defineFind,
+  defineShow,
+  noUser,
+  parseScope,
+  parseUsername,
+} from './found-users.js';
 import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
@@ -27,6 +35,7 @@ export function defineUsers(users: Command, shell: Shell): void {
   defineDisable(users, shell);
   defineEnable(users, shell);
   definePassword(users, shell);
+  defineDelete(users, shell);
 }
 
 function defineAdd(users: Command, shell: Shell): void {

@@ -3,6 +3,7 @@ import type { Database } from '../database/prisma.js';
 import { pruneEvents } from './events/kept.js';
 import { pruneAttempts } from './guessing/attempts.js';
 import { pruneKeys } from './keys/lifecycle.js';
+import { pruneDeletedUsers } from './operators/deletion.js';
 import { repeat } from './scheduling/repeat.js';
 import { told } from './reports/told.js';
 import { prune } from './sessions/revocations.js';
@@ -23,7 +24,8 @@ export function startHousekeeping(
 ): () => Promise<void> {
   async function tidy(signal: AbortSignal): Promise<void> {
     try {
-      const rows = await prune(database, { waitTurn: false, signal });
+      const deleted = await pruneDeletedUsers(database, signal);
+      const rows = deleted + (await prune(database, { waitTurn: false, signal }));
       const attempts = await pruneAttempts(database, signal);
       const keys = await pruneKeys(database);
       const events = await pruneEvents(database, eventsRetentionSeconds, signal);

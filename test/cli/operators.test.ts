@@ -239,6 +239,24 @@ describe('users', () => {
   });
 });
 
+it('users delete ends every session, by name or id, and frees the name', async () => {
+  const [user, other] = [await house.user(), await house.user()];
+  const pairs = [await login(replica, user), await login(replica, other)] as const;
+  const { stdout } = await inHouse(house, ['users', 'delete', user.username.toUpperCase()]);
+  expect(stdout).toBe(`${user.username} (${user.id}) is deleted, every session has ended\n`);
+  expect([await isActive(pairs[0]), await isActive(pairs[1])]).toEqual([false, true]);
+  expect(await print(['users', 'delete', other.id])).toEqual({ id: other.id, username: other.username });
+  expect(await isActive(pairs[1])).toBe(false);
+  for (const name of [user.username, user.id, 'nobody'])
+    for (const verb of ['delete', 'show', 'enable'])
+      expect((await inHouse(house, ['users', verb, name])).stderr).toContain('there is no user');
+  await print(['users', 'add', user.username]);
+  const { revocations } = await print<{ revocations: unknown[] }>([
+    ...['revocations', 'find', '--user-id', user.id],
+  ]);
+  expect(revocations).toMatchObject([{ reason: 'user_deleted', actor: ACTOR, liftable: false }]);
+});
+
 it('lifts nothing that is final, or not there', async () => {
   const pair = await login(replica, await house.user());
   await inHouse(house, ['sessions', 'end', pair.session_id]);

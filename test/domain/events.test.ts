@@ -577,8 +577,9 @@ describe('a statement that writes', () => {
 
   /** In files with others, by a word of theirs. */
   const ALONE: Record<string, string> = {
-    'UPDATE sessions SET generation = generation': 'finds what a repeated change of password has opened',
+    'UPDATE sessions SET generation = generation': 'finds what a repeated change of password has opened, or proves a password',
     'WITH turn AS MATERIALIZED': 'prunes what is over',
+    'WITH doomed AS MATERIALIZED': 'deletes what is left of users who were deleted',
     'outlived AS (': 'forgets keys that are over',
     'DELETE FROM events WHERE ctid': 'prunes events that are over',
   };

@@ -16,6 +16,7 @@ export const EVENT_TYPES = [
   'user.changed',
   'user.disabled',
   'user.enabled',
+  'user.deleted',
   'password.changed',
   'client.added',
   'client.changed',

@@ -1,7 +1,7 @@
 /** What `login_attempts` remembers: taking points, refunding them, and forgetting; each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
-import { sql } from '../../database/sql.js';
-import type { Guess } from './guesses.js';
+import { sql, type Fragment } from '../../database/sql.js';
+import type { Forgotten, Guess } from './guesses.js';
 
 /** Rows that one statement deletes at most. */
 const BATCH = 1000;
@@ -25,6 +25,8 @@ export interface Budget {
   durationMs: number;
   /** Whether it is for networks that the account's user logged in from, for all others, or (null) for both. */
   isForFamiliar: boolean | null;
+  /** By what {@link forget} finds the row, where its key alone does not tell. */
+  account: string | null;
 }
 
 /** One point of one row, and when that row's window ends. */
@@ -70,12 +72,13 @@ export async function takePoints(
     userId: 'uuid?',
   })`
     WITH ${COMMIT_AT_ONCE}, budgets AS MATERIALIZED (
-      SELECT key, most, ends FROM at_once, unnest(
+      SELECT key, most, ends, account FROM at_once, unnest(
         ${budgets.map(({ key }) => key)}::text[],
         ${budgets.map(({ points }) => points)}::int4[],
         ${budgets.map(({ durationMs }) => now + durationMs)}::float8[],
-        ${budgets.map(({ isForFamiliar }) => isForFamiliar)}::boolean[]
-      ) AS budget (key, most, ends, is_for_familiar)
+        ${budgets.map(({ isForFamiliar }) => isForFamiliar)}::boolean[],
+        ${budgets.map(({ account }) => account)}::text[]
+      ) AS budget (key, most, ends, is_for_familiar, account)
       WHERE is_for_familiar IS NULL OR is_for_familiar = EXISTS (
         SELECT FROM login_attempts
         WHERE key = ANY(${slots}::text[]) AND points = ${fingerprint}::int4 AND expire > ${now}::float8::bigint
@@ -84,8 +87,8 @@ export async function takePoints(
       SELECT kept.key, kept.expire FROM budgets JOIN login_attempts AS kept USING (key)
       WHERE points >= most AND expire > ${now}::float8::bigint
     ), taken AS (
-      INSERT INTO login_attempts AS kept (key, points, expire)
-      SELECT key, 1, ends::bigint FROM budgets WHERE NOT EXISTS (SELECT FROM full_ones) ORDER BY key
+      INSERT INTO login_attempts AS kept (key, points, expire, account)
+      SELECT key, 1, ends::bigint, account FROM budgets WHERE NOT EXISTS (SELECT FROM full_ones) ORDER BY key
       ON CONFLICT (key) DO UPDATE SET
         points = CASE WHEN kept.expire <= ${now}::float8::bigint THEN 1 ELSE kept.points + 1 END,
         expire = CASE WHEN kept.expire <= ${now}::float8::bigint THEN excluded.expire ELSE kept.expire END
@@ -140,6 +143,33 @@ export async function refundPoints(
     ORDER BY kept.points IS NOT DISTINCT FROM ${familiar.fingerprint}::int4 DESC, kept.expire ASC NULLS FIRST
     LIMIT 1
     ON CONFLICT (key) DO UPDATE SET points = excluded.points, expire = excluded.expire`;
+}
+
+/**
+ * Two parts of a WITH, of a statement that has a {@link Forgotten} as `asked`: these rows go. What a network has used up at many accounts
+ * stays. Rows are locked in the order of refunds, which take a slot last, so that none waits in a circle.
+ *
+ * @param condition under which they go
+ */
+export function forgetting(condition: Fragment): Fragment {
+  return sql`held AS MATERIALIZED (
+      SELECT kept.key FROM login_attempts AS kept
+      WHERE kept.key = ANY ((SELECT keys FROM asked)::text[]) OR kept.account = (SELECT account FROM asked)
+      ORDER BY kept.key LIKE 'familiar:%', kept.key FOR UPDATE OF kept
+    ), forgotten AS (
+      DELETE FROM login_attempts USING held WHERE login_attempts.key = held.key AND ${condition}
+    )`;
+}
+
+const FORGOTTEN = forgetting(sql`true`);
+
+/** Lets the next attempt at an account's password in, from whichever network. */
+export async function forgetAttempts(database: Database, { account, keys }: Forgotten): Promise<void> {
+  // Settles attempts at once: each has taken its points before this, and they go, or takes them afterwards, and they count. A repetition
+  // finds no row, and writes all the same, so that its commit waits for all that must confirm the first one.
+  await database.query({})`
+    WITH asked AS MATERIALIZED (SELECT ${account}::text AS account, ${keys}::text[] AS keys), ${FORGOTTEN}
+    UPDATE service SET epoch = epoch WHERE NOT EXISTS (SELECT FROM held)`;
 }
 
 /** Deletes rows whose end has come, batch by batch, until none is left or `signal` says stop; returns how many went. */

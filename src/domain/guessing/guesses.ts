@@ -21,6 +21,12 @@ export interface Guess {
   fingerprint: number;
 }
 
+/** What is forgotten of an account: rows of these keys, and those that name the account. */
+export interface Forgotten {
+  account: string;
+  keys: string[];
+}
+
 /** Hashes, since names are guessed at, and some people type their password in the wrong field. */
 export function identifyGuess(typedUsername: string, ip: string): Guess {
   const name = canonicalUsername(typedUsername) ?? typedUsername;
@@ -31,9 +37,25 @@ export function identifyGuess(typedUsername: string, ip: string): Guess {
     account,
     network: hashOf(network),
     pair,
-    slots: Array.from({ length: SLOTS }, (_, slot) => `familiar:${account}:${slot}`),
+    slots: slotsOf(account),
     fingerprint: Buffer.from(pair, 'base64url').readUInt32BE() >>> 1,
   };
+}
+
+function slotsOf(account: string): string[] {
+  return Array.from({ length: SLOTS }, (_, slot) => `familiar:${account}:${slot}`);
+}
+
+/** What locks an account, whatever network an attempt comes from. @param username canonical */
+export function locksOf(username: string): Forgotten {
+  const account = accountOf(username);
+  return { account, keys: [`account:${account}`, `familiarAccount:${account}`] };
+}
+
+/** All that is kept about an account, the networks that its user logged in from included. @param username canonical */
+export function rowsOf(username: string): Forgotten {
+  const { account, keys } = locksOf(username);
+  return { account, keys: [...keys, ...slotsOf(account)] };
 }
 
 /** @param username canonical, where it can be */

@@ -2,11 +2,11 @@
 import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../../database/prisma.js';
-import { refundPoints, takePoints, type Budget, type Full } from './attempts.js';
+import { forgetAttempts, refundPoints, takePoints, type Budget, type Full } from './attempts.js';
 import { AuthError, Reason } from '../errors.js';
 import type { Trail } from '../reports/told.js';
 import { canonicalUsername } from '../users/usernames.js';
-import { identifyGuess, type Guess } from './guesses.js';
+import { identifyGuess, locksOf, type Guess } from './guesses.js';
 
 /**
  * Wrong guesses within a window (seconds), after which every further attempt is refused until the window ends. A
@@ -50,6 +50,12 @@ export interface Throttle {
    * @throws {DatabaseUnavailable}
    */
   takeAttempt: (typedUsername: string, ip: string, trail?: Trail) => Promise<Attempt>;
+  /**
+   * Lets the next attempt at this account's password in, from whichever network. Another replica may repeat a refusal for a second.
+   *
+   * @param username canonical
+   */
+  unlock: (username: string) => Promise<void>;
 }
 
 /**
@@ -86,6 +92,12 @@ export function createThrottle(database: Database): Throttle {
         refund: () => refundPoints(database, taken),
       };
     },
+
+    unlock: async (username) => {
+      await forgetAttempts(database, locksOf(username));
+      // Which of them are this account's, nobody has noted: the others are asked about once more.
+      refusals.clear();
+    },
   };
 }
 
@@ -111,7 +123,8 @@ type Limit = keyof typeof LOGIN_LIMITS;
 function budgetsOf({ account, network, pair }: Guess): Budget[] {
   const budget = (name: Limit, hash: string, isForFamiliar: boolean | null) => {
     const { points, duration } = LOGIN_LIMITS[name];
-    return { key: `${name}:${hash}`, points, durationMs: 1000 * duration, isForFamiliar };
+    const ofPair = hash === pair ? account : null;
+    return { key: `${name}:${hash}`, points, durationMs: 1000 * duration, isForFamiliar, account: ofPair };
   };
   return [
     budget('network', network, false),

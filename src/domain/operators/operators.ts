@@ -16,6 +16,7 @@ import type { Judge } from '../liveness/liveness.js';
 import type { Trail } from '../reports/told.js';
 import { findClient, findClients } from './clients.js';
 import { findKeys, retire, rotate, type KeyRules, type Retired } from './keys.js';
+import { deleteUser } from './deletion.js';
 import { end, type Doomed, type EndingOrder, type EndingOutcome, type Foreseen } from './endings.js';
 import {
   findRevocation,
@@ -71,6 +72,8 @@ export interface Operators {
     by: string,
     trail?: Trail,
   ) => Promise<FoundUser>;
+  /** Deletes a user, if there is one: every session has ended, and the name is free. */
+  deleteUser: (id: string, by: string, trail?: Trail) => Promise<void>;
   /** Sessions, latest opened first. @throws {AuthError} invalid_request for a cursor of another list */
   findSessions: (filter: SessionFilter, page: PageOrder) => Promise<Page<FoundSession>>;
   /** @throws {AuthError} not_found */
@@ -192,6 +195,8 @@ export function createOperators(parts: {
       const passwordHash = password === undefined ? undefined : await hashGood(password, username);
       return await changeUser(database, id, { ...change, passwordHash }, by, rules, trail);
     },
+
+    deleteUser: (id, by, trail) => deleteUser(database, id, by, trail),
 
     findSessions: (filter, page) => findSessions(database, filter, page),
     findSession: async (id) => found(await findSession(database, id), 'session'),

@@ -7,7 +7,7 @@ import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded, type Facts } from '../events/recorded.js';
 import { told, type Trail } from '../reports/told.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
-import { USER_IS_ENABLED } from '../sessions/standing.js';
+import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { fitsIntoTokens } from '../tokens/length.js';
 import { findUserById, USER_COLUMNS, USER_SHOWN, withLocks, type FoundUser } from '../users/found.js';
@@ -35,7 +35,7 @@ export async function findUsers(
       const rows = await database.query(USER_COLUMNS)`
       SELECT ${USER_SHOWN}
       FROM users
-      WHERE id < ${after?.id ?? LAST_ID}::uuid
+      WHERE id < ${after?.id ?? LAST_ID}::uuid AND NOT ${IS_DELETED}
         AND (${username}::text IS NULL OR username = ${username}::text)
         AND (${isDisabled !== true}::boolean OR NOT ${USER_IS_ENABLED})
         AND (${isDisabled !== false}::boolean OR ${USER_IS_ENABLED})
@@ -144,7 +144,7 @@ export async function changeUser(
               WHEN ${change.isDisabled === true}::boolean THEN coalesce(disabled_at, now) END
           FROM clock, taken
           WHERE id = ${id}::uuid AND username = ${before.username} AND scope = ${before.scope}
-            AND ${USER_IS_ENABLED} = ${before.disabledAt === null}::boolean AND NOT taken.by_other
+            AND ${USER_IS_ENABLED} = ${before.disabledAt === null}::boolean AND NOT ${IS_DELETED} AND NOT taken.by_other
           RETURNING users.id, users.epoch - 1 AS ended, now
         ), noted AS (
           INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)

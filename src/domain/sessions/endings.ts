@@ -20,6 +20,7 @@ export const ENDS = {
   revoked: ['client'],
   refresh_reused: ['gatehouse'],
   user_disabled: ['client', 'cli'],
+  user_deleted: ['client', 'cli'],
   ended_by_operator: ['client', 'cli'],
 } as const satisfies Record<string, ActorKind[]>;
 type ActorKind = 'user' | 'client' | 'cli' | 'gatehouse';

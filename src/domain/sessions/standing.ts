@@ -21,6 +21,9 @@ export const PROVED_EPOCH_IS_IN_FORCE = inForce(sql`proved.epoch`, sql`=`);
 /** Whether the user in `users` may log in and keep sessions. */
 export const USER_IS_ENABLED = sql`users.disabled_at IS NULL`;
 
+/** The user in `users` was deleted, and is disabled for good; only the row is still there. */
+export const IS_DELETED = sql`(users.deleted_at IS NOT NULL)`;
+
 /** A revocation row ends what it names until it is lifted. Rows that end for good bear the id of what they end. */
 const WHAT_IT_ENDS = sql`coalesce(revocations.target, revocations.id)`;
 const IS_IN_FORCE = sql`revocations.lifted_at IS NULL`;

@@ -1,8 +1,9 @@
-/** Users as operators are shown them: by name, by id, or all. */
+/** Users as operators are shown them: by name, by id, or all. Who was deleted is nowhere among them. */
 import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { findLocks } from '../guessing/locks.js';
+import { IS_DELETED } from '../sessions/standing.js';
 import { canonicalUsername } from './usernames.js';
 
 export const USER_COLUMNS = {
@@ -37,14 +38,14 @@ export async function withLocks(
 
 export async function findUser(database: Database, typedUsername: string): Promise<FoundUser | null> {
   const rows = await database.query(USER_COLUMNS)`
-    SELECT ${USER_SHOWN} FROM users WHERE username = ${canonicalUsername(typedUsername)}`;
+    SELECT ${USER_SHOWN} FROM users WHERE username = ${canonicalUsername(typedUsername)} AND NOT ${IS_DELETED}`;
   const [user] = await withLocks(database, rows);
   return user ?? null;
 }
 
 export async function findUserById(database: Database, id: string): Promise<FoundUser | null> {
   const rows = await database.query(USER_COLUMNS)`
-    SELECT ${USER_SHOWN} FROM users WHERE users.id = ${id}::uuid`;
+    SELECT ${USER_SHOWN} FROM users WHERE users.id = ${id}::uuid AND NOT ${IS_DELETED}`;
   const [user] = await withLocks(database, rows);
   return user ?? null;
 }
@@ -52,6 +53,7 @@ export async function findUserById(database: Database, id: string): Promise<Foun
 /** All of them, by name. */
 export async function listUsers(database: Database): Promise<FoundUser[]> {
   // SQL, and not Prisma's client: that would have to read each hash to say whether there is one.
-  const rows = await database.query(USER_COLUMNS)`SELECT ${USER_SHOWN} FROM users ORDER BY users.username`;
+  const rows = await database.query(USER_COLUMNS)`
+    SELECT ${USER_SHOWN} FROM users WHERE NOT ${IS_DELETED} ORDER BY users.username`;
   return await withLocks(database, rows);
 }

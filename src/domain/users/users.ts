@@ -8,7 +8,7 @@ import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
-import { USER_IS_ENABLED } from '../sessions/standing.js';
+import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { bytesThatFit, fitsIntoTokens } from '../tokens/length.js';
 import { canonicalUsername } from './usernames.js';
@@ -96,7 +96,7 @@ export async function enableUser(
   const rows = await database.query({ id: 'uuid' })`
     WITH found AS MATERIALIZED (
       SELECT id, ${USER_IS_ENABLED} AS was_enabled, clock_timestamp() AS now FROM users
-      WHERE username = ${canonicalUsername(username)} FOR NO KEY UPDATE
+      WHERE username = ${canonicalUsername(username)} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
     ), changed AS (
       UPDATE users SET disabled_at = NULL FROM found WHERE users.id = found.id RETURNING users.id
     )${recorded(database, USER_ENABLED, { type: 'user.enabled', actor: by }, undefined)}
@@ -130,7 +130,8 @@ async function changeAndEndAll(
   // disable at once, the second waits for the row, and finds nothing to tell.
   const rows = await database.query({ id: 'uuid' })`
     WITH found AS MATERIALIZED (
-      SELECT id, ${USER_IS_ENABLED} AS was_enabled FROM users WHERE username = ${canonicalUsername(username)} FOR NO KEY UPDATE
+      SELECT id, ${USER_IS_ENABLED} AS was_enabled FROM users
+      WHERE username = ${canonicalUsername(username)} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
     ), changed AS (
       UPDATE users SET
         epoch = epoch + 1,

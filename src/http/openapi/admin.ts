@@ -76,6 +76,15 @@ export const describeAdmin = {
       ...problems('not_found', 'username_taken', ...BODY, ...DOOR),
     },
   },
+  deleteUser: {
+    operationId: 'deleteUser',
+    summary: 'Delete a user',
+    description:
+      'Ends every session at once, those whose login is under way included, and frees the name. It cannot be taken back. Rows of sessions go ' +
+      'within minutes, those of revocations, which name an id alone, when no token can be alive any more. Permission: `users:write`.',
+    ...forOperators,
+    response: { 204: noContent('There is no such user any more.'), ...problems(...DOOR) },
+  },
   sessions: {
     operationId: 'findSessions',
     summary: 'Find sessions',

@@ -34,6 +34,7 @@ const ROUTES: Record<string, Row> = {
     url: `/admin/users/${NOBODY}`,
     payload: { scope: 'a' },
   },
+  'DELETE /admin/users/{id}': { needs: 'users:write', status: 204, url: `/admin/users/${NOBODY}` },
   'GET /admin/sessions': { needs: 'sessions:read', status: 200 },
   'GET /admin/sessions/{id}': { needs: 'sessions:read', status: 404, url: `/admin/sessions/${NOBODY}` },
   'GET /admin/revocations': { needs: 'sessions:read', status: 200 },

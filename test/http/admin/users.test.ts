@@ -28,12 +28,16 @@ interface Answer {
   body: Record<string, unknown>;
 }
 
-async function call(method: 'GET' | 'POST' | 'PATCH', path: string, payload?: object): Promise<Answer> {
+async function call(
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: string,
+  payload?: object,
+): Promise<Answer> {
   const headers = basic(operator);
   const ask = () =>
     replica.app.inject({ method, url: `/admin/${path}`, headers, ...(payload && { payload }) });
   const answer = await retryOn503(ask);
-  return { status: answer.statusCode, body: answer.json() };
+  return { status: answer.statusCode, body: answer.body === '' ? {} : answer.json() };
 }
 
 async function isActive(pair: TokenPair): Promise<boolean> {
@@ -303,6 +307,33 @@ describe('an end', () => {
     expect(await isActive(pair)).toBe(false);
     await expect(login(replica, user)).rejects.toThrow('401');
     expect(await isActive(await login(replica, { ...user, password: GOOD }))).toBe(true);
+  });
+});
+
+describe('a user who is deleted', () => {
+  it('is out at once, is in no list, cannot be changed, and leaves the name to others', async () => {
+    const user = await house.user();
+    const pair = await login(replica, user);
+    await call('PATCH', `users/${user.id}`, { disabled: true });
+    expect(await call('DELETE', `users/${user.id}`)).toEqual({ status: 204, body: {} });
+    expect(await isActive(pair)).toBe(false);
+    expect((await refresh(other, pair.refresh_token)).statusCode).toBe(401);
+    expect((await call('GET', `users/${user.id}`)).status).toBe(404);
+    for (const filter of [`username=${user.username}`, `username=${user.id}`, 'disabled=true', 'limit=200'])
+      expect(JSON.stringify((await call('GET', `users?${filter}`)).body)).not.toContain(user.id);
+    for (const change of [{ disabled: false }, { username: `back-${randomUUID()}` }, { password: GOOD }, {}])
+      expect((await call('PATCH', `users/${user.id}`, change)).status).toBe(404);
+    const added = await call('POST', 'users', { username: user.username, password: GOOD });
+    expect(added.status).toBe(201);
+    const next = await login(other, { ...user, password: GOOD });
+    expect(claimsOf(next.access_token).sub).toBe(added.body['id']);
+    expect(await call('DELETE', `users/${user.id}`)).toEqual({ status: 204, body: {} });
+    expect(await isActive(next)).toBe(true);
+  });
+
+  it('may have been gone before, or never have been', async () => {
+    for (const id of [randomUUID(), 'x'])
+      expect(await call('DELETE', `users/${id}`)).toEqual({ status: 204, body: {} });
   });
 });
 

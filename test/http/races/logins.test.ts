@@ -38,6 +38,13 @@ const ENDS: [string, (user: TestUser, other: TokenPair) => Promise<unknown>][] =
     },
   ],
   [
+    'is deleted',
+    async ({ id }) => {
+      await twins.one.gatehouse.operators.deleteUser(id, 'client:console');
+      return true;
+    },
+  ],
+  [
     'gets a new password',
     async ({ username }) =>
       changePassword(twins.one.database, username, await twins.house.hasher.hash('another one')),

@@ -74,6 +74,17 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
       return showUser(await operators.changeUser(id, change, ...byClient(request)));
     },
   );
+
+  app.delete(
+    '/admin/users/:id',
+    { schema: { ...describeAdmin.deleteUser, params: byId }, config: { permission: 'users:write' } },
+    async (request, reply) => {
+      const { id } = request.params;
+      // Nobody has another id.
+      if (isUuid(id)) await operators.deleteUser(id, ...byClient(request));
+      return reply.code(204).send(null);
+    },
+  );
   done();
 };
 
