@@ -1,16 +1,19 @@
-/** `gatehouse users find`, `show`, `change` and `delete`: users as operators see them over HTTP. */
+/** `gatehouse users find`, `show`, `change`, `delete`, `export` and `unlock`: what /admin/users does, typed. */
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
+import { forgetAttempts } from '../domain/guessing/attempts.js';
+import { locksOf } from '../domain/guessing/guesses.js';
 import { deleteUser } from '../domain/operators/deletion.js';
+import { exportUser, type UserExport } from '../domain/operators/export.js';
 import { changeUser, findUsers } from '../domain/operators/users.js';
-import { showUser } from '../domain/operators/shown.js';
+import { showExport, showUser } from '../domain/operators/shown.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser, findUserById, type FoundUser } from '../domain/users/found.js';
 import { explainScope } from '../domain/users/scopes.js';
 import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
 import { findActor, refusing, takePage, type PageOptions } from './options.js';
-import { examples, Refusal, toLine, toPage, toRecord } from './output.js';
+import { examples, Refusal, toJson, toLine, toPage, toRecord } from './output.js';
 import type { Shell } from './shell.js';
 
 export function parseUsername(typed: string): string {
@@ -111,6 +114,47 @@ export function defineDelete(users: Command, { withDatabase, print }: Shell): vo
         const { id, username } = await findAny(database, name);
         await refusing(() => deleteUser(database, id, findActor()));
         print({ id, username }, `${username} (${id}) is deleted, every session has ended`);
+      });
+    });
+}
+
+export function defineExport(users: Command, { withDatabase, print }: Shell): void {
+  users
+    .command('export')
+    .description('print all that is kept about a user, as JSON; no hash is in it')
+    .argument('<name>', 'user name, or id')
+    .addHelpText('after', examples('gatehouse users export alice@example.com > alice.json'))
+    .action(async (name: string) => {
+      await withDatabase(async (database) => {
+        const { id } = await findAny(database, name);
+        const parts: ReturnType<typeof showExport>[] = [];
+        let after: string | null = null;
+        do {
+          const part: UserExport | null = await exportUser(database, id, after);
+          if (part === null) throw noUser(name);
+          parts.push(showExport(part));
+          after = part.next;
+        } while (after !== null);
+        const { next: _next, ...last } = parts.at(-1) ?? {};
+        const sessions = parts.flatMap((part) => part.sessions);
+        const revocations = parts.flatMap((part) => part.revocations);
+        const whole = { ...last, sessions, revocations };
+        print(whole, toJson(whole));
+      });
+    });
+}
+
+export function defineUnlock(users: Command, { withDatabase, print }: Shell): void {
+  users
+    .command('unlock')
+    .description('let the next attempt at the password of a user in, where too many were wrong')
+    .argument('<name>', 'user name, or id')
+    .addHelpText('after', examples('gatehouse users unlock alice@example.com'))
+    .action(async (name: string) => {
+      await withDatabase(async (database) => {
+        const { id, username } = await findAny(database, name);
+        await forgetAttempts(database, locksOf(username));
+        print({ id, username }, `${username} is not locked`);
       });
     });
 }

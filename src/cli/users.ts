@@ -10,7 +10,9 @@ import { addUser, changePassword, disableUser, enableUser } from '../domain/user
 import {
   defineChange,
   defineDelete,
+  defineExport,
   defineFind,
+  defineUnlock,
   defineShow,
   noUser,
   parseScope,
@@ -36,6 +38,8 @@ export function defineUsers(users: Command, shell: Shell): void {
   defineEnable(users, shell);
   definePassword(users, shell);
   defineDelete(users, shell);
+  defineExport(users, shell);
+  defineUnlock(users, shell);
 }
 
 function defineAdd(users: Command, shell: Shell): void {

@@ -220,6 +220,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
       database,
       judge,
       hasher,
+      throttle,
       rules,
       keyRules: { algorithm: jwtAlgorithm, secrets },
     }),

@@ -257,6 +257,45 @@ it('users delete ends every session, by name or id, and frees the name', async (
   expect(revocations).toMatchObject([{ reason: 'user_deleted', actor: ACTOR, liftable: false }]);
 });
 
+it('users export prints what /admin shows, in one piece', async () => {
+  const user = await house.user();
+  const pair = await login(replica, user);
+  await house.database.admin.query(
+    `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
+     SELECT gen_random_uuid(), $1, 0, at, at, at, at + interval '90 days'
+     FROM generate_series(1, 1001), (SELECT clock_timestamp() AS at) AS opening`,
+    [user.id],
+  );
+  const whole = await print<{ sessions: { id: string }[] }>(['users', 'export', user.username]);
+  expect(whole).toMatchObject({ user: { id: user.id }, known_networks: [{}], revocations: [] });
+  expect(whole).not.toHaveProperty('next');
+  expect(whole.sessions).toHaveLength(1002);
+  expect(whole.sessions.map(({ id }) => id)).toContain(pair.session_id);
+  const plain = await inHouse(house, ['users', 'export', user.id]);
+  expect(JSON.parse(plain.stdout)).toEqual(whole);
+  expect((await inHouse(house, ['users', 'export', 'nobody'])).status).toBe(1);
+});
+
+it('users unlock and users password let the next attempt in', async () => {
+  const user = await house.user();
+  const attempt = async (password: string) => {
+    const other = await house.replica();
+    const payload = { username: user.username, password };
+    return (await other.app.inject({ method: 'POST', url: '/login', payload })).statusCode;
+  };
+  const lock = async () => {
+    while ((await attempt('not the password')) === 401);
+  };
+  await lock();
+  const { stdout } = await inHouse(house, ['users', 'unlock', user.username]);
+  expect(stdout).toBe(`${user.username} is not locked\n`);
+  expect(await attempt(user.password)).toBe(200);
+  await lock();
+  const { password } = await print<{ password: string }>(['users', 'password', user.username]);
+  expect(await attempt(password)).toBe(200);
+  expect((await inHouse(house, ['users', 'unlock', 'nobody'])).status).toBe(1);
+});
+
 it('lifts nothing that is final, or not there', async () => {
   const pair = await login(replica, await house.user());
   await inHouse(house, ['sessions', 'end', pair.session_id]);

@@ -23,6 +23,7 @@ import { resetKeys, retireKey } from '../../src/domain/keys/retirement.js';
 import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createThrottle } from '../../src/domain/guessing/throttle.js';
 import { deleteUser, pruneDeletedUsers } from '../../src/domain/operators/deletion.js';
+import { exportUser } from '../../src/domain/operators/export.js';
 import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
 import { askedOf, isStanding } from '../../src/domain/sessions/standing.js';
@@ -149,7 +150,8 @@ async function operate(database: Database): Promise<void> {
   expect(await findUsersBeyondTokens(database, { issuer: 'https://id.example', audience: 'all' })).toEqual(
     [],
   );
-  expect(await findUser(database, 'alice')).toMatchObject({ username: 'alice', disabledAt: null });
+  const alice = await findUser(database, 'alice');
+  expect(alice).toMatchObject({ username: 'alice', disabledAt: null });
   expect((await listUsers(database)).map(({ username }) => username)).toContain('alice');
   await rotateKeys(database, 'EdDSA', SECRET);
   const signing = (await listKeys(database)).find(({ state }) => state === 'signing');
@@ -160,6 +162,7 @@ async function operate(database: Database): Promise<void> {
   const bob = await addUser(database, { username: 'bob', passwordHash: null, scope: '' });
   await deleteUser(database, bob?.id ?? '', 'client:console');
   expect(await pruneDeletedUsers(database)).toBe(1);
+  expect((await exportUser(database, alice?.id ?? '', null))?.next).toBeNull();
   await createThrottle(database).unlock('alice');
   await beat(database, 30);
   await look(database);

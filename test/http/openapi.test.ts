@@ -32,6 +32,9 @@ const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'client' | 'either'>
   'post /admin/users': 'client',
   'get /admin/users/{id}': 'client',
   'patch /admin/users/{id}': 'client',
+  'delete /admin/users/{id}': 'client',
+  'post /admin/users/{id}/unlock': 'client',
+  'get /admin/users/{id}/export': 'client',
   'get /admin/sessions': 'client',
   'get /admin/sessions/{id}': 'client',
   'get /admin/revocations': 'client',
@@ -195,6 +198,9 @@ it('gives every operation an id of its own, which never changes: programs are ma
     ['post /admin/users', 'createUser'],
     ['get /admin/users/{id}', 'findUser'],
     ['patch /admin/users/{id}', 'changeUser'],
+    ['delete /admin/users/{id}', 'deleteUser'],
+    ['post /admin/users/{id}/unlock', 'unlockUser'],
+    ['get /admin/users/{id}/export', 'exportUser'],
     ['get /admin/sessions', 'findSessions'],
     ['get /admin/sessions/{id}', 'findSession'],
     ['get /admin/revocations', 'findRevocations'],
@@ -254,9 +260,10 @@ it('declares exactly the parameters that a path has', () => {
     const ofPath = parameters.filter((parameter) => parameter.in === 'path');
     expect(ofPath.map((parameter) => parameter.name)).toEqual(inPath);
     for (const parameter of ofPath) expect(parameter).toMatchObject({ required: true });
-    // Lists take others, and a gateway's question; each of them can be left out.
+    // Lists, what comes in parts, and a gateway's question take others, and each of them can be left out.
     const others = parameters.filter((parameter) => parameter.in !== 'path');
-    expect([name, others.length > 0]).toEqual([name, /^get \/(?:admin\/[a-z]+|session)$/.test(name)]);
+    const takesOthers = /^get \/(?:admin\/(?:[a-z]+|users\/\{id\}\/export)|session)$/.test(name);
+    expect([name, others.length > 0]).toEqual([name, takesOthers]);
     for (const parameter of others) expect(parameter).toMatchObject({ in: 'query', required: false });
   }
 });

@@ -1,6 +1,6 @@
-/** Until when an account is locked: somebody, or everybody, has used up the attempts at its password. */
+/** What operators see of the counting: until when an account is locked, and what is kept about it. */
 import type { Database } from '../../database/prisma.js';
-import { accountOf } from './guesses.js';
+import { accountOf, rowsOf } from './guesses.js';
 import { LOGIN_LIMITS } from './throttle.js';
 
 /** The budgets of an account, whatever network an attempt comes from. */
@@ -34,4 +34,36 @@ export async function findLocks(
     WHERE points >= most AND expire > ${Date.now()}::float8::bigint
     GROUP BY budgets.username`;
   return new Map(rows.map(({ username, untilMs }) => [username, new Date(untilMs)]));
+}
+
+/** Attempts at the password of one account that were wrong, or are under way. */
+export interface CountedAttempts {
+  /** Which of {@link LOGIN_LIMITS} they are counted for. */
+  limit: string;
+  attempts: number;
+  until: Date;
+}
+
+/**
+ * What is counted of one account, and until when each network is remembered that its user logged in from.
+ *
+ * @param username canonical
+ */
+export async function findAttempts(
+  database: Database,
+  username: string,
+): Promise<{ attempts: CountedAttempts[]; knownNetworks: Date[] }> {
+  const { account, keys } = rowsOf(username);
+  const rows = await database.query({ limit: 'text', attempts: 'int4', untilMs: 'float8' })`
+    SELECT split_part(key, ':', 1) AS limit, points AS attempts, expire::float8 AS "untilMs"
+    FROM login_attempts
+    WHERE (key = ANY (${keys}::text[]) OR account = ${account}::text) AND expire > ${Date.now()}::float8::bigint
+    ORDER BY expire, key`;
+  const shown = rows.map(({ untilMs, ...row }) => ({ ...row, until: new Date(untilMs) }));
+  // The points of a familiar row are no number, but a part of a hash.
+  const isFamiliar = ({ limit }: CountedAttempts) => limit === 'familiar';
+  return {
+    attempts: shown.filter((row) => !isFamiliar(row)),
+    knownNetworks: shown.filter(isFamiliar).map(({ until }) => until),
+  };
 }

@@ -11,6 +11,7 @@ import {
   type Permission,
 } from '../clients.js';
 import { AuthError } from '../errors.js';
+import type { Throttle } from '../guessing/throttle.js';
 import { listKeys, type ListedKey } from '../keys/keys.js';
 import type { Judge } from '../liveness/liveness.js';
 import type { Trail } from '../reports/told.js';
@@ -18,6 +19,7 @@ import { findClient, findClients } from './clients.js';
 import { findKeys, retire, rotate, type KeyRules, type Retired } from './keys.js';
 import { deleteUser } from './deletion.js';
 import { end, type Doomed, type EndingOrder, type EndingOutcome, type Foreseen } from './endings.js';
+import { exportUser, type UserExport } from './export.js';
 import {
   findRevocation,
   findRevocations,
@@ -62,7 +64,8 @@ export interface Operators {
     trail?: Trail,
   ) => Promise<FoundUser & { password?: string }>;
   /**
-   * Changes what is named. Another name or scope ends the user's access tokens; disabling and a new password end the sessions.
+   * Changes what is named. Another name or scope ends the user's access tokens; disabling and a new password end the sessions, and a new
+   * password unlocks the account.
    *
    * @throws {AuthError} not_found, and as {@link createUser}
    */
@@ -72,8 +75,21 @@ export interface Operators {
     by: string,
     trail?: Trail,
   ) => Promise<FoundUser>;
+  /**
+   * Lets the next attempt at the user's password in, from whichever network. Another replica may repeat a refusal for a second.
+   *
+   * @throws {AuthError} not_found
+   */
+  unlockUser: (id: string) => Promise<void>;
   /** Deletes a user, if there is one: every session has ended, and the name is free. */
   deleteUser: (id: string, by: string, trail?: Trail) => Promise<void>;
+  /**
+   * One part of all that is kept about a user.
+   *
+   * @param after the `next` of the part before; null for the first
+   * @throws {AuthError} not_found, invalid_request for another `after`
+   */
+  exportUser: (id: string, after: string | null) => Promise<UserExport>;
   /** Sessions, latest opened first. @throws {AuthError} invalid_request for a cursor of another list */
   findSessions: (filter: SessionFilter, page: PageOrder) => Promise<Page<FoundSession>>;
   /** @throws {AuthError} not_found */
@@ -164,10 +180,11 @@ export function createOperators(parts: {
   database: Database;
   judge: Judge;
   hasher: PasswordHasher;
+  throttle: Throttle;
   rules: TokenRules & PasswordRules;
   keyRules: KeyRules;
 }): Operators {
-  const { database, judge, hasher, rules, keyRules } = parts;
+  const { database, judge, hasher, throttle, rules, keyRules } = parts;
 
   async function hashGood(text: string, username: string): Promise<string> {
     const { passwordMinLength } = rules;
@@ -193,11 +210,18 @@ export function createOperators(parts: {
     changeUser: async (id, { password, ...change }, by, trail) => {
       const username = change.username ?? found(await findUserById(database, id), 'user').username;
       const passwordHash = password === undefined ? undefined : await hashGood(password, username);
-      return await changeUser(database, id, { ...change, passwordHash }, by, rules, trail);
+      const changed = await changeUser(database, id, { ...change, passwordHash }, by, rules, trail);
+      if (passwordHash === undefined) return changed;
+      // After a failure in between the same call once more does both.
+      await throttle.unlock(changed.username);
+      return { ...changed, lockedUntil: null };
+    },
+    unlockUser: async (id) => {
+      await throttle.unlock(found(await findUserById(database, id), 'user').username);
     },
 
     deleteUser: (id, by, trail) => deleteUser(database, id, by, trail),
-
+    exportUser: async (id, after) => found(await exportUser(database, id, after), 'user'),
     findSessions: (filter, page) => findSessions(database, filter, page),
     findSession: async (id) => found(await findSession(database, id), 'session'),
     findRevocations: (filter, page) => findRevocations(database, filter, page),

@@ -51,7 +51,7 @@ export async function readPage<Row>(
   return { rows: rows.slice(0, limit), next: last === undefined ? null : writeCursor(placeOf(last), mark) };
 }
 
-const NO_PLACE = '`after` is no `next` of this list with this filter: leave it out to begin again.';
+export const NO_PLACE = '`after` is no `next` of this list with this filter: leave it out to begin again.';
 
 const CURSOR = /^(?<mark>[\w-]{16})(?<at>[0-9a-z]{1,9})?\.(?<id>[\w.-]{1,100})$/;
 

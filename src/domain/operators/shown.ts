@@ -2,6 +2,7 @@
 import type { FoundClient, ListedSecret } from '../clients.js';
 import type { ListedKey } from '../keys/keys.js';
 import type { EndingOutcome, Foreseen } from './endings.js';
+import type { UserExport } from './export.js';
 import type { FoundRevocation, FoundSession } from './lists.js';
 import type { FoundUser } from '../users/found.js';
 
@@ -15,6 +16,22 @@ export function showUser(user: FoundUser) {
     disabled_at: disabledAt?.toISOString() ?? null,
     has_password: hasPassword,
     locked_until: lockedUntil?.toISOString() ?? null,
+  };
+}
+
+/** One part of all that is kept about a user. */
+export function showExport({ user, attempts, knownNetworks, sessions, revocations, next }: UserExport) {
+  return {
+    user: showUser(user),
+    attempts: attempts.map(({ limit, attempts: counted, until }) => ({
+      limit: limit.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      attempts: counted,
+      until: until.toISOString(),
+    })),
+    known_networks: knownNetworks.map((until) => ({ until: until.toISOString() })),
+    sessions: sessions.map(showSession),
+    revocations: revocations.map(showRevocation),
+    next,
   };
 }
 

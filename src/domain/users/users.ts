@@ -6,6 +6,8 @@ import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
+import { forgetAttempts } from '../guessing/attempts.js';
+import { locksOf } from '../guessing/guesses.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
@@ -104,15 +106,18 @@ export async function enableUser(
   return rows.length > 0;
 }
 
-/** Sets a new password and ends every session that an old one opened; false when there is no such user. */
+/** Sets a new password, ends every session that an old one opened, and unlocks the account; false when there is no such user. */
 export async function changePassword(
   database: Database,
   username: string,
   passwordHash: string,
   by: string = GATEHOUSE,
 ): Promise<boolean> {
+  const change = { isDisabling: false, passwordHash };
   const ending = { reason: 'password_changed', actor: by } as const;
-  return await changeAndEndAll(database, username, { isDisabling: false, passwordHash }, ending);
+  if (!(await changeAndEndAll(database, username, change, ending))) return false;
+  await forgetAttempts(database, locksOf(canonicalUsername(username) ?? username));
+  return true;
 }
 
 async function changeAndEndAll(

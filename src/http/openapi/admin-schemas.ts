@@ -192,6 +192,25 @@ export const foundRevocations = z
   .object({ revocations: z.array(foundRevocation), next })
   .meta({ id: 'Revocations' });
 
+export const exportFilter = z.strictObject({
+  after: z.string().max(300).optional().describe('The `next` of the part before.'),
+});
+
+export const exportedUser = z
+  .object({
+    user: foundUser,
+    attempts: z
+      .array(z.object({ limit: z.string(), attempts: z.int(), until: instant }))
+      .describe('Attempts at the password that were wrong or are under way, as each limit counts them.'),
+    known_networks: z
+      .array(z.object({ until: instant }))
+      .describe('One for each network that the user logged in from lately: only a hash of it is kept.'),
+    sessions: z.array(foundSession).max(1000).describe('Latest opened first.'),
+    revocations: z.array(foundRevocation).max(1000).describe('Latest first, after all sessions.'),
+    next: z.string().nullable().describe('For `after`, to read on; null after the last part.'),
+  })
+  .meta({ id: 'UserExport' });
+
 const MEANT = ['session_ids', 'user_ids', 'jti', 'token', 'ip', 'all'] as const;
 
 export const ending = z

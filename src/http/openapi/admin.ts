@@ -7,6 +7,7 @@ import {
   createdUser,
   endingDone,
   endingForeseen,
+  exportedUser,
   foundClient,
   foundClients,
   foundKey,
@@ -84,6 +85,24 @@ export const describeAdmin = {
       'within minutes, those of revocations, which name an id alone, when no token can be alive any more. Permission: `users:write`.',
     ...forOperators,
     response: { 204: noContent('There is no such user any more.'), ...problems(...DOOR) },
+  },
+  unlockUser: {
+    operationId: 'unlockUser',
+    summary: 'Unlock a user',
+    description:
+      'Lets the next attempt at the password in, from whichever network. What a network has used up at many users stays. Another replica may ' +
+      'repeat a refusal for a second. Permission: `users:write`.',
+    ...forOperators,
+    response: { 204: noContent('The user is not locked.'), ...problems('not_found', ...BODY, ...DOOR) },
+  },
+  exportUser: {
+    operationId: 'exportUser',
+    summary: 'All that is kept about a user',
+    description:
+      'For who asks what is known of them; no hash is in it. In parts of up to 1,000 sessions and 1,000 revocations: all sessions come first. ' +
+      'Most users fit into one part. Permission: `users:read`.',
+    ...forOperators,
+    response: { 200: answer('One part.', exportedUser), ...problems('not_found', ...DOOR) },
   },
   sessions: {
     operationId: 'findSessions',

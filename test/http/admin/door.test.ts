@@ -35,6 +35,16 @@ const ROUTES: Record<string, Row> = {
     payload: { scope: 'a' },
   },
   'DELETE /admin/users/{id}': { needs: 'users:write', status: 204, url: `/admin/users/${NOBODY}` },
+  'POST /admin/users/{id}/unlock': {
+    needs: 'users:write',
+    status: 404,
+    url: `/admin/users/${NOBODY}/unlock`,
+  },
+  'GET /admin/users/{id}/export': {
+    needs: 'users:read',
+    status: 404,
+    url: `/admin/users/${NOBODY}/export`,
+  },
   'GET /admin/sessions': { needs: 'sessions:read', status: 200 },
   'GET /admin/sessions/{id}': { needs: 'sessions:read', status: 404, url: `/admin/sessions/${NOBODY}` },
   'GET /admin/revocations': { needs: 'sessions:read', status: 200 },

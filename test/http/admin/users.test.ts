@@ -226,6 +226,46 @@ describe('a user whose account is locked', () => {
   });
 });
 
+describe('unlocking', () => {
+  /** Wrong attempts until one is refused. */
+  async function lock({ username }: TestUser): Promise<void> {
+    const payload = { username, password: 'not the password' };
+    const attempt = () => replica.app.inject({ method: 'POST', url: '/login', payload });
+    while ((await retryOn503(attempt)).statusCode === 401);
+  }
+
+  async function attempt({ username, password }: TestUser): Promise<number> {
+    const send = () => replica.app.inject({ method: 'POST', url: '/login', payload: { username, password } });
+    return (await retryOn503(send)).statusCode;
+  }
+
+  it('lets the user in at once, and nobody else', async () => {
+    const [user, another] = [await house.user(), await house.user()];
+    await lock(user);
+    await lock(another);
+    expect(await attempt(user)).toBe(429);
+    for (let time = 0; time < 2; time += 1)
+      expect(await call('POST', `users/${user.id}/unlock`)).toEqual({ status: 204, body: {} });
+    expect(await attempt(user)).toBe(200);
+    expect(await attempt(another)).toBe(429);
+  });
+
+  it('comes with a new password, and not with another scope', async () => {
+    const user = await house.user();
+    await lock(user);
+    await call('PATCH', `users/${user.id}`, { scope: 'read' });
+    expect(await attempt(user)).toBe(429);
+    expect((await call('PATCH', `users/${user.id}`, { password: GOOD })).body['locked_until']).toBeNull();
+    expect(await attempt({ ...user, password: GOOD })).toBe(200);
+  });
+
+  it('is refused for who is not there, and with what it does not know', async () => {
+    const user = await house.user();
+    for (const id of [randomUUID(), 'x']) expect((await call('POST', `users/${id}/unlock`)).status).toBe(404);
+    expect((await call('POST', `users/${user.id}/unlock`, { force: true })).status).toBe(400);
+  });
+});
+
 describe('another scope or name', () => {
   it.each([
     ['scope', { scope: 'read' }],
@@ -307,6 +347,80 @@ describe('an end', () => {
     expect(await isActive(pair)).toBe(false);
     await expect(login(replica, user)).rejects.toThrow('401');
     expect(await isActive(await login(replica, { ...user, password: GOOD }))).toBe(true);
+  });
+});
+
+describe('what is kept about a user', () => {
+  it('is shown as a whole, without a hash, and not what is about others', async () => {
+    const [user, stranger] = [await house.user({ scope: 'read' }), await house.user()];
+    const pairs = [await login(replica, user), await login(other, user)] as const;
+    await login(replica, stranger);
+    await replica.app.inject({ method: 'POST', url: '/logout', headers: bearer(pairs[0].access_token) });
+    const wrong = { username: user.username, password: 'not the password' };
+    await replica.app.inject({ method: 'POST', url: '/login', payload: wrong });
+    const { status, body } = await call('GET', `users/${user.id}/export`);
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      user: (await call('GET', `users/${user.id}`)).body,
+      attempts: expect.arrayContaining([
+        { limit: 'familiar_account', attempts: 1, until: expect.stringMatching(/Z$/) as string },
+        { limit: 'pair_hour', attempts: 1, until: expect.stringMatching(/Z$/) as string },
+      ]) as unknown,
+      known_networks: [{ until: expect.stringMatching(/Z$/) as string }],
+      sessions: (await call('GET', `sessions?user_id=${user.id}`)).body['sessions'],
+      revocations: (await call('GET', `revocations?user_id=${user.id}`)).body['revocations'],
+      next: null,
+    });
+    expect(body['sessions']).toHaveLength(2);
+    expect(body['revocations']).toMatchObject([{ reason: 'logout', user_id: user.id }]);
+    expect(JSON.stringify(body)).not.toMatch(/argon2|hash|familiar:/);
+  });
+
+  it('comes in parts where it is much, each row once', async () => {
+    const user = await house.user();
+    const { admin } = house.database;
+    await admin.query(
+      `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at)
+       SELECT gen_random_uuid(), $1, 0, at, at, at, at + interval '90 days'
+       FROM generate_series(1, 2100), (SELECT clock_timestamp() AS at) AS opening`,
+      [user.id],
+    );
+    await admin.query(
+      `INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
+       SELECT gen_random_uuid(), 'token', $1, 'revoked', 'client:test', clock_timestamp(), clock_timestamp() + interval '1 day'
+       FROM generate_series(1, 1200)`,
+      [user.id],
+    );
+    const ids = { sessions: new Set<string>(), revocations: new Set<string>() };
+    const sizes: number[][] = [];
+    for (let after = ''; ;) {
+      const { body } = await call('GET', `users/${user.id}/export${after}`);
+      const part = body as unknown as Record<keyof typeof ids, { id: string }[]> & { next: string | null };
+      sizes.push([part.sessions.length, part.revocations.length]);
+      for (const list of ['sessions', 'revocations'] as const)
+        for (const { id } of part[list]) ids[list].add(id);
+      if (part.next === null) break;
+      after = `?after=${encodeURIComponent(part.next)}`;
+    }
+    expect(sizes).toEqual([
+      [1000, 0],
+      [1000, 0],
+      [100, 1000],
+      [0, 200],
+    ]);
+    expect([ids.sessions.size, ids.revocations.size]).toEqual([2100, 1200]);
+  });
+
+  it('is refused for nobody, and for the place of another list', async () => {
+    const [user, another] = [await house.user(), await house.user()];
+    for (const id of [randomUUID(), 'x']) expect((await call('GET', `users/${id}/export`)).status).toBe(404);
+    await Promise.all([login(replica, another), login(replica, another)]);
+    const { next } = (await call('GET', `sessions?user_id=${another.id}&limit=1`)).body;
+    for (const after of ['x', '', 'revocations~', `sessions~${String(next)}`])
+      expect([
+        after,
+        (await call('GET', `users/${user.id}/export?after=${encodeURIComponent(after)}`)).status,
+      ]).toEqual([after, 400]);
   });
 });
 

@@ -3,11 +3,19 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../../domain/errors.js';
 import type { Operators } from '../../../domain/operators/operators.js';
-import { showUser } from '../../../domain/operators/shown.js';
+import { showExport, showUser } from '../../../domain/operators/shown.js';
 import { isUuid } from '../../../domain/tokens/claims.js';
 import { canonicalUsername } from '../../../domain/users/usernames.js';
 import { describeAdmin } from '../../openapi/admin.js';
-import { byId, newUser, userChange, userFilter } from '../../openapi/admin-schemas.js';
+import {
+  byId,
+  exportFilter,
+  newUser,
+  noMembers,
+  userChange,
+  userFilter,
+} from '../../openapi/admin-schemas.js';
+import { trailOf } from '../../log/trail.js';
 import { byClient, pageOrder } from './wire.js';
 
 export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }> = (
@@ -72,6 +80,33 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
         password,
       };
       return showUser(await operators.changeUser(id, change, ...byClient(request)));
+    },
+  );
+
+  app.post(
+    '/admin/users/:id/unlock',
+    {
+      schema: { ...describeAdmin.unlockUser, params: byId, body: noMembers },
+      config: { permission: 'users:write' },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      if (!isUuid(id)) throw new AuthError('not_found');
+      await operators.unlockUser(id);
+      trailOf(request).user = id;
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/admin/users/:id/export',
+    {
+      schema: { ...describeAdmin.exportUser, params: byId, querystring: exportFilter },
+      config: { permission: 'users:read' },
+    },
+    async ({ params: { id }, query: { after = null } }) => {
+      if (!isUuid(id)) throw new AuthError('not_found');
+      return showExport(await operators.exportUser(id, after));
     },
   );
 
