@@ -107,7 +107,7 @@ export const TARGETS: Target[] = [
       password: 'a password of an operator',
     }),
     isOfNobody: true,
-    allow: 'GET, HEAD, PATCH',
+    allow: 'DELETE, GET, HEAD, PATCH',
   },
   {
     ...operators,

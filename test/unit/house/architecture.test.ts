@@ -27,12 +27,9 @@ const LONG_FOR_A_REASON: Record<string, string> = {
   'http/openapi/admin.ts': 'what the document says of each operation of operators',
   'http/openapi/admin-schemas.ts': 'the same of what operators send and are answered',
   'app.ts': 'every door with its routes, and every hook, in one list',
-  'config/config.ts': 'every setting, and which of them contradict each other',
   'domain/operators/lists.ts': 'the lists of sessions and of revocations, each with its statement for each index',
   'domain/clients.ts': 'five statements that write clients, and the one rule about who may give what',
   'domain/operators/operators.ts': 'every verb for operators, each with its promise',
-  'domain/operators/users.ts':
-    'what operators do with users, and the one statement in which all of a change is made',
   'domain/operators/endings.ts': 'five statements that end something, and the parts that they share',
   'database/prisma.ts': 'one pool, its one deadline, and its one kind of error',
   'domain/gatehouse.ts': 'every verb, and what it promises, on one page',

@@ -123,6 +123,7 @@ describe('the census', () => {
       '{table="login_attempts"} 4',
       '{table="clients"} 5',
       '{table="signing_keys"} 6',
+      '{table="events"} 7',
     ]);
     expect(await linesOf(service.registry, 'gatehouse_keys')).toEqual([
       '{state="next"} 1',
