@@ -42,6 +42,38 @@ it('answers 503 in the place of work that does not end', async () => {
   await app.close();
 });
 
+it('writes one line for a request that it gave up, and none for the answer that comes too late', async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  const { gatehouse } = await house.replica();
+  const app = await buildApp({ gatehouse, config: DEFAULTS, logger, answerDeadlineMs: 50 });
+  let finish: (answer: object) => void = () => undefined;
+  app.get('/late', () => new Promise<object>((resolve) => (finish = resolve)));
+  const response = await app.inject('/late');
+  expect(response.statusCode).toBe(503);
+  finish({});
+  await nextTurn();
+  const ofRequest = lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ reqId }) => reqId === response.headers['x-request-id']);
+  expect(ofRequest.map(({ msg }) => msg)).toEqual(['answered']);
+  expect(ofRequest[0]).toMatchObject({ missing: 'deadline', reason: 'no answer within 50 ms' });
+  await app.close();
+});
+
+it('gives up no answer that has begun', async () => {
+  const app = await build({ answerDeadlineMs: 50 });
+  app.get('/slow', (_request, reply) => {
+    const body = new PassThrough();
+    body.write('be');
+    setTimeout(() => body.end('gun'), 200);
+    return reply.send(body);
+  });
+  const response = await app.inject('/slow');
+  expect([response.statusCode, response.body]).toEqual([200, 'begun']);
+  await app.close();
+});
+
 it('does not call a slow client’s request its own failure', async () => {
   const answerDeadlineMs = 1000;
   const app = await build({ answerDeadlineMs });

@@ -36,7 +36,12 @@ try {
   const replicas = [];
   for (let n = 0; n < 2; n += 1) {
     const address = `127.0.0.1:${await findFreePort()}`;
-    const environment = { METRICS_ADDRESS: address, REFRESH_REPLAY_WINDOW: '3s', LOG_LEVEL: 'error' };
+    const environment = {
+      METRICS_ADDRESS: address,
+      ACCESS_TOKEN_TTL: '30s',
+      REFRESH_REPLAY_WINDOW: '3s',
+      LOG_LEVEL: 'error',
+    };
     const { port, stop } = await startGatehouse(world, { cores: null, environment });
     closers.push(stop);
     replicas.push({ address, url: `http://127.0.0.1:${port}` });

@@ -34,7 +34,11 @@ export async function liveIn(world, urls) {
       body,
     });
     const text = await response.text();
-    return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : {} };
+    return {
+      status: response.status,
+      body: text.startsWith('{') ? JSON.parse(text) : {},
+      successor: response.headers.get('refreshed-api-token'),
+    };
   }
 
   function post(path, body, address) {
@@ -60,18 +64,23 @@ export async function liveIn(world, urls) {
     'content-type': 'application/x-www-form-urlencoded',
   };
 
-  /** Logs in, works, refreshes in two tabs at times, logs out, and comes again as somebody else. */
+  /**
+   * Logs in, works, refreshes in two tabs at times, logs out, and comes again as somebody else. Some never refresh, and live on the
+   * successors that answers bring.
+   */
   async function livePerson(n) {
     const address = `203.0.113.${n}`;
+    const isPatient = n % 3 === 0;
     for (let life = 0; seconds() < DURATION; life += 1) {
       const username = `user-${1 + n + PEOPLE * life}`;
       if (life % 3 === 2) await logIn(username, 'not the password', address);
       let pair = await insist(username, address);
-      for (let step = 1; step < 100 && seconds() < DURATION; step += 1) {
+      for (let step = 1; step < (isPatient ? 400 : 100) && seconds() < DURATION; step += 1) {
         const bearer = { authorization: `Bearer ${pair.access_token}` };
-        await ask('GET', '/session', { address, headers: bearer });
+        const { successor } = await ask('GET', '/session', { address, headers: bearer });
+        if (successor !== null) pair = { ...pair, access_token: successor };
         await ask('POST', '/introspect', { headers: service, body: `token=${pair.access_token}` });
-        if (step % 20 === 0) {
+        if (step % 20 === 0 && !isPatient) {
           const [first] = await Promise.all(
             Array.from({ length: step % 40 === 0 ? 2 : 1 }, () => refresh(pair.refresh_token, address)),
           );

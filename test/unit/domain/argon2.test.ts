@@ -126,6 +126,48 @@ it('takes no process for starved whose hashes end in time, however much later', 
   expect(new Set((await hashers()).map(({ scheduling }) => scheduling)).size).toBe(1);
 });
 
+it('takes a process for starved after 2 s of a start or 200 ms of a hash, unless it is told otherwise', async () => {
+  await argon2.close();
+  argon2 = createArgon2(10);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const scheduling = async () => (await hashers()).map(({ scheduling }) => scheduling).sort();
+
+  // No answer comes in between: the clock moves on, and no turn of the event loop passes.
+  const early = argon2.hash('a password', CHEAP);
+  vi.advanceTimersByTime(1999);
+  await Promise.all([early, argon2.hash('another password', CHEAP)]);
+  expect(await scheduling()).toEqual(['IDL', 'IDL']);
+
+  const late = argon2.hash('a password', CHEAP);
+  vi.advanceTimersByTime(199);
+  await Promise.all([late, argon2.hash('another password', CHEAP)]);
+  expect(await scheduling()).toEqual(['IDL', 'IDL']);
+  const starved = argon2.hash('a password', CHEAP);
+  vi.advanceTimersByTime(200);
+  await Promise.all([starved, argon2.hash('another password', CHEAP)]);
+  expect(await scheduling()).toEqual(['IDL', 'IDL', 'TS']);
+
+  // After 10 s the others are tried again, and get what they need.
+  vi.advanceTimersByTime(9_999);
+  await Promise.all([1, 2].map(() => argon2.hash('a password', CHEAP)));
+  expect(await scheduling()).toEqual(['IDL', 'IDL', 'TS', 'TS']);
+  vi.advanceTimersByTime(1);
+  await Promise.all([1, 2, 3].map(() => argon2.hash('a password', CHEAP)));
+  expect(await scheduling()).toEqual(['IDL', 'IDL', 'IDL', 'TS', 'TS']);
+});
+
+it('forgets each answer once it is there', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
+  // Node warns of eleven that listen to the same process.
+  for (let n = 0; n < 12; n += 1) await argon2.hash('a password', CHEAP);
+  await new Promise(setImmediate);
+  expect(warnings).toEqual([]);
+});
+
 it('says that nothing can be hashed where no process can be started, and goes on when one can', async () => {
   const { execPath } = process;
   onTestFinished(() => void (process.execPath = execPath));
@@ -133,7 +175,7 @@ it('says that nothing can be hashed where no process can be started, and goes on
   const why = 'the process that hashes has ended, or cannot be started';
   await expect(argon2.hash('a password', CHEAP)).rejects.toMatchObject({
     code: 'temporarily_unavailable',
-    cause: { message: why },
+    cause: { message: why, lack: 'hashing' },
   });
   process.execPath = execPath;
   expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
@@ -155,6 +197,15 @@ it('asks no process that has ended while it was free', async () => {
   process.kill(only?.pid ?? 0, 'SIGKILL');
   await expect.poll(hashers).toEqual([]);
   expect(await argon2.hash('a password', CHEAP)).toContain('$argon2id$');
+});
+
+it('goes on with those that are free when one of them has ended', async () => {
+  await Promise.all([1, 2].map(() => argon2.hash('a password', CHEAP)));
+  const [one, other] = await hashers();
+  process.kill(one?.pid ?? 0, 'SIGKILL');
+  await expect.poll(async () => (await hashers()).map(({ pid }) => pid)).toEqual([other?.pid]);
+  await argon2.hash('a password', CHEAP);
+  expect((await hashers()).map(({ pid }) => pid)).toEqual([other?.pid]);
 });
 
 it('leaves no process behind when it is closed', async () => {
