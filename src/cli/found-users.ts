@@ -2,7 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
-import { forgetAttempts } from '../domain/guessing/attempts.js';
+import { forgetAttempts } from '../domain/guessing/forgetting.js';
 import { locksOf } from '../domain/guessing/guesses.js';
 import { deleteUser } from '../domain/operators/deletion.js';
 import { exportUser, type UserExport } from '../domain/operators/export.js';
@@ -153,7 +153,7 @@ export function defineUnlock(users: Command, { withDatabase, print }: Shell): vo
     .action(async (name: string) => {
       await withDatabase(async (database) => {
         const { id, username } = await findAny(database, name);
-        await forgetAttempts(database, locksOf(username));
+        await forgetAttempts(database, locksOf(username), { userId: id, by: findActor() });
         print({ id, username }, `${username} is not locked`);
       });
     });

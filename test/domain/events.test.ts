@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
 import { addClient, addSecret, changeClient, removeClient, removeSecret } from '../../src/domain/clients.js';
+import { createThrottle } from '../../src/domain/guessing/throttle.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { createFirstKey, reencryptKeys, rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { resetKeys, retireKey } from '../../src/domain/keys/retirement.js';
@@ -310,6 +311,22 @@ describe('what operators do with users', () => {
     expect(events).toHaveLength(1);
   });
 
+  it('unlocks whose password was guessed at, once; with a new password it is no event of its own', async () => {
+    const user = await house.user();
+    const throttle = createThrottle(database);
+    const guess = async () => {
+      await throttle.takeAttempt(user.username, '198.51.100.7');
+    };
+    await guess();
+    const events = await eventsOf(async () => {
+      for (let time = 0; time < 2; time += 1)
+        await throttle.unlock(user.username, { userId: user.id, by: CLI, trail: trail() });
+    });
+    expect(events).toEqual([{ type: 'user.unlocked', outcome: 'ok', actor: CLI, user_id: user.id, ...FROM }]);
+    await guess();
+    expect(await eventsOf(() => throttle.unlock(user.username))).toEqual([]);
+  });
+
   it('by name: adds, disables, enables and gives a password, each once', async () => {
     const events = await eventsOf(async () => {
       const lovelace = { username: 'lovelace', passwordHash: 'x', scope: '' };
@@ -577,7 +594,8 @@ describe('a statement that writes', () => {
 
   /** In files with others, by a word of theirs. */
   const ALONE: Record<string, string> = {
-    'UPDATE sessions SET generation = generation': 'finds what a repeated change of password has opened, or proves a password',
+    'UPDATE sessions SET generation = generation':
+      'finds what a repeated change of password has opened, or proves a password',
     'WITH turn AS MATERIALIZED': 'prunes what is over',
     'WITH doomed AS MATERIALIZED': 'deletes what is left of users who were deleted',
     'outlived AS (': 'forgets keys that are over',

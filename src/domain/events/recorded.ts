@@ -17,6 +17,7 @@ export const EVENT_TYPES = [
   'user.disabled',
   'user.enabled',
   'user.deleted',
+  'user.unlocked',
   'password.changed',
   'client.added',
   'client.changed',

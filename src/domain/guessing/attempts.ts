@@ -1,7 +1,7 @@
-/** What `login_attempts` remembers: taking points, refunding them, and forgetting; each decided in one SQL statement. */
+/** What `login_attempts` remembers: taking points, refunding them, and pruning; each decided in one SQL statement. */
 import type { Database } from '../../database/prisma.js';
-import { sql, type Fragment } from '../../database/sql.js';
-import type { Forgotten, Guess } from './guesses.js';
+import { sql } from '../../database/sql.js';
+import type { Guess } from './guesses.js';
 
 /** Rows that one statement deletes at most. */
 const BATCH = 1000;
@@ -143,33 +143,6 @@ export async function refundPoints(
     ORDER BY kept.points IS NOT DISTINCT FROM ${familiar.fingerprint}::int4 DESC, kept.expire ASC NULLS FIRST
     LIMIT 1
     ON CONFLICT (key) DO UPDATE SET points = excluded.points, expire = excluded.expire`;
-}
-
-/**
- * Two parts of a WITH, of a statement that has a {@link Forgotten} as `asked`: these rows go. What a network has used up at many accounts
- * stays. Rows are locked in the order of refunds, which take a slot last, so that none waits in a circle.
- *
- * @param condition under which they go
- */
-export function forgetting(condition: Fragment): Fragment {
-  return sql`held AS MATERIALIZED (
-      SELECT kept.key FROM login_attempts AS kept
-      WHERE kept.key = ANY ((SELECT keys FROM asked)::text[]) OR kept.account = (SELECT account FROM asked)
-      ORDER BY kept.key LIKE 'familiar:%', kept.key FOR UPDATE OF kept
-    ), forgotten AS (
-      DELETE FROM login_attempts USING held WHERE login_attempts.key = held.key AND ${condition}
-    )`;
-}
-
-const FORGOTTEN = forgetting(sql`true`);
-
-/** Lets the next attempt at an account's password in, from whichever network. */
-export async function forgetAttempts(database: Database, { account, keys }: Forgotten): Promise<void> {
-  // Settles attempts at once: each has taken its points before this, and they go, or takes them afterwards, and they count. A repetition
-  // finds no row, and writes all the same, so that its commit waits for all that must confirm the first one.
-  await database.query({})`
-    WITH asked AS MATERIALIZED (SELECT ${account}::text AS account, ${keys}::text[] AS keys), ${FORGOTTEN}
-    UPDATE service SET epoch = epoch WHERE NOT EXISTS (SELECT FROM held)`;
 }
 
 /** Deletes rows whose end has come, batch by batch, until none is left or `signal` says stop; returns how many went. */

@@ -2,7 +2,8 @@
 import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../../database/prisma.js';
-import { forgetAttempts, refundPoints, takePoints, type Budget, type Full } from './attempts.js';
+import { refundPoints, takePoints, type Budget, type Full } from './attempts.js';
+import { forgetAttempts, type Unlocking } from './forgetting.js';
 import { AuthError, Reason } from '../errors.js';
 import type { Trail } from '../reports/told.js';
 import { canonicalUsername } from '../users/usernames.js';
@@ -54,8 +55,9 @@ export interface Throttle {
    * Lets the next attempt at this account's password in, from whichever network. Another replica may repeat a refusal for a second.
    *
    * @param username canonical
+   * @param unlocking where it is an event of its own
    */
-  unlock: (username: string) => Promise<void>;
+  unlock: (username: string, unlocking?: Unlocking) => Promise<void>;
 }
 
 /**
@@ -93,8 +95,8 @@ export function createThrottle(database: Database): Throttle {
       };
     },
 
-    unlock: async (username) => {
-      await forgetAttempts(database, locksOf(username));
+    unlock: async (username, unlocking) => {
+      await forgetAttempts(database, locksOf(username), unlocking);
       // Which of them are this account's, nobody has noted: the others are asked about once more.
       refusals.clear();
     },

@@ -3,7 +3,7 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded } from '../events/recorded.js';
-import { forgetting } from '../guessing/attempts.js';
+import { forgetting } from '../guessing/forgetting.js';
 import { rowsOf } from '../guessing/guesses.js';
 import { told, type Trail } from '../reports/told.js';
 import { firstRow } from '../service/service-row.js';

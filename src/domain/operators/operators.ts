@@ -80,7 +80,7 @@ export interface Operators {
    *
    * @throws {AuthError} not_found
    */
-  unlockUser: (id: string) => Promise<void>;
+  unlockUser: (id: string, by: string, trail?: Trail) => Promise<void>;
   /** Deletes a user, if there is one: every session has ended, and the name is free. */
   deleteUser: (id: string, by: string, trail?: Trail) => Promise<void>;
   /**
@@ -216,8 +216,9 @@ export function createOperators(parts: {
       await throttle.unlock(changed.username);
       return { ...changed, lockedUntil: null };
     },
-    unlockUser: async (id) => {
-      await throttle.unlock(found(await findUserById(database, id), 'user').username);
+    unlockUser: async (id, by, trail) => {
+      const { username } = found(await findUserById(database, id), 'user');
+      await throttle.unlock(username, { userId: id, by, trail });
     },
 
     deleteUser: (id, by, trail) => deleteUser(database, id, by, trail),

@@ -6,7 +6,7 @@ import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
-import { forgetAttempts } from '../guessing/attempts.js';
+import { forgetAttempts } from '../guessing/forgetting.js';
 import { locksOf } from '../guessing/guesses.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';

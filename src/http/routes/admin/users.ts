@@ -92,7 +92,7 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
     async (request, reply) => {
       const { id } = request.params;
       if (!isUuid(id)) throw new AuthError('not_found');
-      await operators.unlockUser(id);
+      await operators.unlockUser(id, ...byClient(request));
       trailOf(request).user = id;
       return reply.code(204).send(null);
     },
