@@ -137,6 +137,13 @@ describe('a repetition', () => {
     expect(story.violations()).toEqual([]);
   });
 
+  it('may be refused when the new session has ended all others: that is another end of the old one', () => {
+    const { story, ann, next } = tellRenewed();
+    story.ask('logout-all', 1000, { token: next.access.id, exceptCurrent: true, ended: 0 });
+    story.changePassword(ann, 5000, ...CHANGE, refused('invalid_token'));
+    expect(story.violations()).toEqual([]);
+  });
+
   it('with another new password is refused, and proves nothing', () => {
     const { story, ann } = tellRenewed();
     story.changePassword(ann, 500, 1, 2, refused('invalid_credentials'));

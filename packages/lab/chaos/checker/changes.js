@@ -62,7 +62,22 @@ function isOwed(operation, change, world) {
   return (
     world.replacements.isWithin(change, operation) &&
     !hasEndOfItsOwn &&
+    !mayHaveEndedOthers(opened.sid, operation, world) &&
     !world.mayHaveEnded(opened, operation) &&
     !clock.isPossiblyPast(Number(token.claims['exp']), operation)
+  );
+}
+
+/**
+ * Whether the new session may have ended all others, the one that it replaced among them: the change is not all that has ended that one.
+ *
+ * @param {string} opened
+ * @param {Operation} before
+ * @param {World} world
+ */
+function mayHaveEndedOthers(opened, { end }, { operations, tokenOf }) {
+  return operations.some(
+    ({ kind, outcome, token, start }) =>
+      kind === 'logout-all' && outcome !== 'refused' && start < end && tokenOf(token).sid === opened,
   );
 }
