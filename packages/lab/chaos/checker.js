@@ -8,6 +8,7 @@ import { checkIdentity } from './checker/identity.js';
 import { checkLifetimes } from './checker/lifetimes.js';
 import { checkLists } from './checker/lists.js';
 import { checkLogins } from './checker/logins.js';
+import { checkOrders } from './checker/orders.js';
 import { checkReissues } from './checker/reissues.js';
 import { checkReplays } from './checker/replays.js';
 import { checkResurrection } from './checker/resurrection.js';
@@ -32,6 +33,7 @@ const RULES = [
   checkUnfounded,
   checkLists,
   checkReissues,
+  checkOrders,
   checkResurrection,
 ];
 

@@ -1,6 +1,7 @@
 // @ts-check
-// A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, one operator.
+// A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, an operator and administrators.
 import { absentee } from './clients/absentee.js';
+import { createAdministering } from './clients/administering.js';
 import { device, visitor } from './clients/device.js';
 import { family } from './clients/family.js';
 import { createOperating } from './clients/operating.js';
@@ -38,6 +39,7 @@ const LIVES = {
  * @property {number} batchedShare of what resource servers ask, so much is asked by batches
  * @property {number} users
  * @property {Partial<Pace>} operator how often it does what; 0 and [] for never
+ * @property {Partial<import('./clients/administering.js').Pace>} administrator the same, over HTTP
  */
 
 /** @type {Profile} */
@@ -60,12 +62,13 @@ export const MIXED = {
   batchedShare: 0.3,
   users: 200,
   operator: {},
+  administrator: {},
 };
 
 /**
  * @template T
  * @param {object} options
- * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} options.cluster
+ * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators'>} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
  * @param {() => number} options.random seeded
  * @param {number} options.count lives at once
@@ -87,7 +90,10 @@ export async function runClients({
   signal,
   beside,
 }) {
-  const { lives, loginsPerSecond, resourceServers, batchedShare, users, operator } = { ...MIXED, ...profile };
+  const { lives, loginsPerSecond, resourceServers, batchedShare, users, operator, administrator } = {
+    ...MIXED,
+    ...profile,
+  };
   const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
   const options = {
     cluster,
@@ -106,6 +112,7 @@ export async function runClients({
       ...Array.from({ length: count }, () => live(scene, names)),
       ...Array.from({ length: resourceServers }, () => serveResources(scene)),
       createOperating(scene, cluster.operator, recorder, operator).run(),
+      createAdministering(scene, administrator).run(),
     ]);
     return { besides };
   });

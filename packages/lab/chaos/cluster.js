@@ -13,6 +13,9 @@ import { createReplica } from './replica.js';
 
 const SECRET = 'the-secret-of-a-run-under-faults-which-is-long-enough';
 
+/** Of clients of `/admin`: two of them, so that one ends what the other has ended, too. */
+const ADMINISTRATORS_PERMISSIONS = ['users:write', 'sessions:read', 'sessions:end', 'revocations:lift'];
+
 /** All of them at once, and beside whatever else a machine is busy with. */
 const FIRST_START_WITHIN_MS = 60_000;
 
@@ -51,6 +54,9 @@ export async function openCluster({
     const operator = await openOperator({ dist, url: postgres.url, secret: SECRET });
     closers.push(operator.close);
     const client = await operator.addClient('chaos');
+    const administrators = [];
+    for (const id of ['console', 'night-shift'])
+      administrators.push(await operator.addClient(id, ADMINISTRATORS_PERMISSIONS));
     const settings = { ...settingsFrom(rules), ...environment };
     const replicas = [];
     for (let number = 1; number <= count; number++) {
@@ -78,6 +84,7 @@ export async function openCluster({
       replicas,
       operator,
       client,
+      administrators,
       /** Those of the replicas until now. */
       readBeats: () => readBeats(postgres.adminUrl),
       close,

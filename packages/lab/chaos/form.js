@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 /** Of the codes that can be met here. @type {Readonly<Record<string, number>>} */
 const STATUSES = {
+  invalid_request: 400,
   invalid_credentials: 401,
   invalid_token: 401,
   refresh_reused: 401,
@@ -14,6 +15,8 @@ const STATUSES = {
   invalid_client: 401,
   insufficient_scope: 403,
   not_found: 404,
+  not_liftable: 409,
+  too_many_sessions: 409,
   too_many_requests: 429,
   temporarily_unavailable: 503,
 };
@@ -37,14 +40,14 @@ export function findWrongForm({ status, headers, body }, error) {
 }
 
 /**
- * The claims of an answer that are not the token's own; a member beside them is one too.
+ * The claims of an answer that are not the token's own; a member beside them is one too. `ver` is shown to nobody.
  *
  * @param {unknown} told
  * @param {Token} token
  * @param {Record<string, unknown>} besides what the answer says beside the claims
  * @returns {string[]} their names
  */
-export function findOtherClaims(told, { claims }, besides) {
+export function findOtherClaims(told, { claims: { ver: _, ...claims } }, besides) {
   const expected = { ...claims, ...besides };
   if (isDeepStrictEqual(told, expected)) return [];
   if (typeof told !== 'object' || told === null || Array.isArray(told)) return ['the whole answer'];

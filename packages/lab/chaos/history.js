@@ -44,6 +44,11 @@ import { pipeline } from 'node:stream/promises';
  * - `disable`, `enable` user · `password` user, password (the new version); where the user did it: token, proved (the version
  *   that was sent as the current one), and sub, scope and honest as for a login; ok: access, refresh
  * - `retire-key`, `rotate-key`, `prune`
+ * - `order` (an operator's end, POST /admin/revocations) by, which says with what of sids, users, token, lineage, network with since and
+ *   until, before; isDryRun; ok: ending, counted (sessions and lineages that it says to have ended; null of a dry run)
+ * - `rows` (GET /admin/revocations) ending; ok: rows, all that an order wrote
+ * - `lift` row, target, rowKind; ok: restored
+ * - `scope` (PATCH /admin/users/:id) user, scope (the new one)
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
  *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
  *
@@ -76,6 +81,20 @@ import { pipeline } from 'node:stream/promises';
  * @property {string[]=} current those of them that are said to be the one that asks
  * @property {boolean=} exceptCurrent
  * @property {number=} ended
+ * @property {OrderBy=} by
+ * @property {string[]=} users their names
+ * @property {string=} lineage of a `jti`
+ * @property {string=} network an address, or a CIDR range of IPv4
+ * @property {number=} since milliseconds since 1970, as `until` and `before`
+ * @property {number=} until
+ * @property {number=} before
+ * @property {boolean=} isDryRun
+ * @property {string=} ending
+ * @property {number | null=} counted
+ * @property {Row[]=} rows
+ * @property {string=} row
+ * @property {Row['kind']=} rowKind
+ * @property {boolean=} restored
  * @property {string=} name
  * @property {string | null=} target
  * @property {boolean=} isKill
@@ -95,6 +114,10 @@ import { pipeline } from 'node:stream/promises';
  */
 
 /** @typedef {import('./beats.js').Beat} Beat */
+
+/** What an order names. @typedef {'session_ids' | 'user_ids' | 'jti' | 'token' | 'ip' | 'all'} OrderBy */
+
+/** A row that an order wrote. @typedef {{ id: string, kind: 'token' | 'session' | 'user', target: string | null }} Row */
 
 /** Of a hash that stands for a token's text in a file: enough to tell a run's tokens apart. */
 const FINGERPRINT_CHARACTERS = 16;

@@ -3,6 +3,7 @@
 import * as endings from './mutants/endings.js';
 import { openDatabases } from './mutants/databases.js';
 import { huntMutant } from './mutants/hunt.js';
+import * as orders from './mutants/orders.js';
 import * as outages from './mutants/outages.js';
 import * as rotations from './mutants/rotations.js';
 import * as unhunted from './mutants/unhunted.js';
@@ -26,7 +27,7 @@ import * as verdicts from './mutants/verdicts.js';
  */
 
 /** @type {Mutant[]} */
-export const MUTANTS = [verdicts, rotations, endings, outages].flatMap((kind) => Object.values(kind));
+export const MUTANTS = [verdicts, rotations, endings, outages, orders].flatMap((kind) => Object.values(kind));
 
 /** Those that the tests catch and no hunt does; each says why. @type {Mutant[]} */
 export const UNHUNTED = Object.values(unhunted);

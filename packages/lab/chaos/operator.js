@@ -76,10 +76,11 @@ export async function openOperator({ dist, url, secret }) {
     },
     /**
      * @param {string} id
-     * @returns {Promise<{ id: string, secret: string }>} a client that may introspect and revoke
+     * @param {string[]} permissions
+     * @returns {Promise<{ id: string, secret: string }>}
      */
-    addClient: async (id) => {
-      const client = await addClient(calm, id, ['introspect', 'revoke']);
+    addClient: async (id, permissions = ['introspect', 'revoke']) => {
+      const client = await addClient(calm, id, permissions);
       if (client === null) throw new Error(`there is a client ${id} already`);
       return client;
     },

@@ -1,6 +1,7 @@
 // @ts-check
 // What clients ask of the service: each endpoint as one question, with the answers that the contract allows.
 import { createAsking } from './asking.js';
+import { createOrders } from './orders.js';
 import { createReading } from './reading.js';
 
 /** @typedef {import('./history.js').Token} Token */
@@ -23,6 +24,9 @@ const NO_TOKEN = ['invalid_token'];
 /** Nothing to read. */
 const empty = () => null;
 
+/** @param {{ id: string, secret: string }} client */
+const basicOf = ({ id, secret }) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+
 /** @param {Token} token */
 const bearer = (token) => ({ authorization: `Bearer ${token.text}` });
 
@@ -43,12 +47,13 @@ const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${toke
  * @param {import('./http.js').Http} options.http
  * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
  * @param {{ id: string, secret: string }} options.client
+ * @param {{ id: string, secret: string }[]=} options.administrators clients of `/admin`
  * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
-export function createQuestions({ client, ...options }) {
+export function createQuestions({ client, administrators = [], ...options }) {
   const { ask, askTogether, manners } = createAsking(options);
   const { readPair, readIntrospection, readBatch, readSession, readList } = createReading(options);
-  const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`;
+  const basic = basicOf(client);
   /** @param {Token} token */
   const inForm = (token) => ({
     headers: { 'content-type': FORM, authorization: basic },
@@ -76,6 +81,7 @@ export function createQuestions({ client, ...options }) {
 
   return {
     manners,
+    ...createOrders({ ask, administrators: administrators.map(basicOf) }),
 
     /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
     login: (caller, replica, { username, password, version, honest, id, scope }, manner = {}) =>

@@ -43,12 +43,20 @@ export interface Pair {
   sid: string;
   user: string;
   scope: string;
+  /** How often the claims of the user were changed; never unless given. */
+  ver?: number;
   access: Token;
   refresh: Token;
 }
 
 function tokenRulesOf({ issuer, audience, accessTtl, grace, reissueMax }: Rules): TokenRules {
   return { issuer, audience, accessTtlSeconds: accessTtl, reissueGraceSeconds: grace, reissueMax };
+}
+
+/** Of a session that is opened at a time of the story: a UUIDv7. */
+function idOfSession(openedMs: number, number: number): string {
+  const time = (EPOCH_MS + Math.floor(openedMs)).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${String(number).padStart(12, '0')}`;
 }
 
 function uuid(number: number): string {
@@ -117,7 +125,7 @@ export function tellStory(own: Partial<Rules> = {}) {
 
   /** A row of the table of sessions at a time of the story. */
   function rowOf(
-    pair: { sid: string; user: string; scope: string },
+    pair: { sid: string; user: string; scope: string; ver?: number },
     openedMs: number,
     nowMs: number,
   ): Session {
@@ -128,7 +136,7 @@ export function tellStory(own: Partial<Rules> = {}) {
       userId: idOf(pair.user),
       username: pair.user,
       scope: pair.scope,
-      ver: 0,
+      ver: pair.ver ?? 0,
       generation: 0,
       openedAt: Math.floor(secondsAt(openedMs)),
       rotatedAt: secondsAt(nowMs),
@@ -154,7 +162,7 @@ export function tellStory(own: Partial<Rules> = {}) {
     logIn: (when: When, members: Members = {}): Pair & { operation: Operation } => {
       sessions += 1;
       const { user = 'ann', scope = '' } = members;
-      const row = rowOf({ sid: uuid(sessions), user, scope }, midOf(when), midOf(when));
+      const row = rowOf({ sid: idOfSession(midOf(when), sessions), user, scope }, midOf(when), midOf(when));
       const access = tokenOf(mintAccess(row, tokenRules), 'at+jwt');
       const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
       const pair = { sid: row.id, user, scope, access, refresh };
@@ -222,7 +230,11 @@ export function tellStory(own: Partial<Rules> = {}) {
       members: Members = {},
     ): Pair & { operation: Operation } => {
       if (earlier === undefined) sessions += 1;
-      const whose = { sid: earlier?.sid ?? uuid(sessions), user: asking.user, scope: asking.scope };
+      const whose = {
+        sid: earlier?.sid ?? idOfSession(midOf(when), sessions),
+        user: asking.user,
+        scope: asking.scope,
+      };
       const expiresAt = Number(asking.access.claims['session_exp']);
       const made = rowOf(whose, midOf(when), midOf(when));
       const openedAt = earlier === undefined ? made.openedAt : Number(earlier.refresh.claims['auth_time']);

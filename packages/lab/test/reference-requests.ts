@@ -1,6 +1,8 @@
 // What clients of a reference run ask, at chance: each request as something to do at its moment.
 import type { Operation, Rules, Token } from '../chaos/history.js';
+import type { Order } from './reference-orders.js';
 import type { HeldTokens } from './reference-tokens.js';
+import { EPOCH_MS } from './checker-story.js';
 import { createReferenceService, type Mistake } from './reference-service.js';
 
 export type Answer = Partial<Omit<Operation, 'id' | 'kind'>>;
@@ -22,6 +24,9 @@ const MOST_IN_BATCH = 4;
 
 export const USERS = ['ann', 'bob'];
 
+/** Numbers of clients that open sessions. */
+const CLIENTS = 3;
+
 export const no = (error: string): Answer => ({ outcome: 'refused', status: 401, error });
 
 /** @param secondsAt the database's clock at a moment of the run */
@@ -34,6 +39,7 @@ export function createRequests(
 ) {
   const service = createReferenceService(rules, mistake);
   let passwords = 0;
+  let scopes = 0;
   const changes: Change[] = [];
 
   /** What one request asks, its questions in their order; none where there is nobody to ask. */
@@ -57,9 +63,84 @@ export function createRequests(
       return { about: { user, password }, act: () => (service.setPassword(user, password), {}) };
     }
     if (kind === 'own-password') return changeOwn(start, end);
+    if (kind === 'scope') {
+      if (scopes === 0 || random() < 0.8) scopes += 1;
+      const scope = `version-${scopes}`;
+      return { about: { user, scope }, act: () => (service.setScope(user, scope), {}) };
+    }
+    if (kind === 'order') return order(start, end);
+    if (kind === 'rows') return rows(start, end);
+    if (kind === 'lift') return lift(start);
     const type = kind === 'refresh' ? 'refresh' : 'access';
     const token = held.pickToken(start, ['logout', 'revoke', 'introspect'].includes(kind) ? undefined : type);
     return token === undefined ? undefined : askWith(kind, token, end);
+  }
+
+  /** By one of two administrators. */
+  function order(start: number, end: number): Question | undefined {
+    const target = orderAtChance(start);
+    if (target === undefined) return undefined;
+    const { about, wanted } = target;
+    const isDryRun = random() < 0.1;
+    const actor = random() < 0.7 ? 0 : 1;
+    return {
+      about: { ...about, by: wanted.by, isDryRun },
+      act: (at: number): Answer => {
+        if (isDryRun) return { counted: null };
+        const { ending, counted } = service.order(wanted, actor, secondsAt(at));
+        held.learnEnding(ending, end);
+        return { ending, counted };
+      },
+    };
+  }
+
+  function orderAtChance(start: number): { about: Answer; wanted: Order } | undefined {
+    const draw = random();
+    const user = held.pick(USERS) ?? 'ann';
+    if (draw < 0.05) return { about: { users: [user] }, wanted: { by: 'user_ids', users: [user] } };
+    if (draw < 0.1) {
+      const before = EPOCH_MS + start - 20_000 - 30_000 * random();
+      return { about: { before }, wanted: { by: 'all', before } };
+    }
+    if (draw < 0.2) {
+      const client = Math.floor(CLIENTS * random());
+      const [since, until] = [EPOCH_MS + start - 10_000, EPOCH_MS + start + 5000 * random()];
+      return {
+        about: { network: `10.0.0.${client}`, since, until },
+        wanted: { by: 'ip', client, since, until },
+      };
+    }
+    const token = held.pickToken(start);
+    if (token === undefined) return undefined;
+    const { lineage } = token;
+    if (draw < 0.4) return { about: { lineage }, wanted: { by: 'jti', lineage } };
+    if (draw < 0.6) return { about: { token: token.id }, wanted: { by: 'token', lineage } };
+    const other = held.pickToken(start)?.sid ?? token.sid;
+    const sids = [...new Set([token.sid, other])];
+    return { about: { sids }, wanted: { by: 'session_ids', sids } };
+  }
+
+  function rows(start: number, end: number): Question | undefined {
+    const ending = held.pickEnding(start);
+    if (ending === undefined) return undefined;
+    const act = (): Answer => {
+      const found = service.rowsOf(ending);
+      for (const row of found) held.learnRow(row, end);
+      return { rows: found };
+    };
+    return { about: { ending }, act };
+  }
+
+  function lift(start: number): Question | undefined {
+    const row = held.pickRow(start);
+    if (row === undefined) return undefined;
+    return {
+      about: { row: row.id, rowKind: row.kind, target: row.target },
+      act: (at: number): Answer => {
+        const restored = service.lift(row.id, secondsAt(at));
+        return restored === null ? { outcome: 'refused', status: 409, error: 'not_liftable' } : { restored };
+      },
+    };
   }
 
   /** Proves the password that the user has at the moment of the request, or another one; or repeats what was asked before. */
@@ -67,10 +148,19 @@ export function createRequests(
     const change = changes.length > 0 && random() < 0.5 ? held.pick(changes.slice(-2)) : newChange(start);
     if (change === undefined) return undefined;
     const { token, user, proved, password } = change;
+    const client = Math.floor(CLIENTS * random());
     return {
-      about: { token: token.id, user, proved, password, honest: random() < 0.5, ...service.whoIs(user) },
+      about: {
+        client,
+        token: token.id,
+        user,
+        proved,
+        password,
+        honest: random() < 0.5,
+        ...service.whoIs(user),
+      },
       act: (at: number): Answer => {
-        const answer = service.changePassword(token, proved, password, secondsAt(at));
+        const answer = service.changePassword(token, [proved, password], secondsAt(at), client);
         return typeof answer === 'string' ? no(answer) : held.learnPair(answer, end);
       },
     };
@@ -147,10 +237,11 @@ export function createRequests(
     const user = held.pick(USERS) ?? 'ann';
     const password = random() < 0.8 ? passwords : 0;
     const epoch = service.authenticate(user, password);
+    const client = Math.floor(CLIENTS * random());
     return {
-      about: { user, password, honest: random() < 0.5, ...service.whoIs(user) },
+      about: { client, user, password, honest: random() < 0.5, ...service.whoIs(user) },
       open: (at, end) => {
-        const opened = epoch === null ? null : service.open(user, epoch, secondsAt(at));
+        const opened = epoch === null ? null : service.open(user, epoch, secondsAt(at), client);
         return opened === null ? no('invalid_credentials') : held.learnPair(opened, end);
       },
     };

@@ -1,5 +1,6 @@
 // The contract as one sequential program: what the service would answer if everything happened at one moment, in one place.
-import type { Rules, Token } from '../chaos/history.js';
+import type { Row as WrittenRow, Rules, Token } from '../chaos/history.js';
+import { createReferenceOrders } from './reference-orders.js';
 import {
   mintAccess,
   mintRefresh,
@@ -26,14 +27,19 @@ const LONGEST_SILENCE = 5;
 interface User {
   id: string;
   name: string;
+  firstScope: string;
   scope: string;
+  ver: number;
   password: number;
   isEnabled: boolean;
   epoch: number;
 }
 
-interface Row extends Session {
+export interface Row extends Session {
   epoch: number;
+  openedMs: number;
+  /** Who opened it. */
+  client: number;
   isEnded: boolean;
   /** When a new password put another session in its place, which one, and under which epoch of the service. */
   replaced?: { at: number; by: string; under: number };
@@ -55,6 +61,12 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
   const users = new Map<string, User>();
   const rows = new Map<string, Row>();
   const revoked = new Set<string>();
+  const orders = createReferenceOrders({
+    rows,
+    revoked,
+    standsButForRows,
+    raise: (name) => (userOf(name).epoch += 1),
+  });
   let serviceEpoch = 0;
   let beat: BeatRow = { beatenAt: Infinity, answeringSince: null, answeredUntil: null };
   let serial = 0;
@@ -75,7 +87,16 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     const known = users.get(name);
     if (known !== undefined) return known;
     const scope = name === 'bob' ? 'read write' : '';
-    const user = { id: uuid(), name, scope, password: 0, isEnabled: true, epoch: 0 };
+    const user = {
+      id: uuid(),
+      name,
+      firstScope: scope,
+      scope,
+      ver: 0,
+      password: 0,
+      isEnabled: true,
+      epoch: 0,
+    };
     users.set(name, user);
     return user;
   }
@@ -84,19 +105,30 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     return user.epoch + serviceEpoch;
   }
 
-  function stands(sid: string): boolean {
+  function standsButForRows(sid: string): boolean {
     const row = rows.get(sid);
-    if (row === undefined || row.isEnded) return false;
+    if (row === undefined || row.isEnded || row.openedMs < orders.notBefore()) return false;
     const user = userOf(row.username);
     return user.isEnabled && row.epoch === epochOf(user);
   }
 
-  function isStanding({ sid, lineage }: Token): boolean {
-    return stands(sid) && !revoked.has(lineage);
+  function stands(sid: string): boolean {
+    return standsButForRows(sid) && !orders.isHeld(sid);
+  }
+
+  function isStanding({ sid, lineage, claims }: Token): boolean {
+    const ver = Number(claims['ver'] ?? 0);
+    return (
+      stands(sid) &&
+      !revoked.has(lineage) &&
+      !orders.isHeld(lineage) &&
+      userOf(String(claims['username'])).ver === ver
+    );
   }
 
   function pairOf(row: Row, now: number): ClaimsPair {
-    const session = { ...row, now };
+    const { scope, ver } = userOf(row.username);
+    const session = { ...row, scope, ver, now };
     return { access: mintAccess(session, tokenRules), refresh: mintRefresh(session, tokenRules) };
   }
 
@@ -112,9 +144,12 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     return beat.beatenAt >= now - LONGEST_SILENCE || mistake === 'knows-in-an-outage';
   }
 
-  function addRow(user: User, epoch: number, now: number, expiresAt: number): Row {
+  function addRow(user: User, epoch: number, now: number, expiresAt: number, client: number): Row {
+    const openedMs = Math.floor(now * 1000);
     const row: Row = {
-      id: uuid(),
+      id: `${openedMs.toString(16).padStart(12, '0').replace(/^.{8}/, '$&-')}-7000-${uuid().slice(-17)}`,
+      openedMs,
+      client,
       userId: user.id,
       username: user.name,
       scope: user.scope,
@@ -133,8 +168,11 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
   }
 
   /** The session in the place of another, while its token can repeat the change of password. */
-  function findReplacement(row: Row, { lineage, claims }: Token, now: number): Row | undefined {
+  function findReplacement(row: Row, { sid, lineage, claims }: Token, now: number): Row | undefined {
     const user = userOf(row.username);
+    if (orders.isHeld(sid) || orders.isHeld(lineage) || user.ver !== Number(claims['ver'] ?? 0))
+      return undefined;
+    if (row.openedMs < orders.notBefore()) return undefined;
     const { at = -Infinity, by = '' } = row.replaced ?? {};
     const isAlive = user.isEnabled && !row.isEnded && !revoked.has(lineage) && now < Number(claims['exp']);
     const isRecent = now <= at + rules.replayWindow && epochOf(user) === row.epoch + 1;
@@ -149,8 +187,8 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
   return {
     /** What a user was made with. */
     whoIs: (name: string): { sub: string; scope: string } => {
-      const { id, scope } = userOf(name);
-      return { sub: id, scope };
+      const { id, firstScope } = userOf(name);
+      return { sub: id, scope: firstScope };
     },
 
     /** The first half of a login: what it has read, or null when it is refused. */
@@ -159,10 +197,10 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       return user.isEnabled && user.password === password ? epochOf(user) : null;
     },
 
-    open: (name: string, epoch: number, now: number): ClaimsPair | null => {
+    open: (name: string, epoch: number, now: number, client: number): ClaimsPair | null => {
       const user = userOf(name);
       if (!user.isEnabled || epochOf(user) !== epoch) return null;
-      return pairOf(addRow(user, epoch, now, Math.floor(now) + rules.sessionTtl), now);
+      return pairOf(addRow(user, epoch, now, Math.floor(now) + rules.sessionTtl, client), now);
     },
 
     refresh: ({ sid, generation, claims }: Token, now: number): RefreshAnswer => {
@@ -170,7 +208,9 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       if (row === undefined || now >= row.expiresAt) return 'invalid_token';
       const { at = -Infinity, under } = row.replaced ?? {};
       if (now <= at + rules.replayWindow && under === serviceEpoch) return 'refresh_superseded';
-      if (!stands(sid)) return 'invalid_token';
+      if (!standsButForRows(sid)) return 'invalid_token';
+      const isTheft = row.generation > generation && now > windowEnds(row) && isAnswering(now);
+      if (orders.isHeld(sid) && !isTheft) return 'invalid_token';
       if (row.generation === generation) {
         if (now >= Number(claims['exp'])) return 'invalid_token';
         row.generation += 1;
@@ -234,7 +274,12 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     passwordOf: (name: string): number => userOf(name).password,
 
     /** Of a user who proves the password in force: all sessions end, and another opens. Who repeats it gets that one again. */
-    changePassword: (token: Token, proved: number, password: number, now: number): ChangeAnswer => {
+    changePassword: (
+      token: Token,
+      [proved, password]: readonly [number, number],
+      now: number,
+      client: number,
+    ): ChangeAnswer => {
       const row = rows.get(token.sid);
       if (row === undefined || token.type === 'refresh' || now >= row.expiresAt) return 'invalid_token';
       const user = userOf(row.username);
@@ -247,7 +292,7 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       if (user.password !== proved) return 'invalid_credentials';
       user.password = password;
       user.epoch += 1;
-      const opened = addRow(user, epochOf(user), now, row.expiresAt);
+      const opened = addRow(user, epochOf(user), now, row.expiresAt, client);
       row.replaced = { at: now, by: opened.id, under: serviceEpoch };
       return pairOf(opened, now);
     },
@@ -261,6 +306,16 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     enable: (name: string): void => {
       userOf(name).isEnabled = true;
     },
+
+    setScope: (name: string, scope: string): void => {
+      const user = userOf(name);
+      if (user.scope !== scope) user.ver += 1;
+      user.scope = scope;
+    },
+
+    order: orders.order,
+    rowsOf: (ending: string): WrittenRow[] => orders.rowsOf(ending),
+    lift: orders.lift,
 
     retireKey: (): void => {
       serviceEpoch += 1;

@@ -1,5 +1,5 @@
 // What the clients of a reference run hold: tokens, and since when they know them.
-import { createRecorder, type Rules, type Token } from '../chaos/history.js';
+import { createRecorder, type Row, type Rules, type Token } from '../chaos/history.js';
 import type { ClaimsPair } from './reference-service.js';
 
 export type HeldTokens = ReturnType<typeof createHeldTokens>;
@@ -8,6 +8,9 @@ export function createHeldTokens(random: () => number, rules: Rules) {
   const recorder = createRecorder({ seed: 1, rules });
   const tokens: Token[] = [];
   const knownAt = new Map<number, number>();
+  /** What administrators were told: endings, and rows by their ids. */
+  const endings = new Map<string, number>();
+  const rows = new Map<string, { row: Row; at: number }>();
 
   const pick = <T>(things: readonly T[]): T | undefined => things[Math.floor(random() * things.length)];
   const isKnown = ({ id }: Token, moment: number) => (knownAt.get(id) ?? Infinity) < moment;
@@ -42,10 +45,17 @@ export function createHeldTokens(random: () => number, rules: Rules) {
 
   /** Nobody learns what came of it. */
   function hide(act: () => void): void {
-    const before = new Map(knownAt);
+    const restores = [keep(knownAt), keep(endings), keep(rows)];
     act();
-    knownAt.clear();
-    for (const [id, at] of before) knownAt.set(id, at);
+    for (const restore of restores) restore();
+  }
+
+  function keep<K, V>(map: Map<K, V>): () => void {
+    const before = [...map];
+    return () => {
+      map.clear();
+      for (const [key, value] of before) map.set(key, value);
+    };
   }
 
   return {
@@ -55,6 +65,10 @@ export function createHeldTokens(random: () => number, rules: Rules) {
     learnPair,
     pickToken,
     hide,
+    learnEnding: (ending: string, at: number) => void endings.set(ending, at),
+    learnRow: (row: Row, at: number) => void rows.set(row.id, { row, at }),
+    pickEnding: (start: number) => pick([...endings].filter(([, at]) => at < start).slice(-3))?.[0],
+    pickRow: (start: number) => pick([...rows.values()].filter(({ at }) => at < start).slice(-4))?.row,
     /** Any session that is heard of by then. */
     pickSid: (moment: number) => pick(tokens.filter((token) => isKnown(token, moment)))?.sid,
   };

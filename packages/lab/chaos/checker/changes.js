@@ -3,6 +3,7 @@
 // repeats the request within the window.
 //
 // Certain as the changes themselves are: see `replacements.js`.
+import { mayBeHeld } from './holds.js';
 import { isTurnedAway } from './sightings.js';
 import { isOwnChange } from './replacements.js';
 
@@ -57,7 +58,7 @@ function isOwed(operation, change, world) {
   const opened = sessions.get(change.opened ?? '');
   if (opened === undefined || lineage === null) return false;
   const hasEndOfItsOwn = [sessionOf(token), lineage].some(
-    ({ ends }) => ends?.mayLieBetween(-Infinity, operation.end) === true,
+    (mortal) => mortal.ends?.mayLieBetween(-Infinity, operation.end) === true || mayBeHeld(mortal, operation),
   );
   return (
     world.replacements.isWithin(change, operation) &&

@@ -2,6 +2,7 @@
 // Who ended what: for each session and lineage the end that was acknowledged first, and when else it may have ended.
 import { createAccount } from './accounts.js';
 import { latestEffect } from './deadlines.js';
+import { isOrder } from './holds.js';
 import { createRaises } from './raises.js';
 import { isOwnChange } from './replacements.js';
 import { createSpans } from './spans.js';
@@ -45,6 +46,8 @@ export function readAccounts(operations, { tokenOf, sessionOf }, { changes }) {
     if (kind === 'retire-key') retired.push({ operation, kept: null });
     if (CHANGES.has(kind)) accountOf(user).changes.push(operation);
     if (kind === 'disable' || kind === 'password') accountOf(user).raises.push({ operation, kept: null });
+    if (isOrder(operation) && operation.by === 'user_ids')
+      for (const name of new Set(operation.users)) accountOf(name).raises.push({ operation, kept: null });
     if (kind !== 'logout-all') continue;
     const caller = sessionOf(tokenOf(operation.token));
     const kept = operation.exceptCurrent === true ? caller.sid : null;

@@ -5,6 +5,8 @@
 // is. The times are for rule G.
 import { isDeepStrictEqual } from 'node:util';
 
+import { scopeOf } from './scopes.js';
+
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('./world.js').World} World */
@@ -28,7 +30,7 @@ export function checkIdentity(world, findings) {
 }
 
 /** @param {Operation} operation @param {World} world @param {Findings} findings */
-function checkMinted(operation, { tokenOf, sessionOf, rules }, findings) {
+function checkMinted(operation, { tokenOf, sessionOf, rules, scopes }, findings) {
   const access = tokenOf(operation.access);
   const refresh = tokenOf(operation.refresh);
   const parent = operation.kind === 'refresh' ? tokenOf(operation.token) : refresh;
@@ -36,16 +38,26 @@ function checkMinted(operation, { tokenOf, sessionOf, rules }, findings) {
   if (session.login?.sub === undefined) return;
   findings.apply('I', 'minted');
   const { issuer, audience } = rules;
-  const { sub, user, scope = '' } = session.login;
+  const { sub, user, scope: first = '' } = session.login;
+  const scope = scopeOf(access);
+  const replaced = scopes.replacedBy(user, scope);
+  if (scopes.isSurelyChanged(user, operation)) findings.apply('A', `scopes by ${operation.kind}`);
+  if (replaced !== null && replaced.end < operation.start)
+    findings.report('A', operation, 'minted with a scope that had been replaced', {
+      because: [replaced],
+      session: session.sid,
+    });
   const common = { iss: issuer, sub, sid: session.sid };
   const ofAccess = {
     aud: audience,
     client_id: CLIENT_ID,
     username: user,
     ...(scope === '' ? {} : { scope }),
+    ...(scope === first ? {} : { ver: access.claims['ver'] }),
   };
+  const isOwnScope = scopes.canBeSet(user, scope, operation, first);
   const wrong =
-    (isMintedFor(access, { ...common, ...ofAccess }) ? null : access) ??
+    (isOwnScope && isMintedFor(access, { ...common, ...ofAccess }) ? null : access) ??
     (isMintedFor(refresh, { ...common, aud: issuer }) ? null : refresh);
   if (wrong === null) return;
   const message = `minted for somebody else: ${JSON.stringify(wrong.claims)}`;

@@ -1,5 +1,7 @@
 // @ts-check
 // Rules B and G for lists of sessions: all that surely live are there, and none whose time had surely come.
+import { firstOf } from './endings.js';
+import { mayComeBack } from './holds.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('./world.js').World} World */
@@ -69,8 +71,8 @@ function checkMissing(operation, sessions, { clock, rules, mayHaveEnded }, findi
       findings.apply('B', 'lists');
       if (!sids.has(session.sid))
         findings.report('B', operation, 'lacks a session that nothing had ended', { session: session.sid });
-    } else if (!sids.has(session.sid) && operation.end < (session.foundGone?.end ?? Infinity)) {
-      session.foundGone = operation;
+    } else if (!sids.has(session.sid) && !mayComeBack(session, operation)) {
+      session.foundGone = firstOf(session.foundGone, operation);
     }
   }
 }

@@ -3,7 +3,9 @@
 //
 // Certain because an end lies in a stretch of time that is known: from its start until it was acknowledged or, where nobody
 // answered, until the service's deadlines have passed. And an end is for ever: whoever was seen alive since has not met it
-// yet, and whoever was seen alive after that stretch never will.
+// yet, and whoever was seen alive after that stretch never will. What can be lifted ends for as long as it is in force.
+
+import { mayBeHeld } from './holds.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('./world.js').Session} Session */
@@ -20,11 +22,13 @@
 export function createMortality({ accounts, retirements, windowMs }) {
   /**
    * @param {Session} session
-   * @param {{ end: number }} bracket
+   * @param {{ start: number, end: number }} bracket
+   * @param {string | null=} exceptRow an operator's, which does not count
    */
-  function mayHaveEnded(session, { end: before }) {
+  function mayHaveEnded(session, bracket, exceptRow = null) {
     const { sid, login, user } = session;
-    if (login === null) return true;
+    const { end: before } = bracket;
+    if (login === null || mayBeHeld(session, bracket, exceptRow)) return true;
     const alive = lastAliveBefore(session, before);
     if (hasOwnEnd(session, alive, before) || mayBeTheft(session, alive, before)) return true;
     const since = Math.max(alive, login.start);
@@ -49,10 +53,14 @@ export function createMortality({ accounts, retirements, windowMs }) {
 
   /**
    * @param {Lineage} lineage
-   * @param {{ end: number }} bracket
+   * @param {{ start: number, end: number }} bracket
+   * @param {string | null=} exceptRow an operator's, which does not count
    */
-  function mayBeRevoked(lineage, { end: before }) {
-    return hasOwnEnd(lineage, lastAliveBefore(lineage, before), before);
+  function mayBeRevoked(lineage, bracket, exceptRow = null) {
+    const { end: before } = bracket;
+    return (
+      mayBeHeld(lineage, bracket, exceptRow) || hasOwnEnd(lineage, lastAliveBefore(lineage, before), before)
+    );
   }
 
   return { mayHaveEnded, mayBeRevoked };

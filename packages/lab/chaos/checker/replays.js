@@ -4,6 +4,8 @@
 // Certain because a rotation lies between two moments: the first that began may have done it, and the first answer tells
 // that it was done. A window is surely open if even the earliest last rotation is that near to the end of the request, and
 // surely shut if even the latest is that far from its start.
+import { firstOf } from './endings.js';
+import { mayComeBack } from './holds.js';
 import { isTurnedAway, tellsOfLife } from './sightings.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -151,7 +153,7 @@ function checkUnknown(found, world, findings) {
   }
   if (!isOwed(found, world)) return;
   if (world.mayHaveEnded(session, operation)) {
-    if (operation.end < (session.foundGone?.end ?? Infinity)) session.foundGone = operation;
+    if (!mayComeBack(session, operation)) session.foundGone = firstOf(session.foundGone, operation);
     return;
   }
   const isLost = session.rotations.mayBeSpent(token.generation, operation.end);

@@ -2,8 +2,10 @@
 // Rule C: nothing brings back what was found gone.
 //
 // Certain because ends are for ever and clocks do not turn back: of two contradicting answers, where the second began after
-// the first had come, one is wrong. Answers that another rule has called wrong are evidence of nothing.
+// the first had come, one is wrong. Answers that another rule has called wrong are evidence of nothing, nor is a no from while an
+// operator's row may have been in force that was lifted.
 import { firstOf } from './endings.js';
+import { mayComeBack } from './holds.js';
 import { hasSuccessor, sightings } from './sightings.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -26,6 +28,8 @@ export function checkResurrection(world, findings) {
     if (gone === null || operation.start <= gone.end) continue;
     findings.apply('C', 'found gone', operation);
     if (says === 'inactive' || says === 'gone') continue;
+    // Said of a session that an operator's row holds, too.
+    if (operation.error === 'refresh_reused' && session.isNamed) continue;
     findings.report('C', operation, `is ${says === 'active' ? 'active' : 'alive'} after it was found gone`, {
       because: [gone],
       session: session.sid,
@@ -43,6 +47,7 @@ export function checkResurrection(world, findings) {
  */
 function noteInactive({ operation, token, session, lineage }, refused, { clock, mayBeRevoked }) {
   if (token === null || lineage === null) return;
+  if (mayComeBack(session, operation) || mayComeBack(lineage, operation)) return;
   refused.set(token.id, firstOf(refused.get(token.id) ?? null, operation) ?? operation);
   if (hasSuccessor(operation) || clock.isPossiblyPast(Number(token.claims['exp']), operation)) return;
   lineage.foundGone = firstOf(lineage.foundGone, operation);

@@ -50,6 +50,7 @@ export function* sightings(world) {
     else if (operation.kind === 'refresh') yield* ofRefresh(operation, world);
     else if (BEARERS.has(operation.kind) && operation.token !== undefined) yield* ofBearer(operation, world);
     if (operation.kind === 'list') yield* ofList(operation, world);
+    if (operation.kind === 'lift') yield* ofLift(operation, world);
   }
 }
 
@@ -122,4 +123,17 @@ function* ofList(operation, world) {
     if (session === undefined || session.login === null) continue;
     yield { operation, says: 'lives', token: null, session, lineage: null };
   }
+}
+
+/** Of a session it says whether it stands now. @param {Operation} operation @param {World} world @returns {Generator<Sighting, void>} */
+function* ofLift(operation, world) {
+  const session = world.sessions.get(operation.target ?? '');
+  if (operation.outcome !== 'ok' || operation.rowKind !== 'session' || session === undefined) return;
+  yield {
+    operation,
+    says: operation.restored === true ? 'lives' : 'gone',
+    token: null,
+    session,
+    lineage: null,
+  };
 }

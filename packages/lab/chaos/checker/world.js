@@ -1,11 +1,14 @@
 // @ts-check
 // The history by whom it is about: sessions, lineages and users, each with when it surely ended and when it may have.
 import { createClock } from './clock.js';
+import { latestEffect } from './deadlines.js';
 import { endByAccounts, endSessions, readAccounts } from './endings.js';
+import { holdByOrders, isOrder } from './holds.js';
 import { createLeastAfter } from './least-after.js';
 import { createMortality } from './mortality.js';
-import { createReplacements } from './replacements.js';
+import { createReplacements, isOwnChange } from './replacements.js';
 import { createRotations, NO_ROTATIONS } from './rotations.js';
+import { createScopes, endByScopes } from './scopes.js';
 import { sightings } from './sightings.js';
 import { createSpans } from './spans.js';
 import { createWindows } from './windows.js';
@@ -20,7 +23,9 @@ import { createWindows } from './windows.js';
  *
  * @typedef {object} Mortal
  * @property {Operation | null} ended the end that was acknowledged first
- * @property {import('./spans.js').Spans | null} ends when it may have ended by something that was done to it alone
+ * @property {import('./spans.js').Spans | null} ends when it may have ended for good by something that was done to it alone
+ * @property {import('./holds.js').Hold[]} holds ends of operators, which can be lifted
+ * @property {boolean} isNamed whether an order may have written a row for it
  * @property {number[]} seenAlive starts of the answers that say it lived, in ascending order
  * @property {Operation | null} foundGone the first answer that nothing but its end explains
  */
@@ -37,24 +42,29 @@ import { createWindows } from './windows.js';
  * one has told of it
  */
 
-/** @typedef {Mortal & { session: Session }} Lineage of access tokens */
+/** @typedef {Mortal & { session: Session, outdated: Operation | null }} Lineage of access tokens; `outdated` by another scope of the user */
 
 /** @typedef {ReturnType<typeof createWorld>} World */
 
-/** @param {History} history its operations in any order */
-export function createWorld(history) {
-  const { tokens, operations, rules } = history;
+/** @param {History} told its operations in any order */
+export function createWorld(told) {
+  const { tokens, rules } = told;
+  const history = { ...told, operations: doubtChanges(told, tokenOf) };
+  const { operations } = history;
   const clock = createClock(history);
   const replacements = createReplacements(history, clock, tokenOf);
   const sessions = openSessions(history, replacements);
   /** @type {Map<string, Lineage>} */
   const lineages = new Map();
-  const lineageOfToken = tokens.map(({ type, sid, lineage }) => {
-    if (type === 'refresh') return null;
-    const known = lineages.get(lineage);
+  /** @type {{ token: Token, lineage: Lineage }[]} */
+  const firsts = [];
+  const lineageOfToken = tokens.map((token) => {
+    if (token.type === 'refresh') return null;
+    const known = lineages.get(token.lineage);
     if (known !== undefined) return known;
-    const fresh = { session: sessionOf(sessions, sid), ...createMortal() };
-    lineages.set(lineage, fresh);
+    const fresh = { session: sessionOf(sessions, token.sid), outdated: null, ...createMortal() };
+    lineages.set(token.lineage, fresh);
+    firsts.push({ token, lineage: fresh });
     return fresh;
   });
   const sessionOfToken = tokens.map(({ sid }) => sessionOf(sessions, sid));
@@ -77,6 +87,9 @@ export function createWorld(history) {
   const { accounts, retirements } = readAccounts(operations, subjects, replacements);
   endSessions(operations, sessions, subjects);
   endByAccounts(sessions, accounts, retirements);
+  holdByOrders(history, sessions, lineages, subjects);
+  const scopes = createScopes(operations);
+  endByScopes(firsts, scopes);
 
   const kills = operations.filter(({ isKill }) => isKill === true);
   const world = {
@@ -85,6 +98,8 @@ export function createWorld(history) {
     ...createMortality({ accounts, retirements, windowMs: 1000 * rules.replayWindow - clock.slackMs }),
     clock,
     sessions,
+    lineages,
+    scopes,
     accounts,
     retirements,
     kills,
@@ -110,6 +125,10 @@ function noteLife(world, mortals) {
     session.seenAlive.push(operation.start);
     lineage?.seenAlive.push(operation.start);
   }
+  // What was minted had not ended before that was asked for: no change of claims from before ends it.
+  for (const { outcome, access, start } of world.operations)
+    if (outcome === 'ok' && access !== undefined)
+      world.lineageOf(world.tokenOf(access))?.seenAlive.push(start);
   for (const { seenAlive } of mortals) seenAlive.sort((a, b) => a - b);
 }
 
@@ -162,7 +181,38 @@ function sessionOf(sessions, sid) {
 
 /** @returns {Mortal} */
 function createMortal() {
-  return { ended: null, ends: null, seenAlive: [], foundGone: null };
+  return { ended: null, ends: null, holds: [], isNamed: false, seenAlive: [], foundGone: null };
+}
+
+/**
+ * Where an operator ends the session while the user changes the password, the change may have been made, and its answer is a no all
+ * the same: the session in its place has been ended at once. So such a no tells nothing.
+ *
+ * @param {History} history
+ * @param {(id: number | null | undefined) => Token} tokenOf
+ * @returns {Operation[]}
+ */
+function doubtChanges({ operations }, tokenOf) {
+  const orders = operations.filter(isOrder);
+  if (orders.length === 0) return operations;
+  return operations.map((operation) => {
+    if (!isOwnChange(operation) || operation.error !== 'invalid_token') return operation;
+    const { start, end, token } = operation;
+    const { sid, lineage } = tokenOf(token);
+    const mayHaveMet = orders.some(
+      (order) =>
+        order.start < end && latestEffect(order) > start && mayName(order, { sid, lineage }, tokenOf),
+    );
+    return mayHaveMet ? { ...operation, outcome: /** @type {const} */ ('unknown') } : operation;
+  });
+}
+
+/** @param {Operation} order @param {{ sid: string, lineage: string }} asking @param {(id: number | null | undefined) => Token} tokenOf */
+function mayName(order, { sid, lineage }, tokenOf) {
+  if (order.by === 'session_ids') return order.sids?.includes(sid) === true;
+  if (order.by === 'jti') return order.lineage === sid || order.lineage === lineage;
+  if (order.by === 'token') return [sid, lineage].includes(tokenOf(order.token).lineage);
+  return order.by !== 'user_ids';
 }
 
 /**

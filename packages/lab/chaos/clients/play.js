@@ -11,7 +11,7 @@ import { createScene, passwordOf } from './scene.js';
 /** @typedef {import('./scene.js').User} User */
 /** @typedef {import('../questions.js').Replica} Replica */
 /** @typedef {import('../questions.js').Manners} Manners */
-/** @typedef {Pick<import('../cluster.js').Cluster, 'replicas' | 'operator' | 'client'>} Cluster */
+/** @typedef {Pick<import('../cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators'>} Cluster */
 
 /**
  * Plays a part of a run on a scene of its own.
@@ -53,13 +53,19 @@ async function openScene({
   verifies = true,
   signal = new AbortController().signal,
 }) {
-  const { replicas, operator, client } = cluster;
+  const { replicas, operator, client, administrators } = cluster;
   // Everyone who waits listens.
   setMaxListeners(0, signal);
   const http = createHttp(recorder.now);
   const signatures = createSignatures(() => fetchKeys(http, scene.replica()));
   const scene = createScene({
-    ask: createQuestions({ http, recorder, client, ...(verifies ? { onToken: signatures.note } : {}) }),
+    ask: createQuestions({
+      http,
+      recorder,
+      client,
+      administrators,
+      ...(verifies ? { onToken: signatures.note } : {}),
+    }),
     now: recorder.now,
     rules: recorder.history().rules,
     random,
@@ -104,7 +110,7 @@ async function addUsers(operator, prefix, count) {
       passwordOf(0),
       scope,
     );
-    users.push({ id, username, scope, version: 0, isBusy: false, wrongGuesses: 0 });
+    users.push({ id, username, scope, version: 0, isBusy: false, wrongGuesses: 0, scopes: 0 });
   }
   return users;
 }

@@ -15,7 +15,8 @@ import { createOutages } from '../outages.js';
  * @typedef {object} User
  * @property {string} username
  * @property {string} id
- * @property {string} scope
+ * @property {string} scope that the user was made with
+ * @property {number} scopes how many other scopes an administrator has thought of since
  * @property {number} version of the password that is in force, as far as its owner knows
  * @property {boolean} isBusy an operator is at work on this user
  * @property {number} wrongGuesses limits on guessing lock an account for an hour

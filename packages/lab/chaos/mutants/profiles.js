@@ -6,8 +6,11 @@
 /** An operator who does nothing. */
 const IDLE = { endings: 0, prune: 0, rotate: 0, retire: [] };
 
+/** An administrator who does nothing. */
+const AWAY = { ends: 0, scopes: 0 };
+
 /** What most hunts are like. @type {Profile} */
-const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: IDLE };
+const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: IDLE, administrator: AWAY };
 
 /** Short visits that end before everybody's eyes. @type {Profile} */
 export const LEAVING = { ...USUAL, lives: { visitor: 1 } };
@@ -65,4 +68,20 @@ export const AGEING = {
   loginsPerSecond: 4,
   resourceServers: 1,
   operator: { ...IDLE, prune: 1 },
+};
+
+/** An administrator who ends what others hold and opens, and takes it back. @type {Profile} */
+export const ADMINISTERED = {
+  ...USUAL,
+  lives: { device: 1, visitor: 1 },
+  resourceServers: 2,
+  administrator: { ...AWAY, ends: 0.1, ownShare: 0.7 },
+};
+
+/** An administrator who gives users other scopes. @type {Profile} */
+export const RESCOPED = {
+  ...USUAL,
+  lives: { device: 1 },
+  resourceServers: 2,
+  administrator: { ...AWAY, scopes: 0.1 },
 };

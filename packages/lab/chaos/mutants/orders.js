@@ -1,0 +1,57 @@
+// @ts-check
+// Mutants of what administrators do: ends by half, lifts that give too much back, scopes that outlive their change.
+import { ADMINISTERED, RESCOPED } from './profiles.js';
+
+/** @typedef {import('../mutants.js').Mutant} Mutant */
+
+/** @type {Mutant} */
+export const liftRevivesLogout = {
+  name: 'lift-revives-logout',
+  sentence: 'A lift takes back whatever has ended the session by itself, a logout too.',
+  patches: [
+    {
+      file: 'domain/operators/lift.js',
+      find: `      RETURNING revocations.id, revocations.kind, revocations.target
+    )`,
+      replace: `      RETURNING revocations.id, revocations.kind, revocations.target
+    ), others AS (
+      UPDATE revocations SET lifted_at = now FROM lifted, clock WHERE revocations.id = lifted.target
+    ), revived AS (
+      UPDATE sessions SET ended_at = NULL FROM lifted WHERE sessions.id = lifted.target
+    )`,
+    },
+  ],
+  hunt: { profile: ADMINISTERED },
+};
+
+/** @type {Mutant} */
+export const bulkByHalf = {
+  name: 'bulk-by-half',
+  sentence: 'An order that names many writes the first half of its rows, and answers with the number of all.',
+  patches: [
+    {
+      file: 'domain/operators/endings.js',
+      find: `      WHERE NOT asked.is_dry_run AND NOT verdict.is_refused
+      RETURNING revocations.id`,
+      replace: `      WHERE NOT asked.is_dry_run AND NOT verdict.is_refused
+      LIMIT (SELECT (count(*) + 1) / 2 FROM doomed)
+      RETURNING revocations.id`,
+    },
+  ],
+  hunt: { profile: ADMINISTERED },
+};
+
+/** @type {Mutant} */
+export const oldScopeRenewed = {
+  name: 'old-scope-renewed',
+  sentence:
+    'Another scope of a user leaves the number of its claims as it is: access tokens of before live, and are reissued with the old one.',
+  patches: [
+    {
+      file: 'domain/operators/users.js',
+      find: `const isSame = username === before.username && scope === before.scope;`,
+      replace: `const isSame = username === before.username;`,
+    },
+  ],
+  hunt: { profile: RESCOPED },
+};
