@@ -11,9 +11,9 @@ export const liftRevivesLogout = {
   patches: [
     {
       file: 'domain/operators/lift.js',
-      find: `      RETURNING revocations.id, revocations.kind, revocations.target
+      find: `      RETURNING revocations.id, revocations.kind, revocations.target, revocations.user_id, revocations.ending_id
     )`,
-      replace: `      RETURNING revocations.id, revocations.kind, revocations.target
+      replace: `      RETURNING revocations.id, revocations.kind, revocations.target, revocations.user_id, revocations.ending_id
     ), others AS (
       UPDATE revocations SET lifted_at = now FROM lifted, clock WHERE revocations.id = lifted.target
     ), revived AS (
@@ -32,10 +32,10 @@ export const bulkByHalf = {
     {
       file: 'domain/operators/endings.js',
       find: `      WHERE NOT asked.is_dry_run AND NOT verdict.is_refused
-      RETURNING revocations.id`,
+      RETURNING \${WRITTEN}`,
       replace: `      WHERE NOT asked.is_dry_run AND NOT verdict.is_refused
       LIMIT (SELECT (count(*) + 1) / 2 FROM doomed)
-      RETURNING revocations.id`,
+      RETURNING \${WRITTEN}`,
     },
   ],
   hunt: { profile: ADMINISTERED },
