@@ -28,6 +28,7 @@ import { operatorsDoor } from './http/doors/operators.js';
 import { createRates, RATES, type Limits } from './http/doors/rates.js';
 import { accountRoute } from './http/routes/account.js';
 import { adminClientsRoute } from './http/routes/admin/clients.js';
+import { adminEventsRoute } from './http/routes/admin/events.js';
 import { adminKeysRoute } from './http/routes/admin/keys.js';
 import { adminRevocationsRoute } from './http/routes/admin/revocations.js';
 import { adminSessionsRoute } from './http/routes/admin/sessions.js';
@@ -219,6 +220,7 @@ async function openOperatorsDoor(app: FastifyInstance, { gatehouse, config, rate
     await operators.register(adminRevocationsRoute, gatehouse);
     await operators.register(adminClientsRoute, gatehouse);
     await operators.register(adminKeysRoute, gatehouse);
+    await operators.register(adminEventsRoute, gatehouse);
   });
 }
 

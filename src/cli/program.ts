@@ -30,6 +30,10 @@ const NOUNS: Record<string, Noun> = {
     description: 'what was ended, whose, why, by whom and when',
     define: async (...args) => (await import('./revocations.js')).defineRevocations(...args),
   },
+  events: {
+    description: 'who did what, when and from where',
+    define: async (...args) => (await import('./events.js')).defineEvents(...args),
+  },
   keys: {
     description: 'the keys that sign tokens',
     define: async (...args) => (await import('./keys.js')).defineKeys(...args),
@@ -124,6 +128,7 @@ function needsAll(argv: readonly string[]): boolean {
 
 function createShell(program: Command, surroundings: Surroundings): Shell {
   const { environment, stdin, stdout, stderr, beforeSignals, deadlineMs = DEADLINE_MS } = surroundings;
+  const { isOver = () => false } = surroundings;
   let wantsJson = false;
   program.hook('preAction', (_, command) => {
     wantsJson = command.optsWithGlobals<{ json?: true }>().json === true;
@@ -158,6 +163,7 @@ function createShell(program: Command, surroundings: Surroundings): Shell {
         }
       });
     },
+    isOver,
     print: (value, text) => stdout.write(`${wantsJson ? toJson(value) : text}\n`),
   };
 }

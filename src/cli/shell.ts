@@ -11,12 +11,16 @@ export interface Surroundings {
   stderr: { write: (text: string) => unknown };
   /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
   beforeSignals: (leave: () => Promise<unknown>) => () => void;
+  /** Whether a command that goes on by itself, until it is interrupted, has done enough; never where nothing is said. */
+  isOver?: (() => boolean) | undefined;
   /** How long a command waits for one answer of the database; half a minute where nothing is said. */
   deadlineMs?: number | undefined;
 }
 
 /** What the commands share. */
 export interface Shell extends Pick<Surroundings, 'stdin' | 'stderr'> {
+  /** Whether a command that goes on by itself has done enough. */
+  isOver: () => boolean;
   /** @throws {ConfigError} */
   config: () => Promise<Readonly<Config>>;
   /** Lends the service's database. */

@@ -22,6 +22,7 @@ export const PERMISSIONS = [
   'clients:write',
   'keys:read',
   'keys:write',
+  'events:read',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 

@@ -10,6 +10,7 @@ const NOUNS: Record<string, string[]> = {
   clients: ['add', 'list', 'remove', 'show', 'change', 'secrets'],
   sessions: ['list', 'find', 'show', 'end'],
   revocations: ['list', 'find', 'show', 'add', 'lift', 'prune'],
+  events: ['find', 'follow'],
   keys: ['list', 'rotate', 'retire', 'reencrypt', 'reset'],
   database: ['accept'],
 };

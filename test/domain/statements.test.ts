@@ -20,6 +20,7 @@ import { takeCensus } from '../../src/domain/reports/census.js';
 import { look } from '../../src/domain/liveness/lookout.js';
 import { pruneKeys, reencryptKeys, rotateKeys } from '../../src/domain/keys/lifecycle.js';
 import { resetKeys, retireKey } from '../../src/domain/keys/retirement.js';
+import { followEvents } from '../../src/domain/operators/events.js';
 import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createThrottle } from '../../src/domain/guessing/throttle.js';
 import { deleteUser, pruneDeletedUsers } from '../../src/domain/operators/deletion.js';
@@ -222,6 +223,13 @@ async function operateClients(database: Database, { operators }: Gatehouse): Pro
   await operators.removeClient(id, 'client:console');
 }
 
+/** What operators look up of all that. */
+async function lookUpEvents(database: Database, { operators }: Gatehouse): Promise<void> {
+  const anything = { userId: null, actor: null, type: null, since: null, until: null };
+  expect((await operators.findEvents(anything, { limit: 1, after: null })).rows).toHaveLength(1);
+  expect(await followEvents(database)()).toEqual([]);
+}
+
 /** What operators do with keys. */
 async function operateKeys({ operators }: Gatehouse): Promise<void> {
   const { kid } = await operators.rotateKeys('client:console');
@@ -238,6 +246,7 @@ it('every statement brings the columns that it declares', async () => {
   await operateOverHttp(gatehouse);
   await operateClients(database, gatehouse);
   await operateKeys(gatehouse);
+  await lookUpEvents(database, gatehouse);
   await operate(database);
 
   const statements = await readStatements();

@@ -48,6 +48,7 @@ const OPERATIONS: Record<string, 'nobody' | 'accessToken' | 'client' | 'either'>
   'delete /admin/clients/{id}': 'client',
   'post /admin/clients/{id}/secrets': 'client',
   'delete /admin/clients/{id}/secrets/{secretId}': 'client',
+  'get /admin/events': 'client',
   'get /admin/keys': 'client',
   'post /admin/keys/rotate': 'client',
   'post /admin/keys/{kid}/retire': 'client',
@@ -217,6 +218,7 @@ it('gives every operation an id of its own, which never changes: programs are ma
     ['get /admin/keys', 'findKeys'],
     ['post /admin/keys/rotate', 'rotateKeys'],
     ['post /admin/keys/{kid}/retire', 'retireKey'],
+    ['get /admin/events', 'findEvents'],
   ]);
 });
 

@@ -20,6 +20,8 @@ export interface Given {
   typed?: string;
   /** For a database that is not to answer; otherwise the one that the command has. */
   deadlineMs?: number;
+  /** Ends a command that goes on by itself, by what it has printed. */
+  isOver?: (stdout: string) => boolean;
 }
 
 /** What somebody types, character by character, at a terminal that shows it unless it is told not to. */
@@ -42,7 +44,7 @@ function createTerminal(typed: string) {
 
 /** Runs `gatehouse` with these arguments and nothing but the given environment. */
 export async function gatehouse(args: string[], given: Given = {}): Promise<Outcome> {
-  const { environment = {}, input = '', isTerminal = false, typed, deadlineMs } = given;
+  const { environment = {}, input = '', isTerminal = false, typed, deadlineMs, isOver = () => false } = given;
   const pipe = Object.assign(Readable.from([Buffer.from(input)]), { isTTY: isTerminal });
   const terminal = typed === undefined ? undefined : createTerminal(typed);
   let stdout = '';
@@ -54,6 +56,7 @@ export async function gatehouse(args: string[], given: Given = {}): Promise<Outc
     stderr: { write: (text) => (stderr += text) },
     beforeSignals: () => () => undefined,
     deadlineMs,
+    isOver: () => isOver(stdout),
   });
   if (terminal !== undefined) {
     expect(terminal.isRaw, 'the terminal shows what is typed again').toBe(false);

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Database } from '../../database/prisma.js';
-import { firstIdOf } from '../sessions/ids.js';
+import { FIRST_ID } from '../sessions/ids.js';
 
 /** All of them, those of changes (and nothing of what was refused), or none. */
 export const EVENTS = ['all', 'changes', 'off'] as const satisfies Database['events'][];
@@ -24,7 +24,7 @@ export async function pruneEvents(
   signal?: AbortSignal,
 ): Promise<number> {
   let gone = 0;
-  for (let after = firstIdOf(new Date(0)); gone < MOST_OF_ROUND;) {
+  for (let after = FIRST_ID; gone < MOST_OF_ROUND;) {
     // Settles replicas that prune at once: rows that another one holds are passed by. Ids begin with the time, so that those which are
     // over lie at the beginning of the primary key. Each batch begins behind the one before: what has just been deleted is still in
     // the index, and would be read again and again. Rows are deleted by where they lie, as in sessions/revocations.ts.

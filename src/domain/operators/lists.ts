@@ -4,7 +4,7 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { readAddress } from '../networks.js';
 import { IS_BY_OTHERS, IS_BY_USER, readActor } from '../sessions/actors.js';
-import { firstIdOf } from '../sessions/ids.js';
+import { FIRST_ID, firstIdOf } from '../sessions/ids.js';
 import { IS_LIFTABLE, STANDS, TARGET } from '../sessions/standing.js';
 import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
 
@@ -44,8 +44,6 @@ const FOUND_ON_PAGE = sql`SELECT ${FOUND_SESSION}
             FROM page AS sessions, users, service
             WHERE users.id = sessions.user_id
             ORDER BY sessions.id DESC`;
-
-const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 export async function findSessions(
   database: Database,

@@ -20,6 +20,7 @@ import { findKeys, retire, rotate, type KeyRules, type Retired } from './keys.js
 import { deleteUser } from './deletion.js';
 import { end, type Doomed, type EndingOrder, type EndingOutcome, type Foreseen } from './endings.js';
 import { exportUser, type UserExport } from './export.js';
+import { findEvents, type EventFilter, type FoundEvent } from './events.js';
 import {
   findRevocation,
   findRevocations,
@@ -116,6 +117,9 @@ export interface Operators {
     note: string | null,
     trail?: Trail,
   ) => Promise<{ isRestored: boolean }>;
+
+  /** Events, latest first. A page may be short, and not the last. @throws {AuthError} invalid_request for a cursor of another list */
+  findEvents: (filter: EventFilter, page: PageOrder) => Promise<Page<FoundEvent>>;
 
   /** Clients, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
   findClients: (page: PageOrder) => Promise<Page<FoundClient>>;
@@ -234,6 +238,8 @@ export function createOperators(parts: {
       return await end(database, { token }, order, trail);
     },
     liftRevocation: (id, by, note, trail) => liftRevocation(database, id, by, note, trail),
+
+    findEvents: (filter, page) => findEvents(database, filter, page),
 
     findClients: (page) => findClients(database, page),
     findClient: async (id) => found(await findClient(database, id), 'client'),

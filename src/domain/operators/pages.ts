@@ -34,21 +34,24 @@ export interface Page<Row> {
  *
  * @param list its name and its filter: the cursor of another list, or of another filter, is refused; and whether a text can be an
  * id there, which is a UUID unless told otherwise
- * @param read reads rows after a place, in the order of the list, as many as it is told
+ * @param read reads rows after a place, in the order of the list, as many as it is told. One that stops before it has so many
+ * says where: `end`
  * @throws {AuthError} invalid_request for a cursor that is not of this list
  */
 export async function readPage<Row>(
   list: { name: string; filter: object; isId?: (text: string) => boolean },
   { limit, after }: PageOrder,
   placeOf: (row: Row) => Place,
-  read: (after: Place | null, count: number) => Promise<Row[]>,
+  read: (after: Place | null, count: number) => Promise<Row[] | { rows: Row[]; end: Place | null }>,
 ): Promise<Page<Row>> {
   const mark = hash('sha256', JSON.stringify([list.name, list.filter]), 'base64url').slice(0, 16);
   const { isId = isUuid } = list;
   const place = after === null ? null : readCursor(after, mark, isId);
-  const rows = await read(place, limit + 1);
+  const found = await read(place, limit + 1);
+  const { rows, end } = 'rows' in found ? found : { rows: found, end: null };
   const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { rows: rows.slice(0, limit), next: last === undefined ? null : writeCursor(placeOf(last), mark) };
+  const next = last === undefined ? end : placeOf(last);
+  return { rows: rows.slice(0, limit), next: next === null ? null : writeCursor(next, mark) };
 }
 
 export const NO_PLACE = '`after` is no `next` of this list with this filter: leave it out to begin again.';

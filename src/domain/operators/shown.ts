@@ -1,8 +1,9 @@
-/** How operators are shown users, clients, keys, sessions and revocations, over HTTP and by the command line: names as on the wire, instants as RFC 3339. */
+/** How operators are shown users, clients, keys, sessions, revocations and events, over HTTP and by the command line: names as on the wire, instants as RFC 3339. */
 import type { FoundClient, ListedSecret } from '../clients.js';
 import type { ListedKey } from '../keys/keys.js';
 import type { EndingOutcome, Foreseen } from './endings.js';
 import type { UserExport } from './export.js';
+import type { FoundEvent } from './events.js';
 import type { FoundRevocation, FoundSession } from './lists.js';
 import type { FoundUser } from '../users/found.js';
 
@@ -92,6 +93,25 @@ export function showRevocation(revocation: FoundRevocation) {
     lifted_at: revocation.liftedAt?.toISOString() ?? null,
     lifted_by: revocation.liftedBy,
     lift_note: revocation.liftNote,
+  };
+}
+
+export function showEvent(event: FoundEvent) {
+  return {
+    id: event.id,
+    at: event.at.toISOString(),
+    type: event.type,
+    outcome: event.outcome,
+    actor: event.actor,
+    user_id: event.userId,
+    session_id: event.sessionId,
+    client_id: event.clientId,
+    ip: event.ip,
+    user_agent: event.userAgent,
+    request_id: event.requestId,
+    reason: event.reason,
+    note: event.note,
+    detail: event.detail,
   };
 }
 

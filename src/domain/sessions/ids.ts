@@ -9,6 +9,9 @@ export const NEW_ID = sql`overlay(
                PLACING '7' FROM 15 FOR 1
              )::uuid`;
 
+/** No id of ours is lower, nor equal. */
+export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+
 /** The most milliseconds that fit. */
 const MAX_MS = 2 ** 48 - 1;
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { CLIENT_ID, MOST_SECRETS, PERMISSIONS } from '../../domain/clients.js';
+import { EVENT_TYPES } from '../../domain/events/recorded.js';
 import { JWT_ALGORITHMS } from '../../domain/keys/keys.js';
 import { MOST_ENDED, MOST_NAMED } from '../../domain/operators/endings.js';
 import { isNote, LONGEST_NOTE, REASON } from '../../domain/operators/notes.js';
@@ -148,15 +149,15 @@ export const foundSessions = z
   .object({ sessions: z.array(foundSession), next })
   .meta({ id: 'OperatorsSessions' });
 
+const actor = z.string().regex(/^[!-~]{1,200}$/, 'must be the name of an actor');
+
 export const revocationFilter = z.strictObject({
   user_id: uuid.optional(),
   session_id: uuid.optional().describe('What has ended this session by itself.'),
   ending_id: uuid.optional(),
-  actor: z
-    .string()
-    .regex(/^[!-~]{1,200}$/, 'must be the name of an actor')
+  actor: actor
     .optional()
-    .describe('`user`, `operator`, `gatehouse`, `client:<id>` or `cli:<account>`.'),
+    .describe('`user:<id>`, `user` for all users, `client:<id>`, `cli:<account>` or `gatehouse`.'),
   since: instant.optional(),
   until: instant.optional(),
   ...page,
@@ -210,6 +211,43 @@ export const exportedUser = z
     next: z.string().nullable().describe('For `after`, to read on; null after the last part.'),
   })
   .meta({ id: 'UserExport' });
+
+export const eventFilter = z
+  .strictObject({
+    user_id: uuid.optional().describe('About one user.'),
+    actor: actor
+      .optional()
+      .describe('By one actor: `user:<id>`, `client:<id>`, `cli:<account>` or `gatehouse`.'),
+    type: z.enum(EVENT_TYPES, 'must be the type of an event').optional(),
+    since: instant.optional(),
+    until: instant.optional(),
+    ...page,
+  })
+  .refine(({ user_id: user, actor: by }) => user === undefined || by === undefined, {
+    error: 'user_id and actor do not go together',
+    path: ['actor'],
+  });
+
+export const foundEvent = z
+  .object({
+    id: uuid,
+    at: instant,
+    type: z.string().describe('Such as `session.opened`; more may come.'),
+    outcome: z.string().describe('`ok`, or the error code that the caller was answered.'),
+    actor: z.string(),
+    user_id: uuid.nullable().describe('Whom it is about.'),
+    session_id: uuid.nullable(),
+    client_id: z.string().nullable().describe('The client that was added, changed or removed.'),
+    ip: z.string().nullable(),
+    user_agent: z.string().nullable(),
+    request_id: uuid.nullable(),
+    reason: z.string().nullable(),
+    note: z.string().nullable(),
+    detail: z.record(z.string(), z.unknown()).nullable().describe('More, by type.'),
+  })
+  .meta({ id: 'Event' });
+
+export const foundEvents = z.object({ events: z.array(foundEvent), next }).meta({ id: 'Events' });
 
 const MEANT = ['session_ids', 'user_ids', 'jti', 'token', 'ip', 'all'] as const;
 

@@ -10,6 +10,7 @@ import {
   exportedUser,
   foundClient,
   foundClients,
+  foundEvents,
   foundKey,
   foundKeys,
   foundRevocation,
@@ -214,6 +215,15 @@ export const describeAdmin = {
     description: `From now on every replica refuses it. ${GIVING}`,
     ...forOperators,
     response: { 204: noContent('There is no such secret any more.'), ...problems(...DOOR) },
+  },
+  events: {
+    operationId: 'findEvents',
+    summary: 'Find events',
+    description:
+      'Who did what, when and from where, latest first. Of one type a page may be shorter than asked for, even empty, and `next` leads on. ' +
+      'Permission: `events:read`.',
+    ...forOperators,
+    response: { 200: answer('One page.', foundEvents), ...problems(...DOOR) },
   },
   keys: {
     operationId: 'findKeys',

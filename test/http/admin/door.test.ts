@@ -56,6 +56,7 @@ const ROUTES: Record<string, Row> = {
     url: `/admin/revocations/${NOBODY}/lift`,
     payload: {},
   },
+  'GET /admin/events': { needs: 'events:read', status: 200 },
   'GET /admin/keys': { needs: 'keys:read', status: 200 },
   'POST /admin/keys/rotate': { needs: 'keys:write', status: 200 },
   'POST /admin/keys/{kid}/retire': {
