@@ -53,11 +53,17 @@ it('writes one line for a request that it gave up, and none for the answer that 
   expect(response.statusCode).toBe(503);
   finish({});
   await nextTurn();
-  const ofRequest = lines
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .filter(({ reqId }) => reqId === response.headers['x-request-id']);
-  expect(ofRequest.map(({ msg }) => msg)).toEqual(['answered']);
-  expect(ofRequest[0]).toMatchObject({ missing: 'deadline', reason: 'no answer within 50 ms' });
+  const written = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  // Fastify would write down the other answer as a mistake of ours.
+  expect(written).toMatchObject([
+    { msg: 'requests are answered 503', missing: 'deadline' },
+    {
+      msg: 'answered',
+      reqId: response.headers['x-request-id'],
+      missing: 'deadline',
+      reason: 'no answer within 50 ms',
+    },
+  ]);
   await app.close();
 });
 
@@ -123,6 +129,8 @@ describe('a door that asks before the body is there', () => {
     await app.ready();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
+    // A process does not begin with the request.
+    vi.advanceTimersByTime(60_000);
     const body = new PassThrough();
     const headers = { 'content-type': 'application/json', ...basic(client) };
     let status: number | null = null;

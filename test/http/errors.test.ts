@@ -287,6 +287,49 @@ describe('a bug of ours', () => {
   });
 });
 
+describe('an error of a library that has a status of its own', () => {
+  /** Of a route that fails so: its answer, and the lines of the log beside the request's own. */
+  async function failWith(statusCode: number) {
+    const lines: Record<string, unknown>[] = [];
+    const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>);
+    const { gatehouse } = replica;
+    const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'info' }, { write }) });
+    const failure = Object.assign(new RangeError(MARKER), { statusCode });
+    app.get('/failing', () => Promise.reject(failure));
+    const response = await app.inject({ url: '/failing' });
+    await app.close();
+    const besides = lines.filter(({ reqId, msg }) => reqId !== undefined && msg !== 'answered');
+    return { refusal: problemOf(response), besides };
+  }
+
+  it.each([
+    [400, 400, 'invalid_request'],
+    [404, 404, 'not_found'],
+    [405, 405, 'method_not_allowed'],
+    [413, 413, 'too_large'],
+    [415, 415, 'unsupported_media_type'],
+    [418, 400, 'invalid_request'],
+    [431, 431, 'headers_too_large'],
+    [499, 400, 'invalid_request'],
+  ])('that is %i is answered %i %s, and is no bug', async (statusCode, status, error) => {
+    expect(await failWith(statusCode)).toEqual({ refusal: { status, error }, besides: [] });
+  });
+
+  it.each([302, 399, 500, 502])('that is %i is a bug', async (statusCode) => {
+    const { refusal, besides } = await failWith(statusCode);
+    expect(refusal).toEqual({ status: 500, error: 'server_error' });
+    expect(besides).toMatchObject([{ msg: 'this is a bug: a request was answered 500' }]);
+    expect(JSON.stringify(besides)).toContain('RangeError');
+  });
+
+  it('that is 503 is no answer to anything, and the log says which it was', async () => {
+    const { refusal, besides } = await failWith(503);
+    expect(refusal).toEqual({ status: 503, error: 'temporarily_unavailable' });
+    expect(besides).toMatchObject([{ msg: 'a request was answered 503 for a reason that nobody foresaw' }]);
+    expect(JSON.stringify(besides)).toContain('RangeError');
+  });
+});
+
 async function listen({ app }: Replica): Promise<{ address: string; port: number }> {
   if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
