@@ -138,7 +138,8 @@ export function defineExport(users: Command, { withDatabase, print }: Shell): vo
         const { next: _next, ...last } = parts.at(-1) ?? {};
         const sessions = parts.flatMap((part) => part.sessions);
         const revocations = parts.flatMap((part) => part.revocations);
-        const whole = { ...last, sessions, revocations };
+        const events = parts.flatMap((part) => part.events);
+        const whole = { ...last, sessions, revocations, events };
         print(whole, toJson(whole));
       });
     });

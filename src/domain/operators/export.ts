@@ -3,13 +3,14 @@ import type { Database } from '../../database/prisma.js';
 import { AuthError } from '../errors.js';
 import { findAttempts, type CountedAttempts } from '../guessing/locks.js';
 import { findUserById, type FoundUser } from '../users/found.js';
+import { findEvents, type FoundEvent } from './events.js';
 import { findRevocations, findSessions, type FoundRevocation, type FoundSession } from './lists.js';
-import { NO_PLACE } from './pages.js';
+import { NO_PLACE, type PageOrder } from './pages.js';
 
-/** Of sessions, and of revocations, that one part has at most. */
+/** Of sessions, of revocations and of events, that one part has at most. */
 const PART = 1000;
 
-/** One part: who the user is stands in each of them, and sessions come before revocations. */
+/** One part: who the user is stands in each of them; sessions come before revocations, and revocations before events. */
 export interface UserExport {
   user: FoundUser;
   /** What is counted of attempts at the password. */
@@ -18,11 +19,12 @@ export interface UserExport {
   knownNetworks: Date[];
   sessions: FoundSession[];
   revocations: FoundRevocation[];
+  events: FoundEvent[];
   /** Names the next part; null after the last. */
   next: string | null;
 }
 
-const PLACE = /^(?<list>sessions|revocations)(?:~(?<after>.{1,200}))?$/;
+const PLACE = /^(?<list>sessions|revocations|events)(?:~(?<after>.{1,200}))?$/;
 
 /**
  * Reads one part. Each part is what is kept at its moment: a session that is opened between two of them may be missing.
@@ -36,23 +38,45 @@ export async function exportUser(
   id: string,
   after: string | null,
 ): Promise<UserExport | null> {
-  const place = PLACE.exec(after ?? 'sessions')?.groups;
-  if (place === undefined) throw new AuthError('invalid_request', { detail: NO_PLACE });
+  const begun = PLACE.exec(after ?? 'sessions')?.groups;
+  if (begun === undefined) throw new AuthError('invalid_request', { detail: NO_PLACE });
   const user = await findUserById(database, id);
   if (user === null) return null;
   const { attempts, knownNetworks } = await findAttempts(database, user.username);
-  const about = { user, attempts, knownNetworks };
-  const everything = { userId: id, since: null, until: null };
-  const order = { limit: PART, after: place['after'] ?? null };
-  let sessions: FoundSession[] = [];
-  if (place['list'] === 'sessions') {
-    const page = await findSessions(database, { ...everything, networks: null }, order);
-    if (page.next !== null)
-      return { ...about, sessions: page.rows, revocations: [], next: `sessions~${page.next}` };
-    sessions = page.rows;
-    order.after = null;
+  const part: UserExport = {
+    user,
+    attempts,
+    knownNetworks,
+    sessions: [],
+    revocations: [],
+    events: [],
+    next: null,
+  };
+  const ofUser = { userId: id, since: null, until: null };
+  const readers = {
+    sessions: async (order: PageOrder) => {
+      const { rows, next } = await findSessions(database, { ...ofUser, networks: null }, order);
+      part.sessions = rows;
+      return next;
+    },
+    revocations: async (order: PageOrder) => {
+      const filter = { ...ofUser, sessionId: null, endingId: null, actor: null };
+      const { rows, next } = await findRevocations(database, filter, order);
+      part.revocations = rows;
+      return next;
+    },
+    events: async (order: PageOrder) => {
+      const { rows, next } = await findEvents(database, { ...ofUser, actor: null, type: null }, order);
+      part.events = rows;
+      return next;
+    },
+  };
+  const lists = Object.keys(readers) as (keyof typeof readers)[];
+  let place = begun['after'] ?? null;
+  for (const list of lists.slice(lists.indexOf(begun['list'] as keyof typeof readers))) {
+    const next = await readers[list]({ limit: PART, after: place });
+    if (next !== null) return { ...part, next: `${list}~${next}` };
+    place = null;
   }
-  const filter = { ...everything, sessionId: null, endingId: null, actor: null };
-  const { rows, next } = await findRevocations(database, filter, order);
-  return { ...about, sessions, revocations: rows, next: next === null ? null : `revocations~${next}` };
+  return part;
 }

@@ -21,7 +21,15 @@ export function showUser(user: FoundUser) {
 }
 
 /** One part of all that is kept about a user. */
-export function showExport({ user, attempts, knownNetworks, sessions, revocations, next }: UserExport) {
+export function showExport({
+  user,
+  attempts,
+  knownNetworks,
+  sessions,
+  revocations,
+  events,
+  next,
+}: UserExport) {
   return {
     user: showUser(user),
     attempts: attempts.map(({ limit, attempts: counted, until }) => ({
@@ -32,6 +40,7 @@ export function showExport({ user, attempts, knownNetworks, sessions, revocation
     known_networks: knownNetworks.map((until) => ({ until: until.toISOString() })),
     sessions: sessions.map(showSession),
     revocations: revocations.map(showRevocation),
+    events: events.map(showEvent),
     next,
   };
 }

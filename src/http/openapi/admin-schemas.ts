@@ -193,25 +193,6 @@ export const foundRevocations = z
   .object({ revocations: z.array(foundRevocation), next })
   .meta({ id: 'Revocations' });
 
-export const exportFilter = z.strictObject({
-  after: z.string().max(300).optional().describe('The `next` of the part before.'),
-});
-
-export const exportedUser = z
-  .object({
-    user: foundUser,
-    attempts: z
-      .array(z.object({ limit: z.string(), attempts: z.int(), until: instant }))
-      .describe('Attempts at the password that were wrong or are under way, as each limit counts them.'),
-    known_networks: z
-      .array(z.object({ until: instant }))
-      .describe('One for each network that the user logged in from lately: only a hash of it is kept.'),
-    sessions: z.array(foundSession).max(1000).describe('Latest opened first.'),
-    revocations: z.array(foundRevocation).max(1000).describe('Latest first, after all sessions.'),
-    next: z.string().nullable().describe('For `after`, to read on; null after the last part.'),
-  })
-  .meta({ id: 'UserExport' });
-
 export const eventFilter = z
   .strictObject({
     user_id: uuid.optional().describe('About one user.'),
@@ -248,6 +229,26 @@ export const foundEvent = z
   .meta({ id: 'Event' });
 
 export const foundEvents = z.object({ events: z.array(foundEvent), next }).meta({ id: 'Events' });
+
+export const exportFilter = z.strictObject({
+  after: z.string().max(300).optional().describe('The `next` of the part before.'),
+});
+
+export const exportedUser = z
+  .object({
+    user: foundUser,
+    attempts: z
+      .array(z.object({ limit: z.string(), attempts: z.int(), until: instant }))
+      .describe('Attempts at the password that were wrong or are under way, as each limit counts them.'),
+    known_networks: z
+      .array(z.object({ until: instant }))
+      .describe('One for each network that the user logged in from lately: only a hash of it is kept.'),
+    sessions: z.array(foundSession).max(1000).describe('Latest opened first.'),
+    revocations: z.array(foundRevocation).max(1000).describe('Latest first, after all sessions.'),
+    events: z.array(foundEvent).max(1000).describe('Latest first, after all revocations.'),
+    next: z.string().nullable().describe('For `after`, to read on; null after the last part.'),
+  })
+  .meta({ id: 'UserExport' });
 
 const MEANT = ['session_ids', 'user_ids', 'jti', 'token', 'ip', 'all'] as const;
 

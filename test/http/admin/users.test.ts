@@ -369,8 +369,14 @@ describe('what is kept about a user', () => {
       known_networks: [{ until: expect.stringMatching(/Z$/) as string }],
       sessions: (await call('GET', `sessions?user_id=${user.id}`)).body['sessions'],
       revocations: (await call('GET', `revocations?user_id=${user.id}`)).body['revocations'],
+      events: expect.any(Array) as unknown,
       next: null,
     });
+    const events = body['events'] as { type: string; user_id: string }[];
+    expect(events.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['session.opened', 'session.ended', 'user.added']),
+    );
+    expect(new Set(events.map(({ user_id: id }) => id))).toEqual(new Set([user.id]));
     expect(body['sessions']).toHaveLength(2);
     expect(body['revocations']).toMatchObject([{ reason: 'logout', user_id: user.id }]);
     expect(JSON.stringify(body)).not.toMatch(/argon2|hash|familiar:/);
@@ -391,24 +397,31 @@ describe('what is kept about a user', () => {
        FROM generate_series(1, 1200)`,
       [user.id],
     );
-    const ids = { sessions: new Set<string>(), revocations: new Set<string>() };
+    await admin.query(
+      `INSERT INTO events (id, type, outcome, actor, user_id)
+       SELECT ('019b0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'session.opened', 'ok', 'gatehouse', $1
+       FROM generate_series(1, 999) AS n`,
+      [user.id],
+    );
+    const lists = ['sessions', 'revocations', 'events'] as const;
+    const ids = { sessions: new Set<string>(), revocations: new Set<string>(), events: new Set<string>() };
     const sizes: number[][] = [];
     for (let after = ''; ;) {
       const { body } = await call('GET', `users/${user.id}/export${after}`);
       const part = body as unknown as Record<keyof typeof ids, { id: string }[]> & { next: string | null };
-      sizes.push([part.sessions.length, part.revocations.length]);
-      for (const list of ['sessions', 'revocations'] as const)
-        for (const { id } of part[list]) ids[list].add(id);
+      sizes.push(lists.map((list) => part[list].length));
+      for (const list of lists) for (const { id } of part[list]) ids[list].add(id);
       if (part.next === null) break;
       after = `?after=${encodeURIComponent(part.next)}`;
     }
     expect(sizes).toEqual([
-      [1000, 0],
-      [1000, 0],
-      [100, 1000],
-      [0, 200],
+      [1000, 0, 0],
+      [1000, 0, 0],
+      [100, 1000, 0],
+      [0, 200, 1000],
     ]);
-    expect([ids.sessions.size, ids.revocations.size]).toEqual([2100, 1200]);
+    // One more tells that the user was added.
+    expect(lists.map((list) => ids[list].size)).toEqual([2100, 1200, 1000]);
   });
 
   it('is refused for nobody, and for the place of another list', async () => {

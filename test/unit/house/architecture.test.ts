@@ -27,8 +27,6 @@ const LONG_FOR_A_REASON: Record<string, string> = {
   'http/openapi/admin.ts': 'what the document says of each operation of operators',
   'http/openapi/admin-schemas.ts': 'the same of what operators send and are answered',
   'app.ts': 'every door with its routes, and every hook, in one list',
-  'domain/operators/lists.ts':
-    'the lists of sessions and of revocations, each with its statement for each index',
   'domain/clients.ts': 'five statements that write clients, and the one rule about who may give what',
   'domain/operators/operators.ts': 'every verb for operators, each with its promise',
   'domain/operators/endings.ts': 'five statements that end something, and the parts that they share',

@@ -121,9 +121,9 @@ describe('the census', () => {
       '{table="sessions"} 2',
       '{table="revocations"} 3',
       '{table="login_attempts"} 4',
+      '{table="events"} 7',
       '{table="clients"} 5',
       '{table="signing_keys"} 6',
-      '{table="events"} 7',
     ]);
     expect(await linesOf(service.registry, 'gatehouse_keys')).toEqual([
       '{state="next"} 1',
