@@ -157,7 +157,7 @@ async function translateExamples(folder: string, translate: (text: string) => st
 }
 
 /** A shell that is told one command after the other, and says after each how it ended. */
-function openShell(cwd: string, env: NodeJS.ProcessEnv) {
+export function openShell(cwd: string, env: NodeJS.ProcessEnv) {
   const shell = spawn('bash', ['--noprofile', '--norc'], { cwd, env, stdio: 'pipe' });
   const output = { stdout: '', stderr: '' };
   let wake = () => undefined as unknown;
