@@ -3,6 +3,7 @@ import type { Database } from '../database/prisma.js';
 import type { Client, ClientCredentials } from './clients.js';
 import { claimCluster } from './service/cluster.js';
 import { AuthError, WrongSecret } from './errors.js';
+import { createFailedLogins } from './events/failed-logins.js';
 import { createThrottle } from './guessing/throttle.js';
 import { type JwtAlgorithm } from './keys/keys.js';
 import { createFirstKey } from './keys/lifecycle.js';
@@ -182,6 +183,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
   if (!state.current().ring.isReadable) throw new WrongSecret('AUTH_SECRET does not open the signing keys');
   const { judge, judgeMany } = createJudges(reader, state);
   const throttle = createThrottle(database);
+  const tellFailure = createFailedLogins(database, secrets[0]);
   const pairs = createPairs({ state, judge, rules });
 
   return {
@@ -189,7 +191,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
     ...judgeAloud({ judge, judgeMany }),
     hearOfClients: shareWork(HEARD_EVERY_MS, () => judge(null)),
     findKnownClient: (credentials) => state.current().clients.authenticate(credentials),
-    ...createLogins({ database, state, judge, hasher, throttle, pairs, rules }),
+    ...createLogins({ database, state, judge, hasher, throttle, pairs, rules, tellFailure }),
     changePassword: createPasswordChange({ database, hasher, throttle, pairs, rules }),
     reauthenticate: createReauthentication({ database, hasher, throttle, pairs, rules }),
     findSuccessor: (judgement) => tellSuccessor(findSuccessor(judgement, rules)),

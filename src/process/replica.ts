@@ -21,6 +21,7 @@ import type {
 import { openLookout } from './lookout.js';
 import { serveMetrics } from './metrics.js';
 import { isFromKeyboard, type Signal } from './signals.js';
+import { logUnrecorded } from './unrecorded.js';
 import { startTracing } from './traces.js';
 
 /** How long a replica that is told to go keeps answering, so that load balancers see `/ready` turn before it is gone. */
@@ -108,6 +109,7 @@ async function start(
   const database = openDatabase(databaseUrl, { fence, events: config.events });
   const reader = openDatabase(databaseUrl, { connections: READER_CONNECTIONS, readsOnly: true, fence });
   for (const each of [database, reader]) stops.push(() => each.close());
+  stops.push(logUnrecorded(logger));
   const hasher = createPasswordHasher({
     maxConcurrent: defaultConcurrency(config.workers),
     maxWaitMs: HASHING_WAIT_MS,

@@ -12,7 +12,7 @@ import { resetKeys, retireKey } from '../../src/domain/keys/retirement.js';
 import { end, type Doomed } from '../../src/domain/operators/endings.js';
 import { liftRevocation } from '../../src/domain/operators/lift.js';
 import { changeUser, type UserChange } from '../../src/domain/operators/users.js';
-import type { Trail } from '../../src/domain/reports/told.js';
+import { told, type Trail } from '../../src/domain/reports/told.js';
 import { endSession } from '../../src/domain/sessions/endings.js';
 import { addUser, changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import {
@@ -218,6 +218,64 @@ describe('what users do', () => {
         ...FROM,
       },
     ]);
+  });
+});
+
+describe('a login that fails', () => {
+  const fails = (work: Promise<unknown>, code = 'invalid_credentials') => refuse(work, code);
+  const common = { type: 'login', outcome: 'invalid_credentials', actor: 'gatehouse', ...FROM };
+
+  it('is told of with its reason, and with a keyed hash of a name that nobody has', async () => {
+    const user = await house.user();
+    const { gatehouse } = replica;
+    const events = await eventsOf(async () => {
+      await fails(gatehouse.login({ ...user, password: 'wrong' }, DEVICE, trail()));
+      await fails(gatehouse.login({ username: 'NoBody', password: 'x' }, DEVICE, trail()));
+      await fails(gatehouse.login({ username: 'nobody', password: 'y' }, DEVICE, trail()));
+      await house.database.admin.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
+      await fails(gatehouse.login(user, DEVICE, trail()));
+    });
+    const name = expect.stringMatching(/^[\w-]{43}$/) as string;
+    expect(events).toEqual([
+      { ...common, user_id: user.id, reason: 'wrong_password' },
+      { ...common, reason: 'unknown_user', detail: { name } },
+      { ...common, reason: 'unknown_user', detail: { name } },
+      { ...common, user_id: user.id, reason: 'user_disabled' },
+    ]);
+    const [one, other] = (events as { detail: { name: string } }[]).slice(1, 3);
+    expect(one?.detail).toEqual(other?.detail);
+    expect(JSON.stringify(events)).not.toContain('body');
+  });
+
+  it('because there are too many sessions is told of', async () => {
+    const strict = await house.replica({ config: { sessionsPerUser: 1 } });
+    const user = await house.user();
+    await strict.gatehouse.login(user, DEVICE);
+    const events = await eventsOf(() =>
+      fails(strict.gatehouse.login(user, DEVICE, trail()), 'too_many_sessions'),
+    );
+    const actor = `user:${user.id}`;
+    expect(events).toEqual([{ ...common, outcome: 'too_many_sessions', actor, user_id: user.id }]);
+  });
+
+  it('is answered all the same where it cannot be written, and that is told', async () => {
+    const { admin } = house.database;
+    let lost = 0;
+    const stop = told.unrecorded.listen(() => (lost += 1));
+    await admin.query('ALTER TABLE events ADD CONSTRAINT none CHECK (false) NOT VALID');
+    try {
+      await fails(replica.gatehouse.login({ username: 'nobody', password: 'x' }, DEVICE, trail()));
+    } finally {
+      stop();
+      await admin.query('ALTER TABLE events DROP CONSTRAINT none');
+    }
+    expect(lost).toBe(1);
+  });
+
+  it.each(['changes', 'off'] as const)('is not told of with EVENTS=%s', async (events) => {
+    const quiet = await house.replica({ config: { events } });
+    const work = () => fails(quiet.gatehouse.login({ username: 'nobody', password: 'x' }, DEVICE, trail()));
+    expect(await eventsOf(work)).toEqual([]);
   });
 });
 

@@ -247,6 +247,7 @@ it('every statement brings the columns that it declares', async () => {
   await operateClients(database, gatehouse);
   await operateKeys(gatehouse);
   await lookUpEvents(database, gatehouse);
+  await expect(gatehouse.login({ username: 'nobody', password: 'x' }, DEVICE)).rejects.toThrow();
   await operate(database);
 
   const statements = await readStatements();

@@ -9,6 +9,7 @@ import { NEW_ID } from '../sessions/ids.js';
 /** What can have happened. docs/events.md says what each means. */
 export const EVENT_TYPES = [
   'session.opened',
+  'login',
   'session.ended',
   'session.reused',
   'token.revoked',

@@ -29,7 +29,7 @@ export interface Forgotten {
 
 /** Hashes, since names are guessed at, and some people type their password in the wrong field. */
 export function identifyGuess(typedUsername: string, ip: string): Guess {
-  const name = canonicalUsername(typedUsername) ?? typedUsername;
+  const name = nameOf(typedUsername);
   const network = networkOf(ip);
   const account = accountOf(name);
   const pair = hashOf(name, network);
@@ -61,6 +61,11 @@ export function rowsOf(username: string): Forgotten {
 /** @param username canonical, where it can be */
 export function accountOf(username: string): string {
   return hashOf(username);
+}
+
+/** The name that was meant, also where nobody can have it. */
+export function nameOf(typedUsername: string): string {
+  return canonicalUsername(typedUsername) ?? typedUsername;
 }
 
 function hashOf(...parts: string[]): string {

@@ -117,6 +117,8 @@ export const told = {
   statement: createTopic<StatementTold>('statement'),
   /** A look at where the address of the database leads; `clockOffsetSeconds` is our clock less the primary's. */
   look: createTopic<{ isUp: true; clockOffsetSeconds: number } | { isUp: false }>('look'),
+  /** An event of a failed login could not be written. */
+  unrecorded: createTopic<{ cause: unknown }>('unrecorded'),
   /** A round of housekeeping is done. */
   tidied: createTopic<{ rows: number }>('tidied'),
 };

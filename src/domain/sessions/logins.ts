@@ -1,6 +1,7 @@
 /** In with a password, on with a refresh token, out with either token. */
 import type { Database } from '../../database/prisma.js';
 import { AuthError, Reason } from '../errors.js';
+import type { createFailedLogins } from '../events/failed-logins.js';
 import { networkOf } from '../networks.js';
 import { refundUnlessWrong, type Throttle } from '../guessing/throttle.js';
 import type { Judge } from '../liveness/liveness.js';
@@ -39,8 +40,9 @@ export function createLogins(parts: {
   throttle: Throttle;
   pairs: Pairs;
   rules: SessionRules;
+  tellFailure: ReturnType<typeof createFailedLogins>;
 }) {
-  const { database, state, judge, hasher, throttle, pairs, rules } = parts;
+  const { database, state, judge, hasher, throttle, pairs, rules, tellFailure } = parts;
 
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
   async function withToken<T, K extends keyof ClaimsOf>(
@@ -69,7 +71,7 @@ export function createLogins(parts: {
     async login(
       { username, password, sessionTtlSeconds = rules.sessionTtlSeconds }: Login,
       device: Device,
-      trail?: Trail,
+      trail: Trail = {},
     ): Promise<TokenPair> {
       return await hasher.admit(networkOf(device.ip), async () => {
         await pairs.assertSigns();
@@ -78,6 +80,9 @@ export function createLogins(parts: {
           const user = await authenticate(database, hasher, username, password, trail);
           const ttl = Math.min(sessionTtlSeconds, rules.sessionTtlSeconds);
           return await openSession(database, user, device, { ...rules, sessionTtlSeconds: ttl }, trail);
+        }).catch(async (error: unknown) => {
+          await tellFailure(error, username, trail);
+          throw error;
         });
         noteSession(trail, opened.session.userId, opened.session.id);
         // The password was right and the session is open: what cannot be written down now must not turn it away.
