@@ -41,6 +41,7 @@ import { logoutAllRoute } from './http/routes/logout-all.js';
 import { logoutRoute } from './http/routes/logout.js';
 import { passwordRoute } from './http/routes/password.js';
 import { reauthenticateRoute } from './http/routes/reauthenticate.js';
+import { passwordResetRoute } from './http/routes/password-reset.js';
 import { refreshRoute } from './http/routes/refresh.js';
 import { revokeRoute } from './http/routes/revoke.js';
 import { rootRoute } from './http/routes/root.js';
@@ -174,6 +175,7 @@ async function openPublicDoors(
     await anyone.register(logoutRoute, { gatehouse });
     // Judges its token itself: one of a session that it has just replaced is dead, and may repeat the call all the same.
     await anyone.register(passwordRoute, { gatehouse });
+    await anyone.register(passwordResetRoute, { gatehouse });
     await anyone.register(wellKnownRoutes, { gatehouse });
     await anyone.register(rootRoute, config);
     if (config.docs) await anyone.register(docsPage);

@@ -1,4 +1,4 @@
-/** `gatehouse users find`, `show`, `change`, `delete`, `export` and `unlock`: what /admin/users does, typed. */
+/** `gatehouse users find`, `show`, `change`, `delete`, `export`, `unlock` and `reset`: what /admin/users does, typed. */
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
@@ -7,6 +7,7 @@ import { locksOf } from '../domain/guessing/guesses.js';
 import { deleteUser } from '../domain/operators/deletion.js';
 import { exportUser, type UserExport } from '../domain/operators/export.js';
 import { changeUser, findUsers } from '../domain/operators/users.js';
+import { issueCode, MOST_CODE_SECONDS } from '../domain/passwords/codes.js';
 import { showExport, showUser } from '../domain/operators/shown.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser, findUserById, type FoundUser } from '../domain/users/found.js';
@@ -158,4 +159,36 @@ export function defineUnlock(users: Command, { withDatabase, print }: Shell): vo
         print({ id, username }, `${username} is not locked`);
       });
     });
+}
+
+export function defineReset(users: Command, { withDatabase, print }: Shell): void {
+  users
+    .command('reset')
+    .description('make a code with which a user sets a password, once: to reset it, or as an invitation')
+    .argument('<name>', 'user name, or id')
+    .option('--expires-in <time>', 'such as 2h: 15m by default, 7d at most', parseCodeTime)
+    .addHelpText('after', examples('gatehouse users reset alice@example.com --expires-in 2h'))
+    .action(async (name: string, { expiresIn }: { expiresIn?: number }) => {
+      await withDatabase(async (database) => {
+        const { id, username } = await findAny(database, name);
+        const { code, expiresInSeconds } = await refusing(() =>
+          issueCode(database, id, expiresIn, findActor()),
+        );
+        const minutes = Math.floor(expiresInSeconds / 60);
+        const about = minutes > 0 ? `${minutes} min` : `${expiresInSeconds} s`;
+        print(
+          { code, expires_in: expiresInSeconds },
+          `${username} sets a password with this code, once, within ${about}; it is shown this once: ${code}`,
+        );
+      });
+    });
+}
+
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function parseCodeTime(text: string): number {
+  const { count, unit } = /^(?<count>[1-9][0-9]{0,6})(?<unit>[smhd])$/.exec(text)?.groups ?? {};
+  const seconds = Number(count) * (SECONDS[unit ?? ''] ?? NaN);
+  if (seconds <= MOST_CODE_SECONDS) return seconds;
+  throw new InvalidArgumentError('It is a duration such as 30s, 15m, 2h or 7d, and 7d at most.');
 }

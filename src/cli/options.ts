@@ -100,6 +100,7 @@ function asClause({ detail, code }: AuthError): string {
 const REFUSALS: Partial<Record<AuthError['code'], string>> = {
   too_many_sessions:
     'more sessions would end than --max-sessions says, so nothing has ended: look with --dry-run first; 10000 is the most',
+  user_disabled: 'the user is disabled: see `gatehouse users enable --help`',
   username_taken: 'there is a user of that name already: choose another one',
   not_liftable:
     'this end is final: only what was ended by --session-id, --ip, --jti or --token-stdin can be lifted',

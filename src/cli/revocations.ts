@@ -5,6 +5,7 @@ import { liftRevocation } from '../domain/operators/lift.js';
 import { findRevocation, findRevocations } from '../domain/operators/lists.js';
 import { showRevocation } from '../domain/operators/shown.js';
 import { pruneDeletedUsers } from '../domain/operators/deletion.js';
+import { pruneCodes } from '../domain/passwords/codes.js';
 import { listRevocations, prune } from '../domain/sessions/revocations.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import {
@@ -148,11 +149,12 @@ function definePrune(revocations: Command, { withDatabase, print }: Shell): void
   revocations
     .command('prune')
     .description(
-      'delete revocations and sessions that can no longer matter, and what is left of deleted users; the service does so by itself',
+      'delete revocations, sessions and codes that can no longer matter, and what is left of deleted users; the service does so by itself',
     )
     .action(async () => {
       await withDatabase(async (database) => {
-        const rows = (await pruneDeletedUsers(database)) + (await prune(database, { waitTurn: true }));
+        const others = (await pruneDeletedUsers(database)) + (await pruneCodes(database));
+        const rows = others + (await prune(database, { waitTurn: true }));
         print({ pruned: rows }, `${rows} ${rows === 1 ? 'row' : 'rows'} went`);
       });
     });

@@ -12,6 +12,7 @@ import {
   defineDelete,
   defineExport,
   defineFind,
+  defineReset,
   defineUnlock,
   defineShow,
   noUser,
@@ -40,6 +41,7 @@ export function defineUsers(users: Command, shell: Shell): void {
   defineDelete(users, shell);
   defineExport(users, shell);
   defineUnlock(users, shell);
+  defineReset(users, shell);
 }
 
 function defineAdd(users: Command, shell: Shell): void {

@@ -15,6 +15,7 @@ import { createOperators, type Operators } from './operators/operators.js';
 import { createReplicaState } from './liveness/replica-state.js';
 import { shareWork } from './liveness/shared.js';
 import { createPasswordChange, type PasswordChange, type Passwords } from './passwords/change.js';
+import { createPasswordReset, type Reset } from './passwords/reset.js';
 import type { PasswordHasher } from './passwords/hasher.js';
 import { createReauthentication } from './passwords/reauthentication.js';
 import type { Asking } from './passwords/replacement.js';
@@ -141,6 +142,20 @@ export interface Gatehouse {
    */
   reauthenticate: (claims: Asking, password: string, device: Device) => Promise<SingleToken>;
 
+  /**
+   * Sets a password with a code, ends all sessions of the user, and unlocks the account. It works once.
+   *
+   * @param isAwaited whether nobody has been answered yet: afterwards nothing is changed
+   * @returns null; otherwise why the new password may not be set, and then the code can be used again
+   * @throws {AuthError} too_many_requests, invalid_credentials (one answer for every kind of wrong), temporarily_unavailable
+   */
+  resetPassword: (
+    reset: Reset,
+    ip: string,
+    isAwaited: () => boolean,
+    trail?: Trail,
+  ) => Promise<{ problem: string | null }>;
+
   /** What operators may ask for. */
   operators: Operators;
 
@@ -194,6 +209,7 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
     ...createLogins({ database, state, judge, hasher, throttle, pairs, rules, tellFailure }),
     changePassword: createPasswordChange({ database, hasher, throttle, pairs, rules }),
     reauthenticate: createReauthentication({ database, hasher, throttle, pairs, rules }),
+    resetPassword: createPasswordReset({ database, hasher, throttle, rules }),
     findSuccessor: (judgement) => tellSuccessor(findSuccessor(judgement, rules)),
 
     logoutAll: async (claims, which, trail) => {

@@ -3,6 +3,7 @@ import type { Database } from '../database/prisma.js';
 import { pruneEvents } from './events/kept.js';
 import { pruneAttempts } from './guessing/attempts.js';
 import { pruneKeys } from './keys/lifecycle.js';
+import { pruneCodes } from './passwords/codes.js';
 import { pruneDeletedUsers } from './operators/deletion.js';
 import { repeat } from './scheduling/repeat.js';
 import { told } from './reports/told.js';
@@ -25,7 +26,8 @@ export function startHousekeeping(
   async function tidy(signal: AbortSignal): Promise<void> {
     try {
       const deleted = await pruneDeletedUsers(database, signal);
-      const rows = deleted + (await prune(database, { waitTurn: false, signal }));
+      const codes = await pruneCodes(database, signal);
+      const rows = deleted + codes + (await prune(database, { waitTurn: false, signal }));
       const attempts = await pruneAttempts(database, signal);
       const keys = await pruneKeys(database);
       const events = await pruneEvents(database, eventsRetentionSeconds, signal);

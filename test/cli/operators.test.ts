@@ -296,6 +296,26 @@ it('users unlock and users password let the next attempt in', async () => {
   expect((await inHouse(house, ['users', 'unlock', 'nobody'])).status).toBe(1);
 });
 
+it('users reset makes a code that sets a password', async () => {
+  const user = await house.user();
+  const { code, expires_in } = await print<{ code: string; expires_in: number }>([
+    ...['users', 'reset', user.username, '--expires-in', '2h'],
+  ]);
+  expect(expires_in).toBe(7200);
+  const payload = { code, new_password: 'nine tall herons nap at noon' };
+  const send = () => replica.app.inject({ method: 'POST', url: '/password/reset', payload });
+  expect((await send()).statusCode).toBe(204);
+  await login(replica, { ...user, password: payload.new_password });
+  expect((await inHouse(house, ['users', 'reset', user.id])).stdout).toMatch(
+    /within 15 min; .*: [a-z2-7]{26}\n$/,
+  );
+  for (const time of ['0s', '8d', '1.5h', '-1s', '900'])
+    expect((await inHouse(house, ['users', 'reset', user.id, `--expires-in=${time}`])).status).toBe(2);
+  await inHouse(house, ['users', 'disable', user.username]);
+  const refused = await inHouse(house, ['users', 'reset', user.username]);
+  expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('is disabled') as string]);
+});
+
 it('lifts nothing that is final, or not there', async () => {
   const pair = await login(replica, await house.user());
   await inHouse(house, ['sessions', 'end', pair.session_id]);

@@ -25,6 +25,7 @@ import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createThrottle } from '../../src/domain/guessing/throttle.js';
 import { deleteUser, pruneDeletedUsers } from '../../src/domain/operators/deletion.js';
 import { exportUser } from '../../src/domain/operators/export.js';
+import { findCode, issueCode, pruneCodes, useCode } from '../../src/domain/passwords/codes.js';
 import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
 import { askedOf, isStanding } from '../../src/domain/sessions/standing.js';
@@ -165,6 +166,12 @@ async function operate(database: Database): Promise<void> {
   expect(await pruneDeletedUsers(database)).toBe(1);
   expect((await exportUser(database, alice?.id ?? '', null))?.next).toBeNull();
   await createThrottle(database).unlock('alice');
+  const { code } = await issueCode(database, alice?.id ?? '', undefined, 'cli:test');
+  expect(await findCode(database, code)).toMatchObject({ username: 'alice' });
+  expect(await useCode(database, code, { id: alice?.id ?? '', username: 'alice', passwordHash: '' })).toBe(
+    true,
+  );
+  expect(await pruneCodes(database)).toBe(0);
   await beat(database, 30);
   await look(database);
   await takeCensus(database);
@@ -310,6 +317,7 @@ it('every commit waits until it is durable, but for those that count guesses', a
       'client_secrets',
       'clients',
       'events',
+      'password_codes',
       'revocations',
       'service',
       'sessions',

@@ -29,6 +29,7 @@ const DOORS: Record<string, Door> = {
   'POST /logout': 'holder',
   'POST /logout-all': 'users',
   'POST /password': 'users',
+  'POST /password/reset': 'anyone',
   'POST /reauthenticate': 'users',
   '* /session': 'users',
   '* /session/*': 'users',

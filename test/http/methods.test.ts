@@ -16,6 +16,7 @@ const ALLOWED: [url: string, methods: string[]][] = [
   ['/logout-all', ['POST']],
   ['/password', ['POST']],
   ['/reauthenticate', ['POST']],
+  ['/password/reset', ['POST']],
   ['/sessions', ['GET', 'HEAD']],
   ['/sessions/00000000-0000-7000-8000-000000000000', ['DELETE']],
   ['/introspect', ['POST']],

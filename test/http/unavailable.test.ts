@@ -66,6 +66,7 @@ const ASKING: [what: string, request: () => Asking][] = [
     'DELETE /sessions/:id',
     () => ({ method: 'DELETE', url: `/sessions/${pair.session_id}`, headers: bearer(pair.access_token) }),
   ],
+  ['POST /password/reset', () => post('/password/reset', { code: 'x', new_password: 'y' })],
   ['POST /password', () => ({ ...post('/password', PASSWORDS), headers: bearer(pair.access_token) })],
   ['POST /introspect/batch', () => batch([pair.access_token, MARKER])],
   ['POST /introspect/batch of no token', () => batch([MARKER])],

@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   'not_found',
   'method_not_allowed',
   'username_taken',
+  'user_disabled',
   'too_many_sessions',
   'not_liftable',
   'client_id_taken',

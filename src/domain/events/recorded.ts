@@ -19,6 +19,7 @@ export const EVENT_TYPES = [
   'user.enabled',
   'user.deleted',
   'user.unlocked',
+  'user.code_issued',
   'password.changed',
   'client.added',
   'client.changed',

@@ -52,12 +52,21 @@ export interface Throttle {
    */
   takeAttempt: (typedUsername: string, ip: string, trail?: Trail) => Promise<Attempt>;
   /**
+   * Takes one attempt of a network alone, where no name is typed: beside those of its wrong logins.
+   *
+   * @throws {AuthError} too_many_requests; nothing was taken then
+   * @throws {DatabaseUnavailable}
+   */
+  takeOfNetwork: (ip: string, trail?: Trail) => Promise<Pick<Attempt, 'refund'>>;
+  /**
    * Lets the next attempt at this account's password in, from whichever network. Another replica may repeat a refusal for a second.
    *
    * @param username canonical
    * @param unlocking where it is an event of its own
    */
   unlock: (username: string, unlocking?: Unlocking) => Promise<void>;
+  /** Asks about each network and account anew that was refused a moment ago. */
+  forgetRefusals: () => void;
 }
 
 /**
@@ -95,11 +104,26 @@ export function createThrottle(database: Database): Throttle {
       };
     },
 
+    takeOfNetwork: async (ip, trail) => {
+      const { network } = identifyGuess('', ip);
+      const { points, duration } = LOGIN_LIMITS.network;
+      const key = `network:${network}`;
+      const budget = { key, points, durationMs: 1000 * duration, isForFamiliar: null, account: null };
+      const { taken, full } = await takePoints(database, [budget], { slots: [], fingerprint: 0 }, null);
+      if (full !== null) {
+        if (taken.length > 0) await refundPoints(database, taken);
+        throw refuse(full, trail);
+      }
+      return { refund: () => refundPoints(database, taken) };
+    },
+
     unlock: async (username, unlocking) => {
       await forgetAttempts(database, locksOf(username), unlocking);
       // Which of them are this account's, nobody has noted: the others are asked about once more.
       refusals.clear();
     },
+
+    forgetRefusals: () => refusals.clear(),
   };
 }
 
@@ -109,7 +133,7 @@ export function createThrottle(database: Database): Throttle {
  * @throws what the work does
  */
 export async function refundUnlessWrong<Result>(
-  attempt: Attempt,
+  attempt: Pick<Attempt, 'refund'>,
   work: () => Promise<Result>,
 ): Promise<Result> {
   try {

@@ -58,6 +58,8 @@ export async function deleteUser(
         FROM clock
         WHERE users.id = ${id}::uuid AND users.username = ${username}::text AND NOT ${IS_DELETED}
         RETURNING users.id, users.epoch - 1 AS ended, now
+      ), codes AS (
+        DELETE FROM password_codes USING deleted WHERE password_codes.user_id = deleted.id
       ), ${FORGOTTEN}, noted AS (
         INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
         SELECT gen_random_uuid(), 'user', deleted.id, ended, 'user_deleted', ${actor}, now, ${KEPT_UNTIL_ALL_ENDED}

@@ -34,6 +34,7 @@ import {
 import { liftRevocation } from './lift.js';
 import type { Page, PageOrder } from './pages.js';
 import { generatePassword, refusePassword, type PasswordRules } from '../passwords/policy.js';
+import { issueCode, type Code } from '../passwords/codes.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { changeUser, createUser, findUsers, type UserChange, type UserFilter } from './users.js';
@@ -82,6 +83,13 @@ export interface Operators {
    * @throws {AuthError} not_found
    */
   unlockUser: (id: string, by: string, trail?: Trail) => Promise<void>;
+  /**
+   * Makes a code that sets the user's password once, in the place of one that was made before.
+   *
+   * @returns the code, which is shown this once
+   * @throws {AuthError} not_found, user_disabled
+   */
+  issueCode: (id: string, expiresInSeconds: number | undefined, by: string, trail?: Trail) => Promise<Code>;
   /** Deletes a user, if there is one: every session has ended, and the name is free. */
   deleteUser: (id: string, by: string, trail?: Trail) => Promise<void>;
   /**
@@ -225,6 +233,7 @@ export function createOperators(parts: {
       await throttle.unlock(username, { userId: id, by, trail });
     },
 
+    issueCode: (id, expiresInSeconds, by, trail) => issueCode(database, id, expiresInSeconds, by, trail),
     deleteUser: (id, by, trail) => deleteUser(database, id, by, trail),
     exportUser: async (id, after) => found(await exportUser(database, id, after), 'user'),
     findSessions: (filter, page) => findSessions(database, filter, page),

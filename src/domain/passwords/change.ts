@@ -32,7 +32,7 @@ export type PasswordChange = { pair: TokenPair } | { problem: string };
 const MAX_ATTEMPTS = 3;
 
 /** Shorter than anybody waits for the whole. */
-const JUDGED_WITHIN_MS = 2000;
+export const JUDGED_WITHIN_MS = 2000;
 
 const WRONG_PASSWORD = new Reason('wrong_password');
 
@@ -142,7 +142,7 @@ export function createPasswordChange(parts: {
 }
 
 /** A user who was told that it failed may have logged in with the old password since, which a late change would end. */
-function assertAwaited(isAwaited: () => boolean): void {
+export function assertAwaited(isAwaited: () => boolean): void {
   if (!isAwaited())
     throw new AuthError('temporarily_unavailable', {
       cause: new Reason('a password took too long', 'deadline'),

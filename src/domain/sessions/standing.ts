@@ -18,6 +18,10 @@ export const EPOCH_IN_FORCE = sql`(users.epoch + service.epoch)::text`;
 /** The epoch in `proved.epoch`, which was read with the password's hash, is still in force. */
 export const PROVED_EPOCH_IS_IN_FORCE = inForce(sql`proved.epoch`, sql`=`);
 
+/** The same for a code, `codes.epoch`, and what is stored there. */
+export const CODE_EPOCH_IS_IN_FORCE = inForce(sql`codes.epoch`, sql`=`);
+export const EPOCH_OF_CODE = sql`(users.epoch + service.epoch)`;
+
 /** Whether the user in `users` may log in and keep sessions. */
 export const USER_IS_ENABLED = sql`users.disabled_at IS NULL`;
 

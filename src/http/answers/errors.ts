@@ -69,6 +69,11 @@ export const MEANINGS = {
   not_found: { status: 404, title: 'Not found', detail: 'There is nothing here.' },
   method_not_allowed: { status: 405, title: 'Method not allowed', detail: 'See the header Allow.' },
   username_taken: { status: 409, title: 'User name taken', detail: 'There is another user of this name.' },
+  user_disabled: {
+    status: 409,
+    title: 'User disabled',
+    detail: 'The user is disabled. Enable the user first.',
+  },
   too_many_sessions: {
     status: 409,
     title: 'Logged in too often',

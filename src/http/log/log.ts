@@ -66,9 +66,11 @@ function outliveErrors(destination: ReturnType<typeof pino.destination>): void {
  * @param workers how many processes write to the same log; of several each line names its own
  */
 export function loggerOptions(level: string, workers = 1): LoggerOptions {
-  const paths = SECRETS.flatMap((name) =>
+  const named = SECRETS.flatMap((name) =>
     ['', '*.', '*.*.'].map((prefix) => `${prefix}["${name}"]`.replace('.[', '[')),
   );
+  // Elsewhere a code is that of an error.
+  const paths = [...named, 'body.code', '*.body.code'];
   return {
     level,
     base: workers > 1 ? { pid: process.pid } : null,

@@ -7,6 +7,7 @@ import { JWT_ALGORITHMS } from '../../domain/keys/keys.js';
 import { MOST_ENDED, MOST_NAMED } from '../../domain/operators/endings.js';
 import { isNote, LONGEST_NOTE, REASON } from '../../domain/operators/notes.js';
 import { DEFAULT_PAGE, LARGEST_PAGE } from '../../domain/operators/pages.js';
+import { DEFAULT_CODE_SECONDS, MOST_CODE_SECONDS } from '../../domain/passwords/codes.js';
 import { readNetwork } from '../../domain/networks.js';
 import { isJti, isUuid } from '../../domain/tokens/claims.js';
 import { explainScope } from '../../domain/users/scopes.js';
@@ -229,6 +230,25 @@ export const foundEvent = z
   .meta({ id: 'Event' });
 
 export const foundEvents = z.object({ events: z.array(foundEvent), next }).meta({ id: 'Events' });
+
+export const codeOrder = z
+  .strictObject({
+    expires_in: z
+      .int()
+      .min(1, 'must be 1 or more')
+      .max(MOST_CODE_SECONDS, `must be at most ${MOST_CODE_SECONDS}, seven days`)
+      .optional()
+      .describe(`Seconds; ${DEFAULT_CODE_SECONDS} by default.`),
+  })
+  .meta({ id: 'PasswordCodeOrder' })
+  .nullish();
+
+export const issuedCode = z
+  .object({
+    code: z.string().describe('Shown this once: only a hash of it is kept.'),
+    expires_in: z.int().describe('Seconds.'),
+  })
+  .meta({ id: 'PasswordCode' });
 
 export const exportFilter = z.strictObject({
   after: z.string().max(300).optional().describe('The `next` of the part before.'),

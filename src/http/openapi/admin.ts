@@ -19,6 +19,7 @@ import {
   foundSessions,
   foundUser,
   foundUsers,
+  issuedCode,
   lifted,
   retired,
 } from './admin-schemas.js';
@@ -95,6 +96,18 @@ export const describeAdmin = {
       'repeat a refusal for a second. Permission: `users:write`.',
     ...forOperators,
     response: { 204: noContent('The user is not locked.'), ...problems('not_found', ...BODY, ...DOOR) },
+  },
+  issueCode: {
+    operationId: 'issuePasswordCode',
+    summary: 'Make a code that sets a password',
+    description:
+      'Give it to the user, who sets a password with it at `/password/reset`: it resets one, and it invites a user without one. It works once, ' +
+      'takes the place of one that was made before, and counts no more after a new password, a disabling or a logout everywhere. Permission: `users:write`.',
+    ...forOperators,
+    response: {
+      200: answer('The code, which is shown this once.', issuedCode),
+      ...problems('not_found', 'user_disabled', ...BODY, ...DOOR),
+    },
   },
   exportUser: {
     operationId: 'exportUser',

@@ -11,7 +11,8 @@ type DocumentedCode = Exclude<ErrorCode, 'method_not_allowed'>;
 /** Why each code is answered. */
 const REASONS: Record<DocumentedCode, string> = {
   invalid_request: 'The request is malformed, or a cookie of ours is there twice.',
-  invalid_credentials: 'The user name or the password is wrong: one answer for every kind of wrong.',
+  invalid_credentials:
+    'The user name or the password, or the code, is wrong: one answer for every kind of wrong.',
   invalid_token: 'The token is missing, malformed, of the other kind, expired or revoked.',
   refresh_reused: 'This refresh token was used before. It may have been stolen, so its session was ended.',
   refresh_superseded: 'A newer refresh token is in use. Nothing was ended.',
@@ -24,6 +25,7 @@ const REASONS: Record<DocumentedCode, string> = {
     'A cookie came with a request that another site may have made; for operators: a page of another origin asks.',
   not_found: 'The caller has no such session; for operators: there is none, or its row is not kept any more.',
   username_taken: 'There is another user of this name. Nothing has changed.',
+  user_disabled: 'The user is disabled. Nothing has changed.',
   too_many_sessions:
     'The user has as many sessions as `SESSIONS_PER_USER` allows; for operators: more would end than `max_sessions`. Nothing has changed.',
   not_liftable: 'The end is final. Nothing has changed.',

@@ -126,6 +126,19 @@ export const describe = {
       ...problems('invalid_token', 'invalid_credentials', 'csrf_rejected', ...BODY, ...BUSY),
     },
   },
+  resetPassword: {
+    operationId: 'resetPassword',
+    tags: ['people'],
+    summary: 'Set a password with a code',
+    description:
+      'For who forgot the password, or is invited. Sets it, ends every session of the user and unlocks the account. A code works once; a new ' +
+      'password that is not good enough does not use it up. Log in afterwards.',
+    ...behindNoDoor,
+    response: {
+      204: noContent('The password is set.'),
+      ...problems('invalid_credentials', ...BODY, ...BUSY),
+    },
+  },
   session: {
     operationId: 'getSession',
     tags: ['people', 'gateways'],

@@ -68,6 +68,17 @@ export const sessionQuery = z.looseObject({
     .describe('How many seconds ago the password may have been given at most (RFC 9470).'),
 });
 
+export const resetBody = z
+  .strictObject({
+    code: z
+      .string()
+      .min(1, 'must not be empty')
+      .max(200, 'must have at most 200 characters')
+      .describe('What an operator has given, without spaces around it.'),
+    new_password: passwordBody.shape.new_password,
+  })
+  .meta({ id: 'PasswordReset' });
+
 export const sessionParams = z.object({ id: z.string().describe('Id of a session of the caller.') });
 
 /**

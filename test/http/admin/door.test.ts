@@ -40,6 +40,11 @@ const ROUTES: Record<string, Row> = {
     status: 404,
     url: `/admin/users/${NOBODY}/unlock`,
   },
+  'POST /admin/users/{id}/password-reset': {
+    needs: 'users:write',
+    status: 404,
+    url: `/admin/users/${NOBODY}/password-reset`,
+  },
   'GET /admin/users/{id}/export': {
     needs: 'users:read',
     status: 404,

@@ -14,7 +14,7 @@ const tables = new Map(
     const columns = fields
       .filter(
         ([, , type = '', rest = '']) =>
-          !/@relation/.test(rest) && !/^(?:Session|User|ClientSecret)$/.test(type),
+          !/@relation/.test(rest) && !/^(?:Session|User|ClientSecret|PasswordCode)$/.test(type),
       )
       .map(([, name = '', , rest = '']) => /@map\("(\w+)"\)/.exec(rest)?.[1] ?? name);
     return [table, columns] as const;
@@ -35,6 +35,7 @@ it('the schema was read: all tables, with their columns', () => {
     'clients',
     'events',
     'login_attempts',
+    'password_codes',
     'revocations',
     'service',
     'sessions',

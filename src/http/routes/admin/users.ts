@@ -9,6 +9,7 @@ import { canonicalUsername } from '../../../domain/users/usernames.js';
 import { describeAdmin } from '../../openapi/admin.js';
 import {
   byId,
+  codeOrder,
   exportFilter,
   newUser,
   noMembers,
@@ -95,6 +96,22 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
       await operators.unlockUser(id, ...byClient(request));
       trailOf(request).user = id;
       return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    '/admin/users/:id/password-reset',
+    {
+      schema: { ...describeAdmin.issueCode, params: byId, body: codeOrder },
+      config: { permission: 'users:write' },
+    },
+    async (request) => {
+      const { id } = request.params;
+      if (!isUuid(id)) throw new AuthError('not_found');
+      const expiresIn = request.body?.expires_in;
+      const { code, expiresInSeconds } = await operators.issueCode(id, expiresIn, ...byClient(request));
+      trailOf(request).user = id;
+      return { code, expires_in: expiresInSeconds };
     },
   );
 

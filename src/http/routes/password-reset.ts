@@ -1,0 +1,39 @@
+/** POST /password/reset: a code becomes a password. */
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+
+import { AuthError } from '../../domain/errors.js';
+import type { Gatehouse } from '../../domain/gatehouse.js';
+import { describe } from '../openapi/openapi.js';
+import { trailOf } from '../log/trail.js';
+import { resetBody } from '../openapi/schemas.js';
+
+export const passwordResetRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (
+  app,
+  { gatehouse },
+  done,
+) => {
+  app.addHook('onRequest', (request, _reply, next) => {
+    // Hashes like a login, so it is turned away as early.
+    gatehouse.assertFree(request.address);
+    next();
+  });
+
+  app.post(
+    '/password/reset',
+    { schema: { ...describe.resetPassword, body: resetBody } },
+    async (request, reply) => {
+      const { code, new_password: next } = request.body;
+      const { problem } = await gatehouse.resetPassword(
+        { code, next },
+        request.address,
+        () => !reply.sent,
+        trailOf(request),
+      );
+      if (problem === null) return reply.code(204).send(null);
+      throw new AuthError('invalid_request', {
+        issues: [{ path: 'body/new_password', message: problem }],
+      });
+    },
+  );
+  done();
+};
