@@ -5,8 +5,17 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
+import { AuthError } from '../../src/domain/errors.js';
 import { MEANINGS } from '../../src/http/answers/errors.js';
-import { MARKER, oauthErrorOf, problemOf, type Refusal } from '../support/answers.js';
+import {
+  CLIENT_CHALLENGE,
+  MARKER,
+  oauthErrorOf,
+  PLAIN_CHALLENGE,
+  problemOf,
+  TOKEN_CHALLENGE,
+  type Refusal,
+} from '../support/answers.js';
 import {
   basic,
   bearer,
@@ -240,6 +249,78 @@ describe('who sends no token, or too many,', () => {
       { path: 'body/refresh_token', message: 'is missing: send a refresh token here, or as a cookie' },
     ]);
   });
+});
+
+describe('a 401', () => {
+  const wrongClient = () => basic({ ...client, secret: 'wrong' });
+  const WRONG = { current_password: 'not the password', new_password: 'another password of some length' };
+
+  it.each<[what: string, challenge: unknown, request: () => InjectOptions]>([
+    ['without a token names the way in', PLAIN_CHALLENGE, () => ({ url: '/session' })],
+    [
+      'about a token says so',
+      expect.stringMatching(TOKEN_CHALLENGE),
+      () => ({ url: '/session', headers: bearer(MARKER) }),
+    ],
+    [
+      'about a password says nothing of the token that came along',
+      PLAIN_CHALLENGE,
+      () => ({ method: 'POST', url: '/password', headers: bearer(pair.access_token), payload: WRONG }),
+    ],
+    [
+      'to an operator’s program asks for its secret',
+      CLIENT_CHALLENGE,
+      () => ({ url: '/admin/users', headers: { ...wrongClient(), accept: 'application/json' } }),
+    ],
+    [
+      'to an operator’s page opens no dialog',
+      PLAIN_CHALLENGE,
+      () => ({ url: '/admin/users', headers: { ...wrongClient(), accept: 'text/html' } }),
+    ],
+  ])('%s', async (_what, challenge, request) => {
+    expect(problemOf(await replica.app.inject(request()))).toMatchObject({ status: 401, challenge });
+  });
+
+  it('to a client asks for its secret, whatever it would like to read', async () => {
+    const headers = { ...wrongClient(), 'content-type': FORM_TYPE, accept: 'text/html' };
+    const response = await replica.app.inject({
+      method: 'POST',
+      url: '/introspect',
+      headers,
+      payload: 'token=a',
+    });
+    expect(oauthErrorOf(response)).toMatchObject({ status: 401, challenge: CLIENT_CHALLENGE });
+  });
+});
+
+it('a file that the pages of the documentation do not have is not found', async () => {
+  const response = await replica.app.inject(`/docs/static/${MARKER}`);
+  expect(problemOf(response)).toEqual({ status: 404, error: 'not_found' });
+});
+
+it('names the body where a mistake is no single member’s', async () => {
+  const payload = { username: 'a', password: 'b', colour: 1 };
+  const response = await replica.app.inject({ method: 'POST', url: '/login', payload });
+  expect(problemOf(response).errors?.map(({ path }) => path)).toEqual(['body']);
+});
+
+it.each([
+  [{ detail: 'Say “who”, not "what".' }, "Say 'who', not 'what'."],
+  [
+    { issues: ['is "missing"', 'has a \\'].map((message) => ({ path: 'body', message })) },
+    "is 'missing'; has a '",
+  ],
+  [{}, 'The request is malformed.'],
+])('the way of OAuth tells %j in the characters that it has', async (options, description) => {
+  const { gatehouse } = replica;
+  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
+  app.get('/refusing', { config: { errors: 'oauth' } }, () => {
+    throw new AuthError('invalid_request', options);
+  });
+  const response = await app.inject('/refusing');
+  await app.close();
+  expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
+  expect(response.json()).toMatchObject({ error_description: description });
 });
 
 describe('a bug of ours', () => {
