@@ -4,12 +4,15 @@ import type { Command } from 'commander';
 /** What other command lines call our verbs. */
 const ALSO_CALLED: Record<string, string[]> = {
   add: ['create', 'make', 'new', 'register'],
-  disable: ['block', 'delete', 'lock', 'remove', 'rm'],
-  enable: ['unblock', 'unlock'],
+  delete: ['erase', 'remove', 'rm'],
+  disable: ['block', 'lock', 'suspend'],
+  enable: ['unblock'],
   end: ['close', 'delete', 'kill', 'logout', 'remove', 'revoke', 'rm'],
+  export: ['download', 'dump'],
   list: ['all', 'get', 'ls', 'show'],
-  password: ['passwd', 'pw', 'reset'],
+  password: ['passwd', 'pw'],
   prune: ['clean', 'purge'],
+  reset: ['code', 'forgot', 'invite'],
   remove: ['delete', 'rm'],
   retire: ['delete', 'remove', 'revoke', 'rm'],
   rotate: ['add', 'create', 'new', 'renew'],
@@ -24,7 +27,10 @@ export function withSuggestion(
 ): string {
   const words = argv.filter((word) => !word.startsWith('-'));
   const noun = program.commands.find((command) => words.includes(command.name()));
+  // What has another name elsewhere is meant more likely than what is spelt alike.
+  const known = error.includes('unknown command') ? findCommands(program, noun, words) : [];
   const own = /\n\(Did you mean (?:one of )?(.*)\?\)/.exec(error);
+  if (own !== null && known.length > 0) return error.replace(own[0], ask(known));
   if (own !== null) {
     const isCommand = error.includes('unknown command');
     const names = own[1]?.split(', ') ?? [];
@@ -32,7 +38,7 @@ export function withSuggestion(
     return error.replace(own[0], ask(names.map((name) => (isVerb ? `${noun.name()} ${name}` : name))));
   }
   if (typedOption !== undefined) return append(error, findOptions(typedOption, noun, words));
-  return error.includes('unknown command') ? append(error, findCommands(program, noun, words)) : error;
+  return append(error, known);
 }
 
 /** `--password` stands for those that begin so. */

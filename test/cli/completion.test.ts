@@ -50,8 +50,8 @@ describe.each(Object.entries(OFFERS))('%s', (shell, offersOf) => {
   it.skipIf(isMissing).each([
     ['us', ['users']],
     ['mi', ['migrate']],
-    ['users d', ['disable']],
-    ['users e', ['enable']],
+    ['users d', ['delete', 'disable']],
+    ['users e', ['enable', 'export']],
     ['keys re', ['reencrypt', 'reset', 'retire']],
     ['users --json a', ['add']],
     ['users add --pass', ['--password-prompt', '--password-stdin']],

@@ -6,7 +6,10 @@ import { gatehouse, inHouse, jsonInHouse } from '../support/command.js';
 import { openHouse, type House } from '../support/house.js';
 
 const NOUNS: Record<string, string[]> = {
-  users: ['add', 'list', 'find', 'show', 'change', 'disable', 'enable', 'password'],
+  users: [
+    ...['add', 'list', 'find', 'show', 'change', 'disable', 'enable', 'password'],
+    ...['delete', 'export', 'unlock', 'reset'],
+  ],
   clients: ['add', 'list', 'remove', 'show', 'change', 'secrets'],
   sessions: ['list', 'find', 'show', 'end'],
   revocations: ['list', 'find', 'show', 'add', 'lift', 'prune'],
@@ -153,7 +156,9 @@ describe('wrong usage', () => {
     ['add users', 'users add'],
     ['list users ada', 'users list'],
     ['users create ada', 'users add'],
-    ['users delete ada', 'users disable'],
+    ['users remove ada', 'users delete'],
+    ['users block ada', 'users disable'],
+    ['users invite ada', 'users reset'],
     ['clients delete shop', 'clients remove'],
     ['sessions revoke 1', 'sessions end'],
     ['keys new', 'keys rotate'],
