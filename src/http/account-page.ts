@@ -69,7 +69,7 @@ function renderPage(
   return template
     .replace('{{graceSeconds}}', String(reissueGraceSeconds))
     .replace('{{reissueMax}}', String(reissueMax))
-    .replace('{{passwordMinLength}}', String(passwordMinLength))
+    .replaceAll('{{passwordMinLength}}', String(passwordMinLength))
     .replace('{{accountHelp}}', () => escape(accountHelp));
 }
 

@@ -10,6 +10,8 @@ export interface Service {
   session: () => Promise<Claims | null>;
   /** Asks for one of the service's paths, as whoever is signed in. */
   ask: (path: string, init?: RequestInit) => Promise<Response>;
+  /** Sets a password with a code, as nobody: no cookie goes along. */
+  setPassword: (code: string, password: string) => Promise<Response>;
   /** Why the last renewal was refused, in the service's code; null when none was. */
   refusal: () => string | null;
 }
@@ -54,6 +56,13 @@ export function createService(url: string): Service {
       return claims;
     },
     ask: (path, init) => client.fetch(new URL(path, url), { cache: 'no-store', ...init }),
+    setPassword: (code, password) =>
+      listening(new URL('password/reset', url), {
+        method: 'POST',
+        credentials: 'omit',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ code, new_password: password }),
+      }),
     refusal: () => refusal,
   };
 }

@@ -63,6 +63,7 @@ const NAMES: Record<string, string> = {
   'body/username': 'The user name',
   'body/password': 'The password',
   'body/current_password': 'The current password',
+  'body/code': 'The code',
   'body/new_password': 'The new password',
 };
 

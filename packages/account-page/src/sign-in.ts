@@ -5,6 +5,7 @@ import type { Service } from './ask.js';
 import { find } from './dom.js';
 import { explain } from './failures.js';
 import { mountForm } from './form.js';
+import { mountWithCode } from './with-code.js';
 
 export interface SignInView {
   /** @param why what people should know about how they got here; null on a first visit */
@@ -34,6 +35,12 @@ export function mountSignIn(service: Service): SignInView {
     fieldFor: (code) => (code === ('invalid_request' satisfies ErrorCode) ? 'username' : 'password'),
   });
 
+  const withCode = mountWithCode(view, service, () => {
+    reason.textContent = 'The password is set. Sign in with it.';
+    reason.hidden = false;
+    find(form, '#username', HTMLInputElement).focus();
+  });
+
   return {
     show: (why) => {
       reason.textContent = why;
@@ -46,6 +53,7 @@ export function mountSignIn(service: Service): SignInView {
     hide: () => {
       view.hidden = true;
       reset();
+      withCode.leave();
     },
   };
 }
