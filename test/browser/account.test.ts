@@ -124,7 +124,7 @@ describeInBrowser('the account page', () => {
 
   it('sets a password, in a form of its own, and leads back to signing in', async () => {
     const user = await house.user();
-    const { code } = await replica.gatehouse.operators.issueCode(user.id, undefined);
+    const { code } = await replica.gatehouse.operators.issueCode(user.id, undefined, 'cli:test');
     const password = 'nine tall herons nap at noon';
     const page = await openPage();
     await page.getByRole('button', { name: 'I have a code' }).click();

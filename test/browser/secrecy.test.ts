@@ -33,7 +33,7 @@ const READ_ALL = `(async () => {
   const read = async (response) => found.answers.push([response.status, response.url, [...response.headers], await response.text()]);
   for (const path of ['/session', '/sessions', '/api/orders', '/.well-known/jwks.json', '/health', '/nothing'])
     await read(await fetch(path));
-  for (const path of ['/refresh', '/login', '/password', '/logout-all', '/introspect', '/revoke', '/session/x'])
+  for (const path of ['/refresh', '/login', '/password', '/password/reset', '/reauthenticate', '/logout-all', '/introspect', '/revoke', '/session/x'])
     await read(await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(BODIES[path] ?? {}) }));
   await read(await fetch('/session', { method: 'TRACE' }).catch(() => new Response('forbidden')));
   await new Promise((resolve) => {

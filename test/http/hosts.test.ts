@@ -156,7 +156,6 @@ describe.each([
       ['DELETE', `/sessions/${pair.session_id}`],
       ['POST', '/password', { current_password: 'a', new_password: 'b' }],
       ['POST', '/reauthenticate', { password: 'a' }],
-      ['POST', '/reauthenticate', { password: 'a' }],
       ['POST', '/session'],
       ['PROPFIND', '/session/any'],
     ];
@@ -207,6 +206,8 @@ describe('a page whose own name leads to this machine', () => {
     ['POST', '/logout', { refresh_token: 'any' }],
     ['POST', '/logout-all'],
     ['POST', '/password', { current_password: 'a', new_password: 'b' }],
+    ['POST', '/password/reset', { code: 'a', new_password: 'b' }],
+    ['POST', '/reauthenticate', { password: 'a' }],
     ['GET', '/session'],
     ['GET', '/session/any'],
     ['GET', '/sessions'],
