@@ -2,6 +2,7 @@
 import type { Database } from '../../database/prisma.js';
 import { AuthError } from '../errors.js';
 import { findAttempts, type CountedAttempts } from '../guessing/locks.js';
+import { findCodeExpiry } from '../passwords/codes.js';
 import { findUserById, type FoundUser } from '../users/found.js';
 import { findEvents, type FoundEvent } from './events.js';
 import { findRevocations, findSessions, type FoundRevocation, type FoundSession } from './lists.js';
@@ -17,6 +18,8 @@ export interface UserExport {
   attempts: CountedAttempts[];
   /** For each network that the user logged in from lately: until when it is remembered. Which network it is, only a hash says. */
   knownNetworks: Date[];
+  /** Until when a code can set the password; null where there is none. */
+  codeExpiresAt: Date | null;
   sessions: FoundSession[];
   revocations: FoundRevocation[];
   events: FoundEvent[];
@@ -47,6 +50,7 @@ export async function exportUser(
     user,
     attempts,
     knownNetworks,
+    codeExpiresAt: await findCodeExpiry(database, id),
     sessions: [],
     revocations: [],
     events: [],

@@ -99,6 +99,14 @@ export async function findCode(
   return user ?? null;
 }
 
+/** Until when the code that was made for a user counts, if nothing voids it; null for none. */
+export async function findCodeExpiry(database: Database, userId: string): Promise<Date | null> {
+  const [code] = await database.query({ expiresAt: 'timestamptz' })`
+    SELECT codes.expires_at AS "expiresAt" FROM password_codes AS codes, users, service
+    WHERE users.id = ${userId}::uuid AND codes.expires_at > clock_timestamp() AND ${COUNTS}`;
+  return code?.expiresAt ?? null;
+}
+
 const FORGOTTEN = forgetting(sql`EXISTS (SELECT FROM changed)`);
 
 /**

@@ -263,6 +263,7 @@ export const exportedUser = z
     known_networks: z
       .array(z.object({ until: instant }))
       .describe('One for each network that the user logged in from lately: only a hash of it is kept.'),
+    code_expires_at: instant.nullable().describe('Until when a code can set the password.'),
     sessions: z.array(foundSession).max(1000).describe('Latest opened first.'),
     revocations: z.array(foundRevocation).max(1000).describe('Latest first, after all sessions.'),
     events: z.array(foundEvent).max(1000).describe('Latest first, after all revocations.'),

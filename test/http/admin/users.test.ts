@@ -358,6 +358,8 @@ describe('what is kept about a user', () => {
     await replica.app.inject({ method: 'POST', url: '/logout', headers: bearer(pairs[0].access_token) });
     const wrong = { username: user.username, password: 'not the password' };
     await replica.app.inject({ method: 'POST', url: '/login', payload: wrong });
+    expect((await call('GET', `users/${user.id}/export`)).body).toMatchObject({ code_expires_at: null });
+    await call('POST', `users/${user.id}/password-reset`);
     const { status, body } = await call('GET', `users/${user.id}/export`);
     expect(status).toBe(200);
     expect(body).toEqual({
@@ -367,6 +369,7 @@ describe('what is kept about a user', () => {
         { limit: 'pair_hour', attempts: 1, until: expect.stringMatching(/Z$/) as string },
       ]) as unknown,
       known_networks: [{ until: expect.stringMatching(/Z$/) as string }],
+      code_expires_at: expect.stringMatching(/Z$/) as string,
       sessions: (await call('GET', `sessions?user_id=${user.id}`)).body['sessions'],
       revocations: (await call('GET', `revocations?user_id=${user.id}`)).body['revocations'],
       events: expect.any(Array) as unknown,
