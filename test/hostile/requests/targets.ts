@@ -18,8 +18,8 @@ export interface Target {
   /** How many bytes its body may have; 16 KiB where it does not say. */
   limitBytes?: number;
   isBodyOptional?: boolean;
-  /** Its path names nothing that is there: what is let through is 404, and changes nothing. */
-  isOfNobody?: boolean;
+  /** It names nothing that is there: what is let through is answered so, and changes nothing. */
+  ofNobody?: 401 | 404;
   allow: string;
 }
 
@@ -66,6 +66,13 @@ export const TARGETS: Target[] = [
     door: 'user',
     members: ({ user: { password } }) => ({ password }),
   },
+  {
+    ...json,
+    path: '/password/reset',
+    door: 'nobody',
+    members: () => ({ code: 'abcdefghijklmnopqrstuvwxyz', new_password: 'nine tall herons nap at noon' }),
+    ofNobody: 401,
+  },
   // An access token: to revoke it is what a hostile form must not manage.
   { ...form, path: '/introspect', members: ({ pair }) => ({ token: pair.access_token }) },
   {
@@ -90,6 +97,8 @@ export const TARGETS: Target[] = [
   { ...reading, path: '/admin/sessions', door: 'operator' },
   { ...reading, path: '/admin/revocations', door: 'operator', allow: 'GET, HEAD, POST' },
   { ...reading, path: '/admin/keys', door: 'operator' },
+  { ...reading, path: '/admin/events', door: 'operator' },
+  { ...reading, path: `/admin/users/${NO_SESSION}/unlock`, method: 'POST', door: 'operator', allow: 'POST' },
   {
     ...operators,
     path: '/admin/users',
@@ -106,7 +115,7 @@ export const TARGETS: Target[] = [
       disabled: true,
       password: 'a password of an operator',
     }),
-    isOfNobody: true,
+    ofNobody: 404,
     allow: 'DELETE, GET, HEAD, PATCH',
   },
   {
@@ -121,7 +130,7 @@ export const TARGETS: Target[] = [
     path: `/admin/revocations/${NO_SESSION}/lift`,
     members: () => ({ note: 'a mistake' }),
     isBodyOptional: true,
-    isOfNobody: true,
+    ofNobody: 404,
   },
   {
     ...operators,
@@ -134,7 +143,7 @@ export const TARGETS: Target[] = [
     path: '/admin/keys/0123456789abcdef/retire',
     members: () => ({ dry_run: false }),
     isBodyOptional: true,
-    isOfNobody: true,
+    ofNobody: 404,
   },
 ];
 
