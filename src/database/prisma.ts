@@ -1,14 +1,15 @@
-/** The way to PostgreSQL: one pool, one deadline for every statement, one kind of error for "we cannot know". */
+/** The way to PostgreSQL: one pool, and one deadline for every statement. */
 import type pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { Pool } from './driver.js';
-import { describe, isOurMistake, lackOf, type DatabaseLack } from './failure.js';
+import { describe, isOurMistake, lackOf } from './failure.js';
 import { createFence, type Fence } from './fence.js';
 import { areOwn } from './pooler.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
 import { STALLED, watchStalls, type StallWatch } from './stalled-commits.js';
 import type { Tables } from './tables.js';
+import { DatabaseUnavailable } from './unavailable.js';
 import { poolSettings, verifyConnection } from './verify-connection.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
@@ -22,20 +23,6 @@ const CONNECTION_PATIENCE_MS = 10_000;
 
 /** Before the deadline of a statement, another connection is asked whether commits wait for a standby. */
 const LOOK_AHEAD_MS = 500;
-
-/**
- * The database did not answer, or not as a healthy primary does: whatever was asked is unknown. Its message is ours and
- * may be logged; that of its cause may not.
- */
-export class DatabaseUnavailable extends Error {
-  override name = 'DatabaseUnavailable';
-  readonly lack: DatabaseLack;
-
-  constructor(message: string, lack: DatabaseLack, options?: { cause: unknown }) {
-    super(message, options);
-    this.lack = lack;
-  }
-}
 
 /**
  * Asks one statement as a tagged template. A {@link Fragment} becomes part of its text, everything else is sent beside it.

@@ -5,7 +5,7 @@
  * imported, has scripts/installed.js.
  */
 import { ConfigError } from '../config/config.js';
-import { DatabaseUnavailable } from '../database/prisma.js';
+import { DatabaseUnavailable } from '../database/unavailable.js';
 import { STALLED } from '../database/stalled-commits.js';
 import { StartError } from '../database/start-error.js';
 import { FOREIGN } from '../database/verify-connection.js';

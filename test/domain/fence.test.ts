@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
 import { createFence, OVERTAKEN, type Fence } from '../../src/database/fence.js';
-import { DatabaseUnavailable, openDatabase, type Database } from '../../src/database/prisma.js';
+import { openDatabase, type Database } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { FOREIGN, STANDBY } from '../../src/database/verify-connection.js';
 import { acceptCluster, claimCluster } from '../../src/domain/service/cluster.js';
 import { look, startLookout } from '../../src/domain/liveness/lookout.js';

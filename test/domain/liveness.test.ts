@@ -3,13 +3,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Columns, RowOf } from '../../src/database/columns.js';
-import {
-  DatabaseUnavailable,
-  openDatabase,
-  STATEMENT_DEADLINE_MS,
-  type Ask,
-  type Database,
-} from '../../src/database/prisma.js';
+import { openDatabase, STATEMENT_DEADLINE_MS, type Ask, type Database } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import { createGatehouse, type Gatehouse } from '../../src/domain/gatehouse.js';
 import { rotateKeys } from '../../src/domain/keys/lifecycle.js';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { ConfigError, readConfig } from '../../src/config/config.js';
 import { explainDatabaseError } from '../../src/database/first-connection.js';
-import { DatabaseUnavailable } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { describeFailure, writeFailure } from '../../src/domain/reports/failures.js';
 import { explainFailure } from '../../src/process/explain.js';
 import { gatehouse } from '../support/command.js';

@@ -4,7 +4,8 @@ import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { createReplicaMetrics, type ReplicaMetrics } from '../../src/observability/replica-metrics.js';
-import { DatabaseUnavailable, type Ask } from '../../src/database/prisma.js';
+import type { Ask } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { STALLED } from '../../src/database/stalled-commits.js';
 import { AuthError, Reason } from '../../src/domain/errors.js';
 import { unavailabilityOf, type Unavailability } from '../../src/domain/reports/unavailability.js';

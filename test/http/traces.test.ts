@@ -6,7 +6,8 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
-import { DatabaseUnavailable, type Database } from '../../src/database/prisma.js';
+import type { Database } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { told } from '../../src/domain/reports/told.js';
 import { loggerOptions } from '../../src/http/log/log.js';
 import { createTracing, type Tracing } from '../../src/observability/traces/tracing.js';

@@ -1,7 +1,7 @@
 // Asks again where a busy machine took longer than the deadlines: for calls that must succeed at some time.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { DatabaseUnavailable } from '../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { AuthError } from '../../src/domain/errors.js';
 
 const PAUSE_MS = 200;

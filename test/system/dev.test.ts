@@ -18,9 +18,9 @@ const BUILD = `
   copyFileSync('src/main.js', 'dist/main.js');`;
 
 const serviceOf = (text: string) => `
-  console.log('serving ${text} ' + process.pid);
   const timer = setInterval(() => undefined, 1000);
-  process.once('SIGTERM', () => { console.log('ended ${text}'); clearInterval(timer); });`;
+  process.once('SIGTERM', () => { console.log('ended ${text}'); clearInterval(timer); });
+  console.log('serving ${text} ' + process.pid);`;
 
 let directory: string;
 let dev: ChildProcess;

@@ -1,11 +1,7 @@
 /** Questions about tokens to the primary: those that arrive together share one statement, one snapshot and one clock. */
 import type { RowOf } from '../../database/columns.js';
-import {
-  DatabaseUnavailable,
-  STATEMENT_DEADLINE_MS,
-  type Ask,
-  type Database,
-} from '../../database/prisma.js';
+import { STATEMENT_DEADLINE_MS, type Ask, type Database } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { firstRow } from '../service/service-row.js';
 import { REVOKED_OF_GIVEN, STANDS_WITH_TOKEN_OF_GIVEN, type Asked } from '../sessions/standing.js';
 import { told } from '../reports/told.js';

@@ -1,6 +1,6 @@
 /** What may be told of an error to a log or a terminal: what kind it is and where it happened, never what it held. */
 import { sqlState } from '../../database/failure.js';
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { StartError } from '../../database/start-error.js';
 import { AuthError, Reason } from '../errors.js';
 

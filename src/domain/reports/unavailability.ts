@@ -1,6 +1,6 @@
 /** Why a request cannot be served now, as one of a few words that operators can count. */
 import { DATABASE_LACKS } from '../../database/failure.js';
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { LACKS, Reason } from '../errors.js';
 
 /** docs/metrics.md says what each means. */

@@ -1,5 +1,6 @@
 /** What keeps a replica from answering truthfully, or from answering all that it may be asked. */
-import { DatabaseUnavailable, type Database } from '../../database/prisma.js';
+import type { Database } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { COMMITS_WAIT } from '../../database/stalled-commits.js';
 
 /**

@@ -1,5 +1,5 @@
 /** The one row of `service`, from which every statement about keys, clients and liveness reads. */
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 
 /**
  * The first row of a statement that reads from `service`, which always gives one while that row is there.

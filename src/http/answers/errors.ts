@@ -3,7 +3,7 @@ import type { ErrorCode } from '@gatehouse/protocol';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { AuthError } from '../../domain/errors.js';
 import { withdrawCookies } from '../doors/cookies.js';
 import { noteRefusal } from './failing.js';

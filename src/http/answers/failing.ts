@@ -1,7 +1,7 @@
 /** What a request that is refused, or fails on our side, leaves for the log and the metrics. */
 import type { FastifyRequest } from 'fastify';
 
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { type AuthError, Reason } from '../../domain/errors.js';
 import { unavailabilityOf, type Unavailability } from '../../domain/reports/unavailability.js';
 

@@ -1,7 +1,7 @@
 /** Outages in the log: a line when one begins, and one when it is over with how many requests it cost. */
 import type { Logger } from 'pino';
 
-import { DatabaseUnavailable } from '../../database/prisma.js';
+import { DatabaseUnavailable } from '../../database/unavailable.js';
 import type { Unavailability } from '../../domain/reports/unavailability.js';
 
 /** Without a refusal for so long, an outage is over. */

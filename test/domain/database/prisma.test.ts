@@ -4,7 +4,8 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { sqlState } from '../../../src/database/failure.js';
-import { DatabaseUnavailable, openDatabase, type Database } from '../../../src/database/prisma.js';
+import { openDatabase, type Database } from '../../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../../src/database/unavailable.js';
 import { sql } from '../../../src/database/sql.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { AMPLE_MS } from '../../support/house.js';

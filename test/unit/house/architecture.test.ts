@@ -30,7 +30,6 @@ const LONG_FOR_A_REASON: Record<string, string> = {
   'domain/clients.ts': 'five statements that write clients, and the one rule about who may give what',
   'domain/operators/operators.ts': 'every verb for operators, each with its promise',
   'domain/operators/endings.ts': 'five statements that end something, and the parts that they share',
-  'database/prisma.ts': 'one pool, its one deadline, and its one kind of error',
   'domain/gatehouse.ts': 'every verb, and what it promises, on one page',
   'http/answers/errors.ts': 'what each error code means, and how an answer says it',
   'domain/sessions/sessions.ts': 'the two statements that bring a session, and the columns that both bring',

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { DatabaseUnavailable } from '../../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../../src/database/unavailable.js';
 import { loggerOptions } from '../../../src/http/log/log.js';
 import { createOutageLog } from '../../../src/http/log/outages.js';
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Refusal } from '../../../src/cli/output.js';
 import { ConfigError } from '../../../src/config/config.js';
 import { explainDatabaseError } from '../../../src/database/first-connection.js';
-import { DatabaseUnavailable } from '../../../src/database/prisma.js';
+import { DatabaseUnavailable } from '../../../src/database/unavailable.js';
 import { STALLED } from '../../../src/database/stalled-commits.js';
 import { FOREIGN } from '../../../src/database/verify-connection.js';
 import { StartError } from '../../../src/database/start-error.js';
