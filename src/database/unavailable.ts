@@ -2,7 +2,7 @@
 import type { DatabaseLack } from './failure.js';
 
 /**
- * The database did not answer, or not as a healthy primary does: whatever was asked is unknown. Its message is ours and
+ * The database did not answer, or not as a healthy primary does: what was asked is unknown. Its message is ours and
  * may be logged; that of its cause may not.
  */
 export class DatabaseUnavailable extends Error {

@@ -1,4 +1,4 @@
-// A user who is deleted: out at once, found nowhere, and never back, whatever else is under way; and the rows that go afterwards.
+// A user who is deleted: out at once, found nowhere, and never back, with other changes under way; and the rows that go afterwards.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 

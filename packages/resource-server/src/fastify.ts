@@ -18,7 +18,7 @@ export interface PluginOptions extends GatehouseOptions {
 
 /**
  * Makes the body of a refusal, whose status and headers are set already; it may change both, and may send the answer itself
- * (`reply.redirect`). The route's handler does not run, whatever this does.
+ * (`reply.redirect`). The route's handler never runs after a refusal.
  *
  * @returns the body; undefined for the plugin's own
  */

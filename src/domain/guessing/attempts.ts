@@ -25,7 +25,7 @@ export interface Budget {
   durationMs: number;
   /** Whether it is for networks that the account's user logged in from, for all others, or (null) for both. */
   isForFamiliar: boolean | null;
-  /** By what {@link forget} finds the row, where its key alone does not tell. */
+  /** By what `forgetting` finds the row, where its key alone does not tell. */
   account: string | null;
 }
 

@@ -46,7 +46,7 @@ function slotsOf(account: string): string[] {
   return Array.from({ length: SLOTS }, (_, slot) => `familiar:${account}:${slot}`);
 }
 
-/** What locks an account, whatever network an attempt comes from. @param username canonical */
+/** What locks an account for attempts from every network. @param username canonical */
 export function locksOf(username: string): Forgotten {
   const account = accountOf(username);
   return { account, keys: [`account:${account}`, `familiarAccount:${account}`] };

@@ -3,7 +3,7 @@ import type { Database } from '../../database/prisma.js';
 import { accountOf, rowsOf } from './guesses.js';
 import { LOGIN_LIMITS } from './throttle.js';
 
-/** The budgets of an account, whatever network an attempt comes from. */
+/** The budgets of an account, which attempts from every network use up. */
 const BUDGETS = ['account', 'familiarAccount'] as const;
 
 /**

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 
 import type { Database } from '../../database/prisma.js';
-import { refundPoints, takePoints, type Budget, type Full } from './attempts.js';
+import { refundPoints, takePoints, type Budget, type Full, type Taken } from './attempts.js';
 import { forgetAttempts, type Unlocking } from './forgetting.js';
 import { AuthError, Reason } from '../errors.js';
 import type { Trail } from '../reports/told.js';
@@ -84,16 +84,26 @@ export function createThrottle(database: Database): Throttle {
     });
   }
 
+  /** Takes a point of each, or of none. */
+  async function take(
+    budgets: Budget[],
+    by: Pick<Guess, 'slots' | 'fingerprint'>,
+    username: string | null,
+  ): Promise<{ taken: Taken[]; full: Full | null }> {
+    const { taken, full } = await takePoints(database, budgets, by, username);
+    // Others were faster. What was taken is theirs to use, the point too much included.
+    if (full !== null && taken.length > 0) await refundPoints(database, taken);
+    return { taken, full };
+  }
+
   return {
     takeAttempt: async (typedUsername, ip, trail) => {
       const guess = identifyGuess(typedUsername, ip);
       const refusal = refusals.get(guess.pair);
       if (refusal !== undefined) throw refuse(refusal, trail);
       const username = canonicalUsername(typedUsername);
-      const { taken, full } = await takePoints(database, budgetsOf(guess), guess, username);
+      const { taken, full } = await take(budgetsOf(guess), guess, username);
       if (full !== null) {
-        // Others were faster. What was taken is theirs to use, the point too much included.
-        if (taken.length > 0) await refundPoints(database, taken);
         const ttl = Math.max(1, Math.min(full.untilMs - Date.now(), REFUSED_MS));
         refusals.set(guess.pair, full, { ttl });
         throw refuse(full, trail);
@@ -106,14 +116,9 @@ export function createThrottle(database: Database): Throttle {
 
     takeOfNetwork: async (ip, trail) => {
       const { network } = identifyGuess('', ip);
-      const { points, duration } = LOGIN_LIMITS.network;
-      const key = `network:${network}`;
-      const budget = { key, points, durationMs: 1000 * duration, isForFamiliar: null, account: null };
-      const { taken, full } = await takePoints(database, [budget], { slots: [], fingerprint: 0 }, null);
-      if (full !== null) {
-        if (taken.length > 0) await refundPoints(database, taken);
-        throw refuse(full, trail);
-      }
+      const budgets = [budgetOf('network', network, null)];
+      const { taken, full } = await take(budgets, { slots: [], fingerprint: 0 }, null);
+      if (full !== null) throw refuse(full, trail);
       return { refund: () => refundPoints(database, taken) };
     },
 
@@ -146,20 +151,26 @@ export async function refundUnlessWrong<Result>(
 
 type Limit = keyof typeof LOGIN_LIMITS;
 
+/** @param account where the hash of the key does not tell whose it is */
+function budgetOf(
+  name: Limit,
+  hash: string,
+  isForFamiliar: boolean | null,
+  account: string | null = null,
+): Budget {
+  const { points, duration } = LOGIN_LIMITS[name];
+  return { key: `${name}:${hash}`, points, durationMs: 1000 * duration, isForFamiliar, account };
+}
+
 function budgetsOf({ account, network, pair }: Guess): Budget[] {
-  const budget = (name: Limit, hash: string, isForFamiliar: boolean | null) => {
-    const { points, duration } = LOGIN_LIMITS[name];
-    const ofPair = hash === pair ? account : null;
-    return { key: `${name}:${hash}`, points, durationMs: 1000 * duration, isForFamiliar, account: ofPair };
-  };
   return [
-    budget('network', network, false),
-    budget('account', account, false),
-    budget('familiarNetwork', network, true),
-    budget('familiarAccount', account, true),
-    budget('pairHour', pair, null),
-    budget('pairTenMinutes', pair, null),
-    budget('pairMinute', pair, null),
+    budgetOf('network', network, false),
+    budgetOf('account', account, false),
+    budgetOf('familiarNetwork', network, true),
+    budgetOf('familiarAccount', account, true),
+    budgetOf('pairHour', pair, null, account),
+    budgetOf('pairTenMinutes', pair, null, account),
+    budgetOf('pairMinute', pair, null, account),
   ];
 }
 

@@ -11,6 +11,7 @@ import type { Device, Opened, SessionRules } from '../sessions/sessions.js';
 import { noteSession, told, type Trail } from '../reports/told.js';
 import type { PasswordHasher } from './hasher.js';
 import { refusePassword, type PasswordRules } from './policy.js';
+import { provePassword } from './proof.js';
 import {
   findAsking,
   findReplacement,
@@ -34,8 +35,6 @@ const MAX_ATTEMPTS = 3;
 /** Shorter than anybody waits for the whole. */
 export const JUDGED_WITHIN_MS = 2000;
 
-const WRONG_PASSWORD = new Reason('wrong_password');
-
 /** What was found of a user whose password was right. */
 type Proved = Found & { passwordHash: string };
 
@@ -54,13 +53,10 @@ export function createPasswordChange(parts: {
     const found = await findAsking(database, claims, rules);
     if (found === null) throw new AuthError('invalid_token');
     const { passwordHash, isReplaced } = found;
-    if (passwordHash === null) await hasher.burn(current);
-    else if (await hasher.verify(passwordHash, isReplaced ? next : current))
-      return { passwordHash, isReplaced };
-    const detail = isReplaced
-      ? 'The password was changed a moment ago, and not to this one.'
-      : 'The current password is wrong.';
-    throw new AuthError('invalid_credentials', { detail, cause: WRONG_PASSWORD });
+    const [typed, detail] = isReplaced
+      ? [next, 'The password was changed a moment ago, and not to this one.']
+      : [current, 'The current password is wrong.'];
+    return { passwordHash: await provePassword(hasher, passwordHash, typed, detail), isReplaced };
   }
 
   async function replace(

@@ -15,12 +15,11 @@ import {
 import { STANDS_WITH_TOKEN } from '../sessions/standing.js';
 import { parseJti } from '../tokens/claims.js';
 import type { PasswordHasher } from './hasher.js';
+import { provePassword } from './proof.js';
 import { findAsking, type Asking } from './replacement.js';
 
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
-
-const WRONG_PASSWORD = new Reason('wrong_password');
 
 /** The verb by which a user proves again who they are; the facade says what it promises. */
 export function createReauthentication(parts: {
@@ -36,15 +35,8 @@ export function createReauthentication(parts: {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const asking = await findAsking(database, claims, rules);
       if (asking === null || asking.isReplaced) throw new AuthError('invalid_token');
-      const { passwordHash } = asking;
-      const isRight =
-        passwordHash === null ? await hasher.burn(password) : await hasher.verify(passwordHash, password);
-      if (passwordHash === null || !isRight)
-        throw new AuthError('invalid_credentials', {
-          detail: 'The password is wrong.',
-          cause: WRONG_PASSWORD,
-        });
-      const found = await findProved(database, claims, passwordHash);
+      const verified = await provePassword(hasher, asking.passwordHash, password, 'The password is wrong.');
+      const found = await findProved(database, claims, verified);
       if (found !== null) return found;
       // The session has ended, or a login has hashed the same password anew: the rows tell.
     }

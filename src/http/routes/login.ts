@@ -5,6 +5,7 @@ import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { assertOwnLogin } from '../doors/csrf.js';
 import { deviceOf } from '../intake/device.js';
+import { turnAwayWithoutRoom } from '../intake/room.js';
 import { sendPair, sendPairInCookies } from '../answers/pair.js';
 import { trailOf } from '../log/trail.js';
 import { loginBody } from '../openapi/schemas.js';
@@ -14,11 +15,7 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
   const { issuer, reissueGraceSeconds, sessionTtlSeconds: sessionTtl } = gatehouse.rules;
   const { origin } = new URL(issuer);
 
-  app.addHook('onRequest', (request, _reply, next) => {
-    // In a storm of logins, most are turned away here: it is what keeps the storm away from everybody else.
-    gatehouse.assertFree(request.address);
-    next();
-  });
+  turnAwayWithoutRoom(app, gatehouse);
 
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
     const device = deviceOf(request);

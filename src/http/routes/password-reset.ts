@@ -3,6 +3,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
+import { turnAwayWithoutRoom } from '../intake/room.js';
 import { describe } from '../openapi/openapi.js';
 import { trailOf } from '../log/trail.js';
 import { resetBody } from '../openapi/schemas.js';
@@ -12,11 +13,7 @@ export const passwordResetRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse
   { gatehouse },
   done,
 ) => {
-  app.addHook('onRequest', (request, _reply, next) => {
-    // Hashes like a login, so it is turned away as early.
-    gatehouse.assertFree(request.address);
-    next();
-  });
+  turnAwayWithoutRoom(app, gatehouse);
 
   app.post(
     '/password/reset',

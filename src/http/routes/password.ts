@@ -5,6 +5,7 @@ import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { judgeCaller } from '../doors/bearer.js';
 import { deviceOf } from '../intake/device.js';
+import { turnAwayWithoutRoom } from '../intake/room.js';
 import { describe } from '../openapi/openapi.js';
 import { sendPair, sendPairInCookies } from '../answers/pair.js';
 import { trailOf } from '../log/trail.js';
@@ -15,11 +16,7 @@ export const passwordRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
   { gatehouse },
   done,
 ) => {
-  app.addHook('onRequest', (request, _reply, next) => {
-    // Hashes like a login, so it is turned away as early.
-    gatehouse.assertFree(request.address);
-    next();
-  });
+  turnAwayWithoutRoom(app, gatehouse);
 
   app.post('/password', { schema: { ...describe.password, body: passwordBody } }, async (request, reply) => {
     const { current_password: current, new_password: next } = request.body;

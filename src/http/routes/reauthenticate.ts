@@ -4,6 +4,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { sendAccess, sendAccessInCookie } from '../answers/pair.js';
 import { deviceOf } from '../intake/device.js';
+import { turnAwayWithoutRoom } from '../intake/room.js';
 import { describe } from '../openapi/openapi.js';
 import { reauthenticateBody } from '../openapi/schemas.js';
 
@@ -12,11 +13,7 @@ export const reauthenticateRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehous
   { gatehouse },
   done,
 ) => {
-  app.addHook('onRequest', (request, _reply, next) => {
-    // Hashes like a login, so it is turned away as early.
-    gatehouse.assertFree(request.address);
-    next();
-  });
+  turnAwayWithoutRoom(app, gatehouse);
 
   app.post(
     '/reauthenticate',

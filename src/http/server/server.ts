@@ -2,6 +2,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 
+import { atMostEvery } from '../../domain/scheduling/at-most.js';
 import { answerClientError, answerConnect, answerExpectation } from './early-errors.js';
 import { createConnections } from './connections.js';
 import { createTurns } from './turns.js';
@@ -99,14 +100,4 @@ function keepWatch(server: Server, sweep: (patience: number) => void): void {
   }, LIMITS.checkMs);
   watch.unref();
   server.once('close', () => clearInterval(watch));
-}
-
-function atMostEvery(ms: number, act: () => void): () => void {
-  let nextAt = 0;
-  return () => {
-    const now = performance.now();
-    if (now < nextAt) return;
-    nextAt = now + ms;
-    act();
-  };
 }

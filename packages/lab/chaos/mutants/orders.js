@@ -7,7 +7,7 @@ import { ADMINISTERED, RESCOPED } from './profiles.js';
 /** @type {Mutant} */
 export const liftRevivesLogout = {
   name: 'lift-revives-logout',
-  sentence: 'A lift takes back whatever has ended the session by itself, a logout too.',
+  sentence: 'A lift takes back every end of the session by itself, a logout too.',
   patches: [
     {
       file: 'domain/operators/lift.js',
