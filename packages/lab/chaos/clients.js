@@ -16,6 +16,9 @@ import { askAbout } from './clients/watching.js';
 /** @typedef {import('./clients/scene.js').Scene} Scene */
 /** @typedef {import('./clients/operating.js').Pace} Pace */
 
+/** A resource server waits so many times as long as its last answer took. */
+const PATIENCE_TIMES = 2;
+
 /** @type {Record<string, (scene: Scene) => Promise<void>>} */
 const LIVES = {
   absentee,
@@ -54,8 +57,8 @@ export const MIXED = {
     sleeper: 12,
     elder: 4,
     oversleeper: 4,
-    absentee: 6,
-    renewer: 4,
+    absentee: 8,
+    renewer: 7,
   },
   loginsPerSecond: 16,
   resourceServers: 8,
@@ -133,7 +136,9 @@ async function serveResources(scene) {
     }
     const { known } = scene.pick(scene.remembered);
     const token = scene.chance(0.7) ? known[known.length - 1] : scene.pick(known);
+    const since = scene.now();
     if (token !== undefined) await askAbout(scene, server, scene.replica(), [token]);
-    await scene.wait(scene.between(0, 8));
+    // A machine that is slow to answer has little left for logins, whose hashing has idle priority: it is asked less.
+    await scene.wait(scene.between(0, 25) + PATIENCE_TIMES * (scene.now() - since));
   }
 }

@@ -24,6 +24,9 @@ const PAUSES_MS = /** @type {const} */ ([
   [800, 2500],
 ]);
 
+/** Of the time that a fault has taken, so much is added to the pause after it: a slow machine, which recovers slowly, answers in between. */
+const RECOVERY_SHARE = 0.5;
+
 /** Until what a fault would hit is free again. */
 const RETRY_MS = 50;
 
@@ -81,7 +84,7 @@ export async function runFaults({
   /** @param {readonly [number, number]} pause */
   async function run([low, high]) {
     const isOver = () => signal.aborted || stopping.signal.aborted || recorder.now() >= untilMs;
-    const pause = () => wait(low + random() * (high - low), signal);
+    const pause = (tookMs = 0) => wait(low + random() * (high - low) + RECOVERY_SHARE * tookMs, signal);
     await pause();
     while (!isOver()) {
       const name = pickName({ due: due.names(), faults, random });
@@ -93,13 +96,14 @@ export async function runFaults({
       const { fault, replica, claims } = turn;
       for (const claim of claims) taken.add(claim);
       const times = counts.faults[name] ?? 0;
+      const since = recorder.now();
       await fault.run(
         createStage({ name, cluster, replica, recorder, counts, random, isSpared, log, signal, outages }),
       );
       // One that waited in vain for its message has not had its turn.
       if ((counts.faults[name] ?? 0) > times) due.done(name);
       for (const claim of claims) taken.delete(claim);
-      await pause();
+      await pause(recorder.now() - since);
     }
   }
 

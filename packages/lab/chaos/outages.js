@@ -1,12 +1,19 @@
 // @ts-check
-// The outages of a run that lengthen replay windows: clients who come back after one learn here when it is over.
+// The outages of a run that lengthen replay windows: clients who sleep through one learn here that it comes, and when it is over.
 
 /** @typedef {ReturnType<typeof createOutages>} Outages */
 
 export function createOutages() {
+  let announced = 0;
   let begun = 0;
   let underWay = 0;
   return {
+    /** How many have been announced until now. */
+    announced: () => announced,
+    /** One is about to begin. */
+    announce: () => {
+      announced += 1;
+    },
     /** How many have begun until now. */
     begun: () => begun,
     /** Whether one is under way. */

@@ -85,7 +85,7 @@ async function change(scene, { user, caller, access }, version) {
       ),
     );
     replies.push(...asked);
-    isDone = replies.some(({ outcome }) => outcome !== 'unknown') && scene.chance(0.6);
+    isDone = replies.some(({ outcome }) => outcome !== 'unknown') && scene.chance(0.4);
     await scene.wait(scene.between(0, 300));
   }
   return replies;

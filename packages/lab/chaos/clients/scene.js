@@ -110,6 +110,16 @@ export function createScene({
     waitUntil: (seconds) => wait(seconds * 1000 - Date.now()),
 
     /**
+     * Waits until an outage is announced.
+     *
+     * @param {number} untilMs by the recorder's clock
+     */
+    untilAnnounced: async (untilMs) => {
+      const before = outages.announced();
+      while (outages.announced() === before && now() < untilMs && !isOver()) await wait(LOOK_MS);
+    },
+
+    /**
      * Waits for an outage to begin, unless one is under way.
      *
      * @param {number} untilMs by the recorder's clock

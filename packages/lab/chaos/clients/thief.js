@@ -29,7 +29,7 @@ export async function thief(scene) {
   }
   if (held.spent.length === 0) return;
   if (scene.chance(0.6)) await replay(scene, held);
-  if (scene.chance(0.25)) await lurk(scene, held);
+  if (scene.chance(0.4)) await lurk(scene, held);
   else
     await scene.wait(
       held.refreshedAt + 1000 * scene.rules.replayWindow + scene.pick(AFTER_WINDOW_MS) - scene.now(),

@@ -9,6 +9,10 @@
 /** An end that nobody acknowledges is asked for again, so often. */
 const TRIES = 8;
 
+/** From then on a bystander waits so many times as long as its last answer took: what takes longer than this needs the machine itself. */
+const DENSE_MS = 500;
+const PATIENCE_TIMES = 2;
+
 /** In one batch, beside the tokens that it is about. */
 const MOST_OTHERS = 6;
 
@@ -44,11 +48,14 @@ function mix({ between, pick, remembered }, tokens) {
  */
 export function watch(scene, tokens) {
   const watcher = scene.newCaller();
+  const begunAt = scene.now();
   let isStopped = false;
   const watching = (tokens.length === 0 ? [] : scene.replicas).map(async (replica) => {
     while (!isStopped && !scene.isOver()) {
+      const since = scene.now();
       if (replica.isUp()) await askAbout(scene, watcher, replica, [scene.pick(tokens)]);
       else await scene.wait(5);
+      if (since - begunAt > DENSE_MS) await scene.wait(PATIENCE_TIMES * (scene.now() - since));
     }
   });
   return async () => {

@@ -18,6 +18,9 @@ const LONG_AWAY_MS = /** @type {const} */ ([5100, 6000]);
 /** How long nobody beats: what is asked in the last seconds of it finds the beat too old. */
 const SILENT_MS = /** @type {const} */ ([7000, 8500]);
 
+/** Before an outage is so much time for whoever is to sleep through it: what only chance brought together would be seldom. */
+const NOTICE_MS = /** @type {const} */ ([800, 1600]);
+
 const POLL_MS = 10;
 const ASK_WITHIN_MS = 3000;
 /** A replica that has not answered by then is told as what it is: too late. */
@@ -46,7 +49,7 @@ export const DATABASE_FAULTS = {
     weight: 0.2,
     hits: 'postgres',
     run: (stage) =>
-      stage.outages.during(() =>
+      duringOutage(stage, () =>
         takeDown(stage, 'long-absence', {
           away: stage.cluster.postgres.stopImmediately,
           awayMs: LONG_AWAY_MS,
@@ -58,10 +61,12 @@ export const DATABASE_FAULTS = {
   'silent-beat': {
     weight: 0.2,
     hits: 'postgres',
-    run: ({ cluster, note, wait, outages }) =>
-      note({ target: 'postgres' }, () =>
-        outages.during(() =>
-          holdLock(cluster.postgres.adminUrl, `SELECT FROM beat FOR UPDATE`, () => wait(...SILENT_MS)),
+    run: (stage) =>
+      duringOutage(stage, () =>
+        stage.note({ target: 'postgres' }, () =>
+          holdLock(stage.cluster.postgres.adminUrl, `SELECT FROM beat FOR UPDATE`, () =>
+            stage.wait(...SILENT_MS),
+          ),
         ),
       ),
   },
@@ -84,6 +89,13 @@ export const DATABASE_FAULTS = {
       ),
   },
 };
+
+/** @param {Stage} stage @param {() => Promise<void>} work */
+async function duringOutage({ outages, wait }, work) {
+  outages.announce();
+  await wait(...NOTICE_MS);
+  await outages.during(work);
+}
 
 /** @param {string} url @param {string} lock takes it @param {() => Promise<void>} meanwhile */
 async function holdLock(url, lock, meanwhile) {
