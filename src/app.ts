@@ -11,9 +11,11 @@ import { createRangeTest } from './domain/networks.js';
 import { readAccountPage } from './http/account-page.js';
 import { readProxies } from './http/intake/address.js';
 import { usersDoor } from './http/doors/bearer.js';
-import { clientsDoor, manyTokensDoor } from './http/doors/client.js';
+import { backendsDoor, clientsDoor, manyTokensDoor } from './http/doors/client.js';
+import { DOORS } from './http/doors/either.js';
 import { crossOrigin } from './http/answers/cors.js';
 import { ANSWER_DEADLINE_MS, answerDeadline } from './http/intake/deadline.js';
+import { backendSessionsRoute } from './http/routes/backend-sessions.js';
 import { docsPage, openapiDocument, openapiRoute } from './http/openapi/docs.js';
 import { answerFrameworkError } from './http/server/early-errors.js';
 import { installErrors } from './http/answers/errors.js';
@@ -110,6 +112,7 @@ export async function buildApp({
     routerOptions: { maxParamLength: LIMITS.headerBytes },
   }) as unknown as FastifyInstance;
   takeEveryMethod(app);
+  app.addConstraintStrategy(DOORS);
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
@@ -195,6 +198,12 @@ async function openPublicDoors(
     await clients.register(manyTokensDoor, { gatehouse, ...rates });
     rates.countGuesses(clients);
     await clients.register(introspectBatchRoute, { gatehouse, takeTokens: rates.takeTokens });
+  });
+
+  await app.register(async (backends) => {
+    await backends.register(backendsDoor, { gatehouse, ...rates });
+    rates.countGuesses(backends);
+    await backends.register(backendSessionsRoute, { gatehouse });
   });
 
   // The door for users with a token.

@@ -1,10 +1,10 @@
 /** `gatehouse clients`: resource servers and what they may ask. */
+import { CLIENT_ID } from '@gatehouse/protocol';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import {
   addClient,
   changeClient,
-  CLIENT_ID,
   listClients,
   PERMISSIONS,
   removeClient,

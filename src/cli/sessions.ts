@@ -114,7 +114,7 @@ function defineEnd(sessions: Command, { withDatabase, print }: Shell): void {
     .action(async (id: string) => {
       await withDatabase(async (database) => {
         const ending = { reason: 'session_ended', actor: findActor() } as const;
-        if (!isUuid(id) || !(await endSession(database, { sid: id, sub: null }, ending, null)).isKnown) {
+        if (!isUuid(id) || !(await endSession(database, { sid: id, userId: null }, ending, null)).isKnown) {
           throw new Refusal(
             `there is no session ${toId(id)}: see \`gatehouse sessions list NAME\`, or the claim sid of a token`,
           );

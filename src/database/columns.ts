@@ -38,12 +38,21 @@ export type RowOf<C extends Columns> = {
 };
 
 /** The same columns where an outer join may find no row for them. */
-export function nullable<C extends Readonly<Record<string, Type>>>(
-  columns: C,
-): { readonly [Name in keyof C]: `${C[Name]}?` } {
-  const entries = Object.entries(columns).map(([name, type]) => [name, `${type}?`]);
-  return Object.fromEntries(entries) as { readonly [Name in keyof C]: `${C[Name]}?` };
+export function nullable<C extends Columns>(columns: C): Nullable<C> {
+  const entries = Object.entries(columns).map(([name, type]) => [
+    name,
+    type.endsWith('?') ? type : `${type}?`,
+  ]);
+  return Object.fromEntries(entries) as Nullable<C>;
 }
+
+type Nullable<C extends Columns> = {
+  readonly [Name in keyof C]: C[Name] extends `${Type}?`
+    ? C[Name]
+    : C[Name] extends Type
+      ? `${C[Name]}?`
+      : never;
+};
 
 /**
  * Compares what a statement brought with what it declares, names and types.

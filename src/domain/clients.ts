@@ -17,6 +17,7 @@ export const PERMISSIONS = [
   'users:write',
   'sessions:read',
   'sessions:end',
+  'sessions:open',
   'revocations:lift',
   'clients:read',
   'clients:write',
@@ -29,6 +30,8 @@ export type Permission = (typeof PERMISSIONS)[number];
 export interface Client {
   id: string;
   permissions: Permission[];
+  /** For whom it may open sessions, and whose tokens it may ask about; empty for no limit. */
+  audiences: string[];
 }
 
 /** What a client sends to say who it is (RFC 6749 section 2.3.1), already decoded; never changed once it is made. */
@@ -56,12 +59,6 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 /** 43 characters of 62 are a little over 256 bits; alphanumeric, so that no encoding of Basic can mangle them. */
 const SECRET_CHARACTERS = 43;
-
-/**
- * A client's id is typed into commands and Basic headers: no space, no colon, nothing to encode. Tokens name this service as
- * their client (`client_id`), so no other client has that name.
- */
-export const CLIENT_ID = /^(?!gatehouse$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 export function makeSecret(): string {
   return Array.from({ length: SECRET_CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
@@ -126,7 +123,7 @@ function readVerdict<Row extends RowOf<typeof JUDGED_COLUMNS>>(rows: readonly Ro
 }
 
 /**
- * Adds a client and makes its secret, which is returned this once; null when the id is taken.
+ * Adds a client and makes its secret, which is returned this once; null when the id is taken, or was another client's once.
  *
  * @param by who asks, as it stands in rows: a client, or the command line, which may give every permission
  * @throws {AuthError} insufficient_scope
@@ -140,14 +137,19 @@ export async function addClient(
 ): Promise<(FoundClient & { secret: string }) | null> {
   const secret = makeSecret();
   const secretId = randomUUID();
-  // Settles two additions of one id: the primary key lets one in. What the actor may give is read where the row of the actor is
+  // Settles two additions of one id, and an addition against a removal: the primary key of all ids that there have been lets one in,
+  // ever. Tokens and users bear the id, and would be another client's. What the actor may give is read where the row of the actor is
   // held, so that a permission that was taken from it a moment ago is not given any more.
   const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
     WITH asked AS MATERIALIZED (
       SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
-    ), ${JUDGED}, added AS (
+    ), ${JUDGED}, named AS (
+      INSERT INTO client_ids (id) SELECT client_id FROM judged WHERE is_allowed
+      ON CONFLICT (id) DO NOTHING
+      RETURNING id
+    ), added AS (
       INSERT INTO clients (id, secret_hash, permissions, created_at)
-      SELECT client_id, ${hashSecret(secret)}::bytea, given, now FROM judged WHERE is_allowed
+      SELECT client_id, ${hashSecret(secret)}::bytea, given, now FROM judged JOIN named ON named.id = judged.client_id
       ON CONFLICT (id) DO NOTHING
       RETURNING id, secret_hash, created_at
     ), made AS (
@@ -160,6 +162,7 @@ export async function addClient(
   return {
     id,
     permissions: permissionsIn(permissions),
+    audiences: [],
     createdAt,
     secrets: [{ id: secretId, createdAt }],
     secret,
@@ -170,6 +173,7 @@ export async function addClient(
 export const CLIENT_COLUMNS = {
   id: 'text',
   permissions: 'text[]',
+  audiences: 'text[]',
   createdAt: 'timestamptz',
   secretId: 'uuid?',
   secretCreatedAt: 'timestamptz?',
@@ -182,7 +186,8 @@ export function toClient(rows: readonly RowOf<typeof CLIENT_COLUMNS>[]): FoundCl
   const secrets = rows.flatMap(({ secretId, secretCreatedAt }) =>
     secretId === null || secretCreatedAt === null ? [] : [{ id: secretId, createdAt: secretCreatedAt }],
   );
-  return { id: first.id, permissions: permissionsIn(first.permissions), createdAt: first.createdAt, secrets };
+  const { id, permissions, audiences, createdAt } = first;
+  return { id, permissions: permissionsIn(permissions), audiences, createdAt, secrets };
 }
 
 /**
@@ -213,9 +218,9 @@ export async function changeClient(
     ), ${JUDGED}, changed AS (
       UPDATE clients SET permissions = coalesce(judged.given, clients.permissions)
       FROM judged WHERE clients.id = judged.client_id AND is_allowed
-      RETURNING clients.id, clients.permissions, clients.created_at
+      RETURNING clients.id, clients.permissions, clients.audiences, clients.created_at
     ), ${NOTED}${recorded(database, CLIENT_CHANGED, { type: 'client.changed', actor: by }, trail)}
-    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", changed.id, changed.permissions, changed.created_at AS "createdAt",
+    SELECT is_known AS "isKnown", is_allowed AS "isAllowed", changed.id, changed.permissions, changed.audiences, changed.created_at AS "createdAt",
            client_secrets.id AS "secretId", client_secrets.created_at AS "secretCreatedAt"
     FROM judged LEFT JOIN changed ON true LEFT JOIN client_secrets ON client_secrets.client_id = changed.id
     ORDER BY client_secrets.created_at, client_secrets.id`;
@@ -251,6 +256,8 @@ export async function removeClient(
     ), ${JUDGED}, removed AS (
       DELETE FROM clients USING judged WHERE clients.id = judged.client_id AND is_allowed
       RETURNING clients.id
+    ), named AS (
+      INSERT INTO client_ids (id) SELECT id FROM removed ON CONFLICT (id) DO NOTHING
     ), ${NOTED}${recorded(database, CLIENT_REMOVED, { type: 'client.removed', actor: by }, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed" FROM judged`;
   return readVerdict(rows).isKnown;
@@ -328,7 +335,7 @@ export async function removeSecret(
 }
 
 export async function listClients(database: Database): Promise<(Client & { createdAt: Date })[]> {
-  const select = { id: true, permissions: true, createdAt: true } as const;
+  const select = { id: true, permissions: true, audiences: true, createdAt: true } as const;
   const clients = await database.read(({ client }) => client.findMany({ select, orderBy: { id: 'asc' } }));
   return clients.map(({ permissions, ...client }) => ({
     ...client,

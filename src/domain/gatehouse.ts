@@ -1,6 +1,7 @@
 /** Every verb of the domain on one page, and what one replica's domain is made of. */
 import type { Database } from '../database/prisma.js';
 import type { Client, ClientCredentials } from './clients.js';
+import { createBackends, type Backends } from './backends/backends.js';
 import { claimCluster } from './service/cluster.js';
 import { AuthError, WrongSecret } from './errors.js';
 import { createFailedLogins } from './events/failed-logins.js';
@@ -18,7 +19,6 @@ import { createPasswordChange, type PasswordChange, type Passwords } from './pas
 import { createPasswordReset, type Reset } from './passwords/reset.js';
 import type { PasswordHasher } from './passwords/hasher.js';
 import { createReauthentication } from './passwords/reauthentication.js';
-import type { Asking } from './passwords/replacement.js';
 import type { PasswordRules } from './passwords/policy.js';
 import { findReadiness, type Readiness } from './service/readiness.js';
 import { actorOfClient, actorOfUser } from './sessions/actors.js';
@@ -29,8 +29,9 @@ import { revokeToken } from './sessions/revocations.js';
 import { listSessions, type ListedSession } from './sessions/listed.js';
 import type { Device, SessionRules } from './sessions/sessions.js';
 import { noteSession, type Trail } from './reports/told.js';
-import { isUuid, type AccessClaims, type TokenRules } from './tokens/claims.js';
-import type { ClaimsOf, ReadToken } from './tokens/reader.js';
+import type { Asked } from './sessions/standing.js';
+import { isUuid, type TokenRules } from './tokens/claims.js';
+import type { AccessToken, ClaimsOf, ReadToken } from './tokens/reader.js';
 
 /**
  * What may be asked of the domain. Verbs that open, rotate or end something take the trail of the request last: there they note
@@ -76,11 +77,7 @@ export interface Gatehouse {
    * @returns how many sessions ended, counted up to a thousand
    * @throws {AuthError} invalid_token when the asking session has ended meanwhile
    */
-  logoutAll: (
-    claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
-    options: { exceptCurrent: boolean },
-    trail?: Trail,
-  ) => Promise<Ended>;
+  logoutAll: (asked: Asked, options: { exceptCurrent: boolean }, trail?: Trail) => Promise<Ended>;
 
   /**
    * Whether a token is live, and who the client is that asks, if it has credentials; both decided in one statement.
@@ -105,14 +102,14 @@ export interface Gatehouse {
   revoke: (token: ReadToken | null, client: Client, trail?: Trail) => Promise<void>;
 
   /** The sessions of a user that stand, latest opened first: at most a thousand, the asking one always among them. */
-  listSessions: (claims: Pick<AccessClaims, 'sub' | 'sid'>) => Promise<ListedSession[]>;
+  listSessions: (asked: Asked) => Promise<ListedSession[]>;
 
   /**
    * Ends one session of the user who asks, if it has not ended yet.
    *
    * @returns whether the user has such a session, ended or not
    */
-  endSession: (claims: Pick<AccessClaims, 'sub'>, sid: string, trail?: Trail) => Promise<boolean>;
+  endSession: (asked: Asked, sid: string, trail?: Trail) => Promise<boolean>;
 
   /**
    * Sets a new password, ends all sessions of the user, the asking one included, and opens one for the user who asks. A
@@ -140,7 +137,7 @@ export interface Gatehouse {
    * @throws {AuthError} too_many_requests, invalid_credentials, invalid_token (the session has ended meanwhile),
    * temporarily_unavailable
    */
-  reauthenticate: (claims: Asking, password: string, device: Device) => Promise<SingleToken>;
+  reauthenticate: (token: AccessToken, password: string, device: Device) => Promise<SingleToken>;
 
   /**
    * Sets a password with a code, ends all sessions of the user, and unlocks the account. It works once.
@@ -155,6 +152,9 @@ export interface Gatehouse {
     isAwaited: () => boolean,
     trail?: Trail,
   ) => Promise<{ problem: string | null }>;
+
+  /** What backends may ask for, whose users are not made here. */
+  backends: Backends;
 
   /** What operators may ask for. */
   operators: Operators;
@@ -212,27 +212,29 @@ export async function createGatehouse(options: GatehouseOptions): Promise<Gateho
     resetPassword: createPasswordReset({ database, hasher, throttle, rules }),
     findSuccessor: (judgement) => tellSuccessor(findSuccessor(judgement, rules)),
 
-    logoutAll: async (claims, which, trail) => {
-      const ended = await endAllSessions(database, claims, which, trail);
+    logoutAll: async (asked, which, trail) => {
+      const ended = await endAllSessions(database, asked, which, trail);
       if (ended === null) throw new AuthError('invalid_token');
       return ended;
     },
 
     revoke: async (token, client, trail) => {
       const ending = { reason: 'revoked', actor: actorOfClient(client) } as const;
-      if (token?.kind === 'access') await revokeToken(database, token.claims, ending, trail);
-      if (token?.kind === 'refresh') await endSession(database, token.claims, ending, null, trail);
+      if (token?.kind === 'access') await revokeToken(database, token, ending, trail);
+      if (token?.kind === 'refresh') await endSession(database, token.question, ending, null, trail);
     },
 
-    listSessions: ({ sub, sid }) => listSessions(database, sub, sid),
+    listSessions: ({ userId, sid }) => listSessions(database, userId, sid),
 
-    endSession: async ({ sub }, sid, trail) => {
+    endSession: async ({ userId }, sid, trail) => {
       if (!isUuid(sid)) return false;
-      const ending = { reason: 'session_ended', actor: actorOfUser(sub) } as const;
-      const { isKnown } = await endSession(database, { sid, sub }, ending, null, trail);
-      if (isKnown) noteSession(trail, sub, sid);
+      const ending = { reason: 'session_ended', actor: actorOfUser(userId) } as const;
+      const { isKnown } = await endSession(database, { sid, userId }, ending, null, trail);
+      if (isKnown) noteSession(trail, userId, sid);
       return isKnown;
     },
+
+    backends: createBackends({ database, pairs, rules }),
 
     operators: createOperators({
       database,

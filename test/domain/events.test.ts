@@ -14,6 +14,7 @@ import { liftRevocation } from '../../src/domain/operators/lift.js';
 import { changeUser, type UserChange } from '../../src/domain/operators/users.js';
 import { told, type Trail } from '../../src/domain/reports/told.js';
 import { endSession } from '../../src/domain/sessions/endings.js';
+import { askedOf } from '../../src/domain/sessions/standing.js';
 import { addUser, changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import {
   AMPLE_MS,
@@ -142,7 +143,7 @@ describe('what users do', () => {
     [
       'the end of one of the user’s sessions, and a logout of it',
       async ({ claims, pair }) => {
-        await replica.gatehouse.endSession(claims, pair.sessionId, trail());
+        await replica.gatehouse.endSession(askedOf(claims), pair.sessionId, trail());
         await replica.gatehouse.logout(pair.accessToken, 'access', trail());
       },
       (scene) =>
@@ -153,15 +154,18 @@ describe('what users do', () => {
       async ({ claims }) => {
         const other = await openScene();
         await forget();
-        await replica.gatehouse.endSession(claims, other.pair.sessionId, trail());
+        await replica.gatehouse.endSession(askedOf(claims), other.pair.sessionId, trail());
       },
       () => [],
     ],
     [
       'a logout everywhere, and another one',
       async ({ claims }) => {
-        await replica.gatehouse.logoutAll(claims, { exceptCurrent: false }, trail());
-        await refuse(replica.gatehouse.logoutAll(claims, { exceptCurrent: false }, trail()), 'invalid_token');
+        await replica.gatehouse.logoutAll(askedOf(claims), { exceptCurrent: false }, trail());
+        await refuse(
+          replica.gatehouse.logoutAll(askedOf(claims), { exceptCurrent: false }, trail()),
+          'invalid_token',
+        );
       },
       (scene) =>
         done(scene, {
@@ -174,7 +178,7 @@ describe('what users do', () => {
     [
       'a logout of a session that was logged out with all others',
       async ({ claims, pair }) => {
-        await replica.gatehouse.logoutAll(claims, { exceptCurrent: false });
+        await replica.gatehouse.logoutAll(askedOf(claims), { exceptCurrent: false });
         await forget();
         await replica.gatehouse.logout(pair.refreshToken, 'refresh', trail());
       },
@@ -280,7 +284,7 @@ describe('a login that fails', () => {
 });
 
 describe('what clients do', () => {
-  const CLIENT = { id: 'orders', permissions: ['revoke' as const] };
+  const CLIENT = { id: 'orders', permissions: ['revoke' as const], audiences: [] };
 
   it('revokes an access token once', async () => {
     const { user, pair, claims } = await openScene();
@@ -489,7 +493,7 @@ describe('what operators end', () => {
       await liftRevocation(database, id, CLI, 'again', trail());
       await endSession(
         database,
-        { sid: pair.sessionId, sub: null },
+        { sid: pair.sessionId, userId: null },
         { reason: 'session_ended', actor: CLI },
         null,
         trail(),

@@ -360,6 +360,7 @@ describe('what is remembered', () => {
     expect((await gatehouse.judge(null, credentials)).client).toEqual({
       id: 'late',
       permissions: ['introspect'],
+      audiences: [],
     });
     expect((await gatehouse.judge(null, { ...credentials, secret: 'wrong' })).client).toBeNull();
     await removeClient(real, 'late');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Database } from '../../src/database/prisma.js';
 import { endAllSessions } from '../../src/domain/sessions/endings.js';
+import { askedOf } from '../../src/domain/sessions/standing.js';
 import { listSessions } from '../../src/domain/sessions/listed.js';
 import { openSession } from '../../src/domain/sessions/sessions.js';
 import { changePassword, disableUser } from '../../src/domain/users/users.js';
@@ -123,7 +124,7 @@ describe.each([
   });
 
   const endAll = (database: Database, which: { exceptCurrent: boolean }) =>
-    endAllSessions(database, claimsOf(first.access_token), which);
+    endAllSessions(database, askedOf(claimsOf(first.access_token)), which);
   const open = (database: Database, sessionsPerUser: number | null) =>
     openSession(
       database,
@@ -150,7 +151,7 @@ it('counts exactly a thousand without saying that there were more', async () => 
   const pair = await login(replica, user);
   await addSessions(user, 1000);
   const claims = claimsOf(pair.access_token);
-  expect(await endAllSessions(replica.database, claims, { exceptCurrent: true })).toEqual({
+  expect(await endAllSessions(replica.database, askedOf(claims), { exceptCurrent: true })).toEqual({
     sessions: 1000,
     isMore: false,
   });

@@ -9,7 +9,7 @@ import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../
 import { loadRing, type KeyRing } from '../../src/domain/keys/ring.js';
 import { unseal } from '../../src/domain/keys/sealing.js';
 import { PRUNE_LOCK } from '../../src/domain/sessions/revocations.js';
-import { askedOf } from '../../src/domain/sessions/standing.js';
+import { askedOf, askedOfRefresh } from '../../src/domain/sessions/standing.js';
 import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens/claims.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -153,7 +153,7 @@ describe.each(JWT_ALGORITHMS)('a ring with a key for %s', (algorithm) => {
       kind: 'refresh',
       claims: refreshClaims,
       json: JSON.stringify(refreshClaims),
-      question: { ...askedOf(refreshClaims), ver: null },
+      question: askedOfRefresh(refreshClaims),
     });
   });
 
@@ -476,7 +476,7 @@ describe.each(JWT_ALGORITHMS)('a ring with a key for %s', (algorithm) => {
       kind: 'refresh',
       claims: refreshClaims,
       json: JSON.stringify(refreshClaims),
-      question: { ...askedOf(refreshClaims), ver: null },
+      question: askedOfRefresh(refreshClaims),
     });
     expect(locked.jwks).toEqual(ring.jwks);
     const unavailable = expect.objectContaining({ code: 'temporarily_unavailable' }) as Error;

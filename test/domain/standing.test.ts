@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Judgement } from '../../src/domain/liveness/liveness.js';
 import { openSession } from '../../src/domain/sessions/sessions.js';
+import { askedOf } from '../../src/domain/sessions/standing.js';
 import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { claimsOf, login, type TestUser, type TokenPair } from '../support/house.js';
 import { openTwins, START, type Twins } from '../support/twins.js';
@@ -69,11 +70,11 @@ const VERBS: Record<'judge' | 'successor' | 'refresh' | 'list' | 'logoutAll' | '
     return successor === null ? 'dead' : 'yes';
   },
   list: async () => {
-    const ids = (await twins.two.gatehouse.listSessions(claims)).map(({ id }) => id);
+    const ids = (await twins.two.gatehouse.listSessions(askedOf(claims))).map(({ id }) => id);
     return ids.includes(claims.sid) ? 'yes' : 'dead';
   },
   refresh: () => wordOf(twins.two.gatehouse.refresh(pair.refresh_token)),
-  logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(claims, { exceptCurrent: true })),
+  logoutAll: () => wordOf(twins.two.gatehouse.logoutAll(askedOf(claims), { exceptCurrent: true })),
   // The last, since it ends the session. Insists, since judging the new password may take too long on a busy machine.
   changePassword: async () => {
     const passwords = { current: user.password, next: NEXT };
@@ -185,12 +186,14 @@ describe('the end of a session for good', () => {
 describe('an end that a user asks for by the id of a session', () => {
   it('touches no session of somebody else, and says that there is none', async () => {
     const stranger = await twins.house.user();
-    expect(await twins.one.gatehouse.endSession({ sub: stranger.id }, claims.sid)).toBe(false);
+    expect(
+      await twins.one.gatehouse.endSession({ ...askedOf(claims), userId: stranger.id }, claims.sid),
+    ).toBe(false);
     expect(await askAll()).toEqual(STANDS);
   });
 
   it('leaves the moment and the reason of the first when it comes twice', async () => {
-    const own = { sub: user.id };
+    const own = askedOf(claims);
     expect(await twins.one.gatehouse.endSession(own, claims.sid)).toBe(true);
     const first = await traces();
     await twins.house.database.clock.advance(10);
@@ -266,7 +269,7 @@ it('the list shows a thousand sessions at most, latest opened first, and those o
     'UPDATE sessions SET epoch = (SELECT users.epoch + service.epoch FROM users, service WHERE users.id = $1) WHERE user_id = $1',
     user.id,
   );
-  const listed = await twins.two.gatehouse.listSessions(claims);
+  const listed = await twins.two.gatehouse.listSessions(askedOf(claims));
   expect(listed).toHaveLength(1000);
   const order = listed.map(({ id, openedAt }) => `${openedAt.toISOString()} ${id}`);
   expect(order).toEqual(order.toSorted().reverse());

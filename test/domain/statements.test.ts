@@ -118,9 +118,10 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
   const { token, live } = await gatehouse.judge(pair.accessToken);
   expect(live).not.toBeNull();
   expect(await isStanding(database, askedOf(claims))).toBe(true);
-  expect(await gatehouse.listSessions(claims)).toHaveLength(1);
+  expect(await gatehouse.listSessions(askedOf(claims))).toHaveLength(1);
   await gatehouse.refresh(pair.refreshToken);
-  await retryUnavailable(() => gatehouse.reauthenticate(claims, password, DEVICE));
+  if (live === null) throw new Error('the token is not live');
+  await retryUnavailable(() => gatehouse.reauthenticate(live, password, DEVICE));
   const change = () =>
     retryUnavailable(() =>
       gatehouse.changePassword(
@@ -134,12 +135,23 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
   const [opened, repeated] = [changed, await change()].map((done) => ('pair' in done ? done.pair : null));
   expect(opened?.sessionId).toBe(repeated?.sessionId);
   expect(
-    await gatehouse.logoutAll(claimsOf(opened?.accessToken ?? ''), { exceptCurrent: true }),
+    await gatehouse.logoutAll(askedOf(claimsOf(opened?.accessToken ?? '')), { exceptCurrent: true }),
   ).toMatchObject({
     sessions: 0,
   });
-  await gatehouse.revoke(token, { id: 'orders', permissions: ['revoke'] });
+  await gatehouse.revoke(token, { id: 'orders', permissions: ['revoke'], audiences: [] });
   await gatehouse.logout(opened?.accessToken ?? '', 'access');
+}
+
+/** What backends ask for. */
+async function useBackends(database: Database, { backends }: Gatehouse): Promise<void> {
+  await addClient(database, 'shop', ['sessions:open']);
+  const shop = { id: 'shop', permissions: ['sessions:open' as const], audiences: [] };
+  const wanted = { externalId: 'customer-1', claims: {}, refreshes: true, ip: null, userAgent: null };
+  const { sessionId } = await retryUnavailable(() => backends.openSession(shop, wanted));
+  expect((await backends.changeSession(shop, sessionId, { scope: 'read' })).id).toBe(sessionId);
+  expect(await backends.endSession(shop, sessionId)).toBe(true);
+  expect(await backends.endAll(shop, 'customer-1')).toEqual({ sessions: 0, isMore: false });
 }
 
 /** What operators and housekeeping ask for. */
@@ -250,6 +262,7 @@ it('every statement brings the columns that it declares', async () => {
   const gatehouse = await openGatehouse(database, hasher);
   expect(await createDemo(database, hasher, directory)).toBe(true);
   await useSessions(database, gatehouse);
+  await useBackends(database, gatehouse);
   await operateOverHttp(gatehouse);
   await operateClients(database, gatehouse);
   await operateKeys(gatehouse);
@@ -299,6 +312,7 @@ it('every commit waits until it is durable, but for those that count guesses', a
     await useSessions(database, gatehouse);
     const { login_attempts: guesses, ...others } = await readCommits(own);
     expect(guesses).toEqual(['off']);
+    await useBackends(database, gatehouse);
     await operateOverHttp(gatehouse);
     await operateClients(database, gatehouse);
     await operateKeys(gatehouse);
@@ -314,6 +328,7 @@ it('every commit waits until it is durable, but for those that count guesses', a
     ]);
     expect(Object.keys(all).sort()).toEqual([
       'beat',
+      'client_ids',
       'client_secrets',
       'clients',
       'events',

@@ -20,21 +20,32 @@ import {
 } from '../support/house.js';
 
 /** Anyone; anyone but with a token that the route itself asks for; clients with a permission; users. */
-type Door = 'anyone' | 'holder' | 'introspect' | 'revoke' | 'users' | 'operators' | 'nobody';
+type Door =
+  | 'anyone'
+  | 'holder'
+  | 'introspect'
+  | 'revoke'
+  | 'sessions:open'
+  | 'users'
+  | 'users or sessions:open'
+  | 'operators'
+  | 'nobody';
 
 /** What the contract says (section 3). A route that is not here fails the test. */
 const DOORS: Record<string, Door> = {
   'POST /login': 'anyone',
   'POST /refresh': 'holder',
   'POST /logout': 'holder',
-  'POST /logout-all': 'users',
+  'POST /logout-all': 'users or sessions:open',
   'POST /password': 'users',
   'POST /password/reset': 'anyone',
   'POST /reauthenticate': 'users',
   '* /session': 'users',
   '* /session/*': 'users',
   'GET /sessions': 'users',
-  'DELETE /sessions/:id': 'users',
+  'DELETE /sessions/:id': 'users or sessions:open',
+  'POST /sessions': 'sessions:open',
+  'PATCH /sessions/:id': 'sessions:open',
   'POST /introspect': 'introspect',
   'POST /introspect/batch': 'introspect',
   'POST /revoke': 'revoke',
@@ -145,55 +156,62 @@ const routesBehind = (...doors: Door[]) =>
       ] as const;
     });
 
-describe.each(routesBehind('users'))('the door of users at %s %s', (method, url) => {
-  /** Well-formed where a body is asked for, which is looked at first; and too weak to change anything. */
-  function sendTo(headers: object) {
-    const bodies: Record<string, object> = {
-      '/password': { current_password: user.password, new_password: 'short' },
-      '/reauthenticate': { password: 'wrong' },
-    };
-    const body = bodies[url];
-    if (body === undefined) return send(method, url, headers);
-    return send(method, url, { ...headers, 'content-type': 'application/json' }, JSON.stringify(body));
-  }
+describe.each(routesBehind('users', 'users or sessions:open'))(
+  'the door of users at %s %s',
+  (method, url) => {
+    /** Well-formed where a body is asked for, which is looked at first; and too weak to change anything. */
+    function sendTo(headers: object) {
+      const bodies: Record<string, object> = {
+        '/password': { current_password: user.password, new_password: 'short' },
+        '/reauthenticate': { password: 'wrong' },
+      };
+      const body = bodies[url];
+      if (body === undefined) return send(method, url, headers);
+      return send(method, url, { ...headers, 'content-type': 'application/json' }, JSON.stringify(body));
+    }
 
-  it.each([
-    ['no token', () => ({})],
-    ['a client and its secret', () => basic(client)],
-  ])('is shut for %s', async (_what, headers) => {
-    const response = await sendTo(headers());
-    expect(response.statusCode).toBe(401);
-    expect(response.headers['www-authenticate']).toBe(PLAIN_CHALLENGE);
-  });
+    it('is shut for no token', async () => {
+      const response = await sendTo({});
+      expect(response.statusCode).toBe(401);
+      expect(response.headers['www-authenticate']).toBe(PLAIN_CHALLENGE);
+    });
 
-  it.each([
-    ['a text that is no token', () => MARKER],
-    ['a forged token', () => forge(pair.access_token)],
-    ['a refresh token', () => pair.refresh_token],
-  ])('is shut for %s', async (_what, token) => {
-    const response = await sendTo(bearer(token()));
-    expect(response.statusCode).toBe(401);
-    expect(response.headers['www-authenticate']).toMatch(TOKEN_CHALLENGE);
-  });
+    it('is shut for a client and its secret', async () => {
+      const response = await sendTo(basic(client));
+      const isForBackends = routesBehind('users or sessions:open').some((route) => route[1] === url);
+      expect(response.statusCode).toBe(isForBackends ? 403 : 401);
+      if (!isForBackends) expect(response.headers['www-authenticate']).toBe(PLAIN_CHALLENGE);
+    });
 
-  it('is shut for a token that was ended', async () => {
-    await send('POST', '/logout', bearer(pair.access_token));
-    expect((await sendTo(bearer(pair.access_token))).statusCode).toBe(401);
-  });
+    it.each([
+      ['a text that is no token', () => MARKER],
+      ['a forged token', () => forge(pair.access_token)],
+      ['a refresh token', () => pair.refresh_token],
+    ])('is shut for %s', async (_what, token) => {
+      const response = await sendTo(bearer(token()));
+      expect(response.statusCode).toBe(401);
+      expect(response.headers['www-authenticate']).toMatch(TOKEN_CHALLENGE);
+    });
 
-  it('is shut at exp, and open a second before', async () => {
-    await house.database.clock.advance(599);
-    const open = await sendTo(bearer(pair.access_token));
-    if (url === '/reauthenticate') expect(open.json()).toMatchObject({ error: 'invalid_credentials' });
-    else expect(url === '/password' ? [400] : [200, 404]).toContain(open.statusCode);
-    pair = await login(replica, await house.user());
-    await house.database.clock.advance(600);
-    const shut = await sendTo(bearer(pair.access_token));
-    expect(shut.statusCode).toBe(401);
-    // And not for a password that is wrong.
-    expect(shut.headers['www-authenticate']).toMatch(TOKEN_CHALLENGE);
-  });
-});
+    it('is shut for a token that was ended', async () => {
+      await send('POST', '/logout', bearer(pair.access_token));
+      expect((await sendTo(bearer(pair.access_token))).statusCode).toBe(401);
+    });
+
+    it('is shut at exp, and open a second before', async () => {
+      await house.database.clock.advance(599);
+      const open = await sendTo(bearer(pair.access_token));
+      if (url === '/reauthenticate') expect(open.json()).toMatchObject({ error: 'invalid_credentials' });
+      else expect(url === '/password' ? [400] : [200, 404]).toContain(open.statusCode);
+      pair = await login(replica, await house.user());
+      await house.database.clock.advance(600);
+      const shut = await sendTo(bearer(pair.access_token));
+      expect(shut.statusCode).toBe(401);
+      // And not for a password that is wrong.
+      expect(shut.headers['www-authenticate']).toMatch(TOKEN_CHALLENGE);
+    });
+  },
+);
 
 describe.each(routesBehind('introspect', 'revoke'))('the door of clients at %s %s', (method, url) => {
   const permission = url === '/revoke' ? 'revoke' : 'introspect';
@@ -225,6 +243,57 @@ describe.each(routesBehind('introspect', 'revoke'))('the door of clients at %s %
 
   it('is open for a client with its permission', async () => {
     expect((await ask(basic(await house.client([permission])))).statusCode).toBe(200);
+  });
+});
+
+describe.each(routesBehind('sessions:open', 'users or sessions:open'))(
+  'the door of backends at %s %s',
+  (method, url) => {
+    const BODIES: Record<string, object> = {
+      'POST /sessions': { external_id: 'customer' },
+      'POST /logout-all': { external_id: 'customer' },
+      'PATCH /sessions': {},
+    };
+
+    function ask(headers: object) {
+      const body = BODIES[`${method} ${url.replace(/\/0.*/, '')}`];
+      if (body === undefined) return send(method, url, headers);
+      return send(method, url, { 'content-type': 'application/json', ...headers }, JSON.stringify(body));
+    }
+
+    it.each([
+      ['a wrong secret', () => basic({ ...client, secret: `${client.secret}x` })],
+      ['an unknown client', () => basic({ id: MARKER, secret: client.secret })],
+    ])('is shut for %s', async (_what, headers) => {
+      const response = await ask(headers());
+      expect(response.statusCode).toBe(401);
+      expect(response.headers['www-authenticate']).toBe(CLIENT_CHALLENGE);
+    });
+
+    it('is shut for a client that may only do something else, or nothing', async () => {
+      expect((await ask(basic(client))).statusCode).toBe(403);
+      expect((await ask(basic(await house.client([])))).statusCode).toBe(403);
+    });
+
+    it('is open for a client with its permission', async () => {
+      expect([200, 201, 404]).toContain((await ask(basic(await house.client(['sessions:open'])))).statusCode);
+    });
+  },
+);
+
+describe.each(routesBehind('sessions:open'))('the door of backends alone at %s %s', (method, url) => {
+  it.each([
+    ['no credentials', () => ({})],
+    ['a user with a live token', () => bearer(pair.access_token)],
+  ])('is shut for %s', async (_what, headers) => {
+    const response = await send(
+      method,
+      url,
+      { 'content-type': 'application/json', ...headers() },
+      JSON.stringify(method === 'POST' ? { external_id: 'customer' } : {}),
+    );
+    expect(response.statusCode).toBe(401);
+    expect(response.headers['www-authenticate']).toBe(CLIENT_CHALLENGE);
   });
 });
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Client } from '../../src/domain/clients.js';
 import { addMembers } from '../../src/http/doors/members.js';
 
-const CLIENT: Client = { id: 'orders', permissions: [] };
+const CLIENT: Client = { id: 'orders', permissions: [], audiences: [] };
 
 let app: FastifyInstance;
 
@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => app.close());
 
-it.each(['claims', 'client', 'judgement'] as const)(
+it.each(['token', 'client', 'judgement'] as const)(
   'request.%s throws where no door has set it',
   async (name) => {
     app.get('/', (request) => ({ read: request[name] }));

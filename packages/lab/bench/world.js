@@ -13,7 +13,7 @@ import { addClient } from '../../../dist/domain/clients.js';
 import { createFirstKey } from '../../../dist/domain/keys/lifecycle.js';
 import { loadKeys } from '../../../dist/domain/keys/keys.js';
 import { loadRing } from '../../../dist/domain/keys/ring.js';
-import { mintAccess, mintRefresh } from '../../../dist/domain/tokens/claims.js';
+import { mintAccess, mintRefresh } from '../../../dist/domain/tokens/minting.js';
 import { createTokenCodec } from '../../../dist/http/jwt.js';
 
 export const SECRET = 'a-secret-of-more-than-32-bytes-for-a-measurement';

@@ -8,14 +8,8 @@ import {
   type Rules,
   type Token,
 } from '../chaos/history.js';
-import {
-  mintAccess,
-  mintRefresh,
-  type AccessClaims,
-  type RefreshClaims,
-  type Session,
-  type TokenRules,
-} from '../../../src/domain/tokens/claims.js';
+import type { AccessClaims, RefreshClaims, Session, TokenRules } from '../../../src/domain/tokens/claims.js';
+import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
 import { reissue } from '../../../src/domain/tokens/successor.js';
 
 export const RULES: Rules = {
@@ -136,6 +130,9 @@ export function tellStory(own: Partial<Rules> = {}) {
       userId: idOf(pair.user),
       username: pair.user,
       scope: pair.scope,
+      clientId: null,
+      externalId: null,
+      claims: null,
       ver: pair.ver ?? 0,
       generation: 0,
       openedAt: Math.floor(secondsAt(openedMs)),

@@ -1,14 +1,8 @@
 // The contract as one sequential program: what the service would answer if everything happened at one moment, in one place.
 import type { Row as WrittenRow, Rules, Token } from '../chaos/history.js';
 import { createReferenceOrders } from './reference-orders.js';
-import {
-  mintAccess,
-  mintRefresh,
-  type AccessClaims,
-  type RefreshClaims,
-  type Session,
-  type TokenRules,
-} from '../../../src/domain/tokens/claims.js';
+import type { AccessClaims, RefreshClaims, Session, TokenRules } from '../../../src/domain/tokens/claims.js';
+import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
 import { reissue } from '../../../src/domain/tokens/successor.js';
 
 /** The row of the service, in seconds since 1970. */
@@ -153,6 +147,9 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       userId: user.id,
       username: user.name,
       scope: user.scope,
+      clientId: null,
+      externalId: null,
+      claims: null,
       ver: 0,
       generation: 0,
       openedAt: Math.floor(now),

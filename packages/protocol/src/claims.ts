@@ -4,9 +4,12 @@
 interface TokenClaims {
   /** Who issued it: the service's `ISSUER`. */
   iss: string;
-  /** The user's id, a UUID: what to keep things under. Names change. */
+  /**
+   * Whose it is: what to keep things under, together with `client_id`. Names change. A UUID for users who were made here; the
+   * external id for those of a backend.
+   */
   sub: string;
-  aud: string;
+  aud: string | string[];
   /** Id of the session, a UUID. */
   sid: string;
   /** `<lineage>.<generation>`: a token and its successors share the lineage. */
@@ -14,7 +17,7 @@ interface TokenClaims {
   iat: number;
   /** Exclusive: at `exp` the token is expired (RFC 7519 section 4.1.4). */
   exp: number;
-  /** When the user gave the password. */
+  /** When the user proved who it is. */
   auth_time: number;
   /** When the session ends for good. */
   session_exp: number;
@@ -22,14 +25,37 @@ interface TokenClaims {
 
 /** Of an access token (RFC 9068), `typ: at+jwt`. */
 export interface AccessClaims extends TokenClaims {
-  /** `gatehouse` for the service's own logins. */
+  /** The client that opened the session; `gatehouse` for the service's own logins. */
   client_id: string;
   username: string;
   /** Separated by single spaces; absent when the user may do nothing in particular. */
   scope?: string;
+  /** What a backend says of the session in its own words. */
+  ext?: Extension;
+  /** How the user proved who it is (RFC 8176), as a backend says it. */
+  amr?: string[];
+  /** How sure that is (RFC 9470), as a backend says it. */
+  acr?: string;
+  /** Who acts in the user's place (RFC 8693 section 4.1), as a backend says it. */
+  act?: Acting;
   /** How often these claims were changed since the session was opened; absent for never. Not shown to callers. */
   ver?: number;
 }
 
 /** Of a refresh token, `typ: rt+jwt`: its audience is the issuer itself, its lineage is its session. */
-export type RefreshClaims = TokenClaims;
+export interface RefreshClaims extends TokenClaims {
+  aud: string;
+  /** The client that opened the session; absent for the service's own logins. */
+  client_id?: string;
+}
+
+export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+export type Extension = Record<string, Json>;
+
+/** Who acts; `act` within it is who acted before. */
+export interface Acting {
+  sub: string;
+  iss?: string;
+  client_id?: string;
+  act?: Acting;
+}

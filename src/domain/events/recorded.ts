@@ -11,6 +11,7 @@ export const EVENT_TYPES = [
   'session.opened',
   'login',
   'session.ended',
+  'session.changed',
   'session.reused',
   'token.revoked',
   'user.added',

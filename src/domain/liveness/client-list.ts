@@ -9,7 +9,6 @@ import {
   permissionsIn,
   type Client,
   type ClientCredentials,
-  type Permission,
 } from '../clients.js';
 import { firstRow } from '../service/service-row.js';
 
@@ -32,24 +31,26 @@ export async function loadClients(database: Database): Promise<ClientList> {
     id: 'text?',
     secretHash: 'bytea?',
     permissions: 'text[]?',
+    audiences: 'text[]?',
   })`
-    SELECT service.clients_version AS version, clients.id, client_secrets.secret_hash AS "secretHash", permissions
+    SELECT service.clients_version AS version, clients.id, client_secrets.secret_hash AS "secretHash", permissions, audiences
     FROM service LEFT JOIN clients ON true LEFT JOIN client_secrets ON client_secrets.client_id = clients.id`;
   const { version } = firstRow(rows);
-  const known = new Map<string, { permissions: Permission[]; hashes: Uint8Array[] }>();
-  for (const { id, secretHash, permissions } of rows) {
+  const known = new Map<string, Client & { hashes: Uint8Array[] }>();
+  for (const { id, secretHash, permissions, audiences } of rows) {
     if (id === null || secretHash === null) continue;
     const { hashes = [] } = known.get(id) ?? {};
-    known.set(id, { permissions: permissionsIn(permissions), hashes: [...hashes, secretHash] });
+    const client = { id, permissions: permissionsIn(permissions), audiences: audiences ?? [] };
+    known.set(id, { ...client, hashes: [...hashes, secretHash] });
   }
   // What was right stays right as long as this list is in force, which each request's statement confirms.
   const proved = new WeakMap<ClientCredentials, Client>();
 
   function check({ id, secret }: ClientCredentials): Client | null {
-    const client = known.get(id);
+    const { hashes = [], ...client } = known.get(id) ?? {};
     const hashed = hashSecret(secret);
-    const equal = PLACES.filter((place) => timingSafeEqual(hashed, client?.hashes[place] ?? NOBODY));
-    return client !== undefined && equal.length > 0 ? { id, permissions: client.permissions } : null;
+    const equal = PLACES.filter((place) => timingSafeEqual(hashed, hashes[place] ?? NOBODY));
+    return 'id' in client && equal.length > 0 ? client : null;
   }
 
   return {

@@ -152,7 +152,7 @@ async function askPrimary(
   // `IS TRUE` changes nothing but the plan: without it, sessions may be looked up by user, of whom one may have thousands.
   const rows = await ask`
     WITH given AS NOT MATERIALIZED (
-      SELECT ${arrayText(asked.map(({ sub }) => sub))}::uuid[] AS subs,
+      SELECT ${arrayText(asked.map(({ userId }) => userId))}::uuid[] AS user_ids,
              ${arrayText(asked.map(({ sid }) => sid))}::uuid[] AS sids,
              ${arrayText(asked.map(({ lineage }) => lineage))}::uuid[] AS lineages,
              ${arrayText(asked.map(({ ver }) => ver ?? 'NULL'))}::int8[] AS vers
@@ -162,9 +162,9 @@ async function askPrimary(
            service.clients_version AS "clientsVersion",
            ARRAY(
              SELECT asked.ordinal::int4
-             FROM given, unnest(given.subs, given.sids, given.lineages, given.vers)
-               WITH ORDINALITY AS asked (sub, sid, lineage, ver, ordinal)
-             JOIN sessions ON sessions.id = asked.sid AND (sessions.user_id = asked.sub) IS TRUE
+             FROM given, unnest(given.user_ids, given.sids, given.lineages, given.vers)
+               WITH ORDINALITY AS asked (user_id, sid, lineage, ver, ordinal)
+             JOIN sessions ON sessions.id = asked.sid AND (sessions.user_id = asked.user_id) IS TRUE
              JOIN users ON ${STANDS_WITH_TOKEN_OF_GIVEN}
            )::text AS standing
     FROM service`;

@@ -54,7 +54,7 @@ export async function deleteUser(
         UPDATE users SET
           username = CASE WHEN EXISTS (SELECT FROM users AS others WHERE others.username = ${id}::text)
             THEN ' ' ELSE '' END || ${id}::text,
-          password_hash = NULL, scope = '', epoch = epoch + 1, disabled_at = coalesce(disabled_at, now), deleted_at = now
+          client_id = NULL, external_id = NULL, password_hash = NULL, scope = '', epoch = epoch + 1, disabled_at = coalesce(disabled_at, now), deleted_at = now
         FROM clock
         WHERE users.id = ${id}::uuid AND users.username = ${username}::text AND NOT ${IS_DELETED}
         RETURNING users.id, users.epoch - 1 AS ended, now

@@ -18,7 +18,6 @@ import {
   STANDS,
   STANDS_BUT_FOR_OTHERS,
 } from '../sessions/standing.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
 import { RETENTION } from '../tokens/grace.js';
 import type { ReadToken } from '../tokens/reader.js';
 import { DEFAULT_REASON } from './notes.js';
@@ -161,9 +160,15 @@ async function ask(
   if ('userIds' in doomed) return await endOfUsers(database, doomed.userIds, words, trail);
   if ('openedBefore' in doomed) return await endOpenedBefore(database, doomed.openedBefore, words, trail);
   if ('lineage' in doomed) return await endLineage(database, doomed.lineage, null, words, trail);
-  const { kind, claims } = doomed.token;
+  const { kind, claims, question } = doomed.token;
   if (kind === 'refresh') return await endByIds(database, [claims.sid], words, trail);
-  return await endLineage(database, parseJti(claims.jti).lineage, claims, words, trail);
+  return await endLineage(
+    database,
+    question.lineage,
+    { userId: question.userId, until: claims.session_exp },
+    words,
+    trail,
+  );
 }
 
 /** The order in `given.words`, as one row. */
@@ -279,7 +284,7 @@ async function endByNetwork(
 async function endLineage(
   database: Database,
   lineage: string,
-  claims: Pick<AccessClaims, 'sub' | 'session_exp'> | null,
+  token: { userId: string; until: number } | null,
   words: Words,
   trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
@@ -290,8 +295,8 @@ async function endLineage(
       FROM asked, sessions, users, service, clock
       WHERE sessions.id = asked.lineage AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
       UNION ALL
-      SELECT 'token', asked.lineage, NULL, ${claims?.sub ?? null}::uuid, NULL, NULL,
-             coalesce(to_timestamp(${claims?.session_exp ?? null}::float8) + ${RETENTION}, ${KEPT_UNTIL_ALL_ENDED}),
+      SELECT 'token', asked.lineage, NULL, ${token?.userId ?? null}::uuid, NULL, NULL,
+             coalesce(to_timestamp(${token?.until ?? null}::float8) + ${RETENTION}, ${KEPT_UNTIL_ALL_ENDED}),
              ${IS_UNREVOKED_LINEAGE}
       FROM asked, clock
       WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.id = asked.lineage) AND ${IS_UNREVOKED_BUT_FOR_OTHERS}

@@ -8,11 +8,13 @@ import type { FoundRevocation, FoundSession } from './lists.js';
 import type { FoundUser } from '../users/found.js';
 
 export function showUser(user: FoundUser) {
-  const { id, username, scope, createdAt, disabledAt, hasPassword, lockedUntil } = user;
+  const { id, username, scope, clientId, externalId, createdAt, disabledAt, hasPassword, lockedUntil } = user;
   return {
     id,
-    username,
+    username: externalId ?? username,
     scope,
+    client_id: clientId,
+    external_id: externalId,
     created_at: createdAt.toISOString(),
     disabled_at: disabledAt?.toISOString() ?? null,
     has_password: hasPassword,
@@ -47,8 +49,14 @@ export function showExport({
   };
 }
 
-export function showClient({ id, permissions, createdAt, secrets }: FoundClient) {
-  return { id, permissions, created_at: createdAt.toISOString(), secrets: secrets.map(showSecret) };
+export function showClient({ id, permissions, audiences, createdAt, secrets }: FoundClient) {
+  return {
+    id,
+    permissions,
+    audiences,
+    created_at: createdAt.toISOString(),
+    secrets: secrets.map(showSecret),
+  };
 }
 
 /** A client's secret, without what is secret in it. */

@@ -113,6 +113,7 @@ export async function changeUser(
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const before = await findUserById(database, id);
     if (before === null) throw new AuthError('not_found', { detail: 'There is no such user.' });
+    if (before.clientId !== null) assertOnlyDisables(change);
     const username = change.username ?? before.username;
     const scope = change.scope ?? before.scope;
     const isSame = username === before.username && scope === before.scope;
@@ -173,6 +174,14 @@ function refuseTakenName(error: unknown): never {
   if ((error as { code?: unknown }).code === UNIQUE_VIOLATION)
     throw new AuthError('username_taken', { cause: error });
   throw error;
+}
+
+/** What else there is to change is said by the client, of each session. */
+function assertOnlyDisables({ username, scope, passwordHash }: UserChange): void {
+  if (username === undefined && scope === undefined && passwordHash === undefined) return;
+  throw new AuthError('invalid_request', {
+    detail: 'This is a user of a client: only `disabled` can be changed here.',
+  });
 }
 
 function assertFits(

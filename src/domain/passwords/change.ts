@@ -9,10 +9,12 @@ import { endSession } from '../sessions/endings.js';
 import type { Pairs, TokenPair } from '../sessions/pairs.js';
 import type { Device, Opened, SessionRules } from '../sessions/sessions.js';
 import { noteSession, told, type Trail } from '../reports/told.js';
+import { accountOf } from '../tokens/subjects.js';
 import type { PasswordHasher } from './hasher.js';
 import { refusePassword, type PasswordRules } from './policy.js';
 import { provePassword } from './proof.js';
 import {
+  askingOf,
   findAsking,
   findReplacement,
   isReplacedAlone,
@@ -32,6 +34,8 @@ export type PasswordChange = { pair: TokenPair } | { problem: string };
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
 
+const ACTS_FOR_ANOTHER = 'This session acts in the place of the user, and cannot change the password.';
+
 /** Shorter than anybody waits for the whole. */
 export const JUDGED_WITHIN_MS = 2000;
 
@@ -49,8 +53,8 @@ export function createPasswordChange(parts: {
   const { database, hasher, throttle, pairs, rules } = parts;
 
   /** What the token may ask for, once the password that this takes was compared: the current one, or the one just set. */
-  async function prove(claims: Asking, { current, next }: Passwords): Promise<Proved> {
-    const found = await findAsking(database, claims, rules);
+  async function prove(asked: Asking, { current, next }: Passwords): Promise<Proved> {
+    const found = await findAsking(database, asked, rules);
     if (found === null) throw new AuthError('invalid_token');
     const { passwordHash, isReplaced } = found;
     const [typed, detail] = isReplaced
@@ -60,7 +64,7 @@ export function createPasswordChange(parts: {
   }
 
   async function replace(
-    claims: Asking,
+    asked: Asking,
     passwords: Passwords,
     device: Device,
     { proved, isAwaited, trail }: { proved: Proved; isAwaited: () => boolean; trail: Trail | undefined },
@@ -69,7 +73,7 @@ export function createPasswordChange(parts: {
     let fresh: string | undefined;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       if (found.isReplaced) {
-        const opened = await findReplacement(database, claims, rules);
+        const opened = await findReplacement(database, asked, rules);
         if (opened === null) throw new AuthError('invalid_token');
         return opened;
       }
@@ -77,20 +81,20 @@ export function createPasswordChange(parts: {
       fresh ??= await hasher.hash(passwords.next);
       assertAwaited(isAwaited);
       const hashes = { verified: found.passwordHash, fresh };
-      const opened = await replaceSessions(database, claims, hashes, device, rules, trail);
+      const opened = await replaceSessions(database, asked, hashes, device, rules, trail);
       if (opened !== null) {
-        if (!(await isReplacedAlone(database, claims))) {
-          const ending = { reason: 'password_changed', actor: actorOfUser(claims.sub) } as const;
-          const itself = { sid: opened.session.id, sub: claims.sub };
+        if (!(await isReplacedAlone(database, asked))) {
+          const ending = { reason: 'password_changed', actor: actorOfUser(asked.userId) } as const;
+          const itself = { sid: opened.session.id, userId: asked.userId };
           await endSession(database, itself, ending, null, { origin: trail?.origin });
           throw new AuthError('invalid_token');
         }
-        told.end.tell({ ended: 'user', reason: 'password_changed', actor: actorOfUser(claims.sub) }, trail);
+        told.end.tell({ ended: 'user', reason: 'password_changed', actor: actorOfUser(asked.userId) }, trail);
         return opened;
       }
       // The session has ended, or another change was first, perhaps this very one in another request, or a login has hashed
       // the same password anew: the rows tell.
-      found = await prove(claims, passwords);
+      found = await prove(asked, passwords);
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('the password keeps changing') });
   }
@@ -103,27 +107,31 @@ export function createPasswordChange(parts: {
     trail?: Trail,
   ): Promise<PasswordChange> => {
     if (token?.kind !== 'access') throw new AuthError('invalid_token');
-    const { claims } = token;
+    // Whoever acts in the user's place was not given the password.
+    if (token.claims.act !== undefined)
+      throw new AuthError('insufficient_scope', { detail: ACTS_FOR_ANOTHER });
+    const asked = askingOf(token);
+    const account = accountOf(token.claims);
     // Of dead tokens only one can be of use: that of a session which has just been replaced. The others cost nobody an attempt.
-    if (live === null && (await findAsking(database, claims, rules))?.isReplaced !== true)
+    if (live === null && (await findAsking(database, asked, rules))?.isReplaced !== true)
       throw new AuthError('invalid_token');
     await pairs.assertSigns();
     const network = networkOf(device.ip);
     const { attempt, proved } = await hasher.admit(network, async () => {
-      const taken = await throttle.takeAttempt(claims.username, device.ip);
+      const taken = await throttle.takeAttempt(account, device.ip);
       return {
         attempt: taken,
-        proved: await refundUnlessWrong(taken, () => prove(claims, passwords)),
+        proved: await refundUnlessWrong(taken, () => prove(asked, passwords)),
       };
     });
     const done = await refundUnlessWrong(attempt, async () => {
       // Judging takes many times as long as a hash, so no permit is held meanwhile.
       const { passwordMinLength } = rules;
-      const rule = { username: claims.username, passwordMinLength, withinMs: JUDGED_WITHIN_MS };
+      const rule = { username: account, passwordMinLength, withinMs: JUDGED_WITHIN_MS };
       const problem = proved.isReplaced ? null : await refusePassword(passwords.next, rule);
       if (problem !== null) return { problem };
       return await hasher.admit(network, () =>
-        replace(claims, passwords, device, { proved, isAwaited, trail }),
+        replace(asked, passwords, device, { proved, isAwaited, trail }),
       );
     });
     if ('problem' in done) {

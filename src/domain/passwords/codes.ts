@@ -11,7 +11,7 @@ import type { Trail } from '../reports/told.js';
 import { firstRow } from '../service/service-row.js';
 import { actorOfUser } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
-import { CODE_EPOCH_IS_IN_FORCE, EPOCH_OF_CODE, IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
+import { CODE_EPOCH_IS_IN_FORCE, EPOCH_TO_KEEP, IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
 
 export const DEFAULT_CODE_SECONDS = 900;
 export const MOST_CODE_SECONDS = 7 * 86_400;
@@ -55,7 +55,7 @@ export interface Code {
  * @param expiresIn seconds; undefined for {@link DEFAULT_CODE_SECONDS}
  * @param by the actor, as it stands in rows
  * @returns the code, which is shown this once
- * @throws {AuthError} not_found, user_disabled
+ * @throws {AuthError} not_found, user_disabled, invalid_request for a user of a client
  */
 export async function issueCode(
   database: Database,
@@ -68,22 +68,27 @@ export async function issueCode(
   const expiresInSeconds = expiresIn ?? DEFAULT_CODE_SECONDS;
   // Settles a code against everything that voids codes: it waits for the user's row, and takes the epoch as it is by then. Of two codes at
   // once the later one counts.
-  const rows = await database.query({ isThere: 'bool', isEnabled: 'bool' })`
+  const rows = await database.query({ isThere: 'bool', isEnabled: 'bool', isOwn: 'bool' })`
     WITH owner AS MATERIALIZED (
-      SELECT users.id, ${EPOCH_OF_CODE} AS epoch, ${USER_IS_ENABLED} AS is_enabled FROM users, service
+      SELECT users.id, ${EPOCH_TO_KEEP} AS epoch, ${USER_IS_ENABLED} AS is_enabled, users.client_id IS NULL AS is_own FROM users, service
       WHERE users.id = ${userId}::uuid AND NOT ${IS_DELETED}
       FOR NO KEY UPDATE OF users
     ), issued AS (
       INSERT INTO password_codes (user_id, code_hash, epoch, expires_at)
       SELECT id, ${hashOf(code)}::bytea, epoch, clock_timestamp() + make_interval(secs => ${expiresInSeconds}::float8)
-      FROM owner WHERE is_enabled
+      FROM owner WHERE is_enabled AND is_own
       ON CONFLICT (user_id) DO UPDATE SET
         code_hash = excluded.code_hash, epoch = excluded.epoch, expires_at = excluded.expires_at
       RETURNING user_id, clock_timestamp() AS now
     )${recorded(database, CODE_ISSUED, { type: 'user.code_issued', actor: by, detail: { expires_in: expiresInSeconds } }, trail)}
-    SELECT EXISTS (SELECT FROM owner) AS "isThere", EXISTS (SELECT FROM owner WHERE is_enabled) AS "isEnabled"`;
-  const { isThere, isEnabled } = firstRow(rows);
+    SELECT EXISTS (SELECT FROM owner) AS "isThere", EXISTS (SELECT FROM owner WHERE is_enabled) AS "isEnabled",
+           EXISTS (SELECT FROM owner WHERE is_own) AS "isOwn"`;
+  const { isThere, isEnabled, isOwn } = firstRow(rows);
   if (!isThere) throw new AuthError('not_found', { detail: 'There is no such user.' });
+  if (!isOwn)
+    throw new AuthError('invalid_request', {
+      detail: 'This is a user of a client, and has no password here.',
+    });
   if (!isEnabled) throw new AuthError('user_disabled');
   return { code, expiresInSeconds };
 }

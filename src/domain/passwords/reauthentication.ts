@@ -13,10 +13,11 @@ import {
   type SessionRules,
 } from '../sessions/sessions.js';
 import { STANDS_WITH_TOKEN } from '../sessions/standing.js';
-import { parseJti } from '../tokens/claims.js';
+import { accountOf } from '../tokens/subjects.js';
+import type { AccessToken } from '../tokens/reader.js';
 import type { PasswordHasher } from './hasher.js';
 import { provePassword } from './proof.js';
-import { findAsking, type Asking } from './replacement.js';
+import { askingOf, findAsking, type Asking } from './replacement.js';
 
 /** The hash would have to be replaced this often within one request before we say that we cannot know. */
 const MAX_ATTEMPTS = 3;
@@ -31,23 +32,23 @@ export function createReauthentication(parts: {
 }) {
   const { database, hasher, throttle, pairs, rules } = parts;
 
-  async function prove(claims: Asking, password: string): Promise<Opened> {
+  async function prove(asked: Asking, password: string): Promise<Opened> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const asking = await findAsking(database, claims, rules);
+      const asking = await findAsking(database, asked, rules);
       if (asking === null || asking.isReplaced) throw new AuthError('invalid_token');
       const verified = await provePassword(hasher, asking.passwordHash, password, 'The password is wrong.');
-      const found = await findProved(database, claims, verified);
+      const found = await findProved(database, asked, verified);
       if (found !== null) return found;
       // The session has ended, or a login has hashed the same password anew: the rows tell.
     }
     throw new AuthError('temporarily_unavailable', { cause: new Reason('the password keeps changing') });
   }
 
-  return async (claims: Asking, password: string, device: Device): Promise<SingleToken> => {
+  return async (token: AccessToken, password: string, device: Device): Promise<SingleToken> => {
     await pairs.assertSigns();
     return await hasher.admit(networkOf(device.ip), async () => {
-      const attempt = await throttle.takeAttempt(claims.username, device.ip);
-      const found = await refundUnlessWrong(attempt, () => prove(claims, password));
+      const attempt = await throttle.takeAttempt(accountOf(token.claims), device.ip);
+      const found = await refundUnlessWrong(attempt, () => prove(askingOf(token), password));
       // It is proved: what cannot be written down now must not deny it.
       await attempt.succeed().catch(() => undefined);
       return await pairs.signReauthenticated(found);
@@ -58,7 +59,7 @@ export function createReauthentication(parts: {
 /** The session of the token that asks; null when it has ended, or the hash of its user's password is another one by now. */
 async function findProved(
   database: Database,
-  { sub, sid, jti, ver = 0 }: Asking,
+  { userId, sid, lineage, ver }: Asking,
   verified: string,
 ): Promise<Opened | null> {
   // Settles a proof against an end of the session, and against a new password, on the session's row, which both write: where they
@@ -66,12 +67,12 @@ async function findProved(
   // which was compared.
   const [row] = await database.query(OPENED_COLUMNS)`
     WITH asked AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage,
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${lineage}::uuid AS lineage,
              ${ver}::int8 AS ver
     ), opened AS (
       UPDATE sessions SET generation = generation
       FROM asked, users, service
-      WHERE sessions.id = ${sid}::uuid AND users.id = ${sub}::uuid AND users.password_hash = ${verified}
+      WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND users.password_hash = ${verified}
         AND sessions.expires_at > asked.now AND ${STANDS_WITH_TOKEN}
       RETURNING sessions.*
     )

@@ -4,7 +4,7 @@ import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { Trail } from '../reports/told.js';
 import { NEW_ID } from '../sessions/ids.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import type { AccessToken } from '../tokens/reader.js';
 import {
   OPENED_COLUMNS,
   OPENED_SESSION,
@@ -15,11 +15,23 @@ import {
 } from '../sessions/sessions.js';
 import { actorOfUser } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
-import { IS_LEFT_BY_OPERATORS, STANDS, STANDS_WITH_TOKEN, WAS_JUST_REPLACED } from '../sessions/standing.js';
+import {
+  IS_LEFT_BY_OPERATORS,
+  STANDS,
+  STANDS_WITH_TOKEN,
+  WAS_JUST_REPLACED,
+  type Asked,
+} from '../sessions/standing.js';
 import { RETENTION } from '../tokens/grace.js';
 
-/** Claims of the access token that asks. */
-export type Asking = Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'username' | 'ver' | 'exp'>;
+/** The access token that asks. */
+export interface Asking extends Asked {
+  exp: number;
+}
+
+export function askingOf({ claims, question }: AccessToken): Asking {
+  return { ...question, exp: claims.exp };
+}
 
 /** The user whose token asks, and what for. */
 export interface Found {
@@ -32,17 +44,17 @@ export interface Found {
 /** The user behind a session that stands, or was replaced by a change of password that can still be repeated; null otherwise. */
 export async function findAsking(
   database: Database,
-  { sub, sid, jti, ver = 0, exp }: Asking,
+  { userId, sid, lineage, ver, exp }: Asking,
   { replayWindowSeconds }: SessionRules,
 ): Promise<Found | null> {
   const [found] = await database.query({ passwordHash: 'text?', isReplaced: 'bool' })`
     WITH asked AS MATERIALIZED (
-      SELECT clock_timestamp() AS now, ${parseJti(jti).lineage}::uuid AS lineage, ${ver}::int8 AS ver,
+      SELECT clock_timestamp() AS now, ${lineage}::uuid AS lineage, ${ver}::int8 AS ver,
              to_timestamp(${exp}::float8) AS expires_at, ${replayWindowSeconds}::float8 AS window_seconds
     )
     SELECT users.password_hash AS "passwordHash", sessions.succeeded_by IS NOT NULL AS "isReplaced"
     FROM asked, sessions, users, service
-    WHERE sessions.id = ${sid}::uuid AND users.id = ${sub}::uuid AND sessions.expires_at > asked.now
+    WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND sessions.expires_at > asked.now
       AND (${STANDS_WITH_TOKEN} OR ${WAS_JUST_REPLACED})`;
   return found ?? null;
 }
@@ -66,13 +78,13 @@ const PASSWORD_CHANGED = eventOf({
  */
 export async function replaceSessions(
   database: Database,
-  { sub, sid, jti, ver = 0 }: Asking,
+  { userId, sid, lineage, ver }: Asking,
   { verified, fresh }: { verified: string; fresh: string },
   device: Device,
   { refreshTtlSeconds }: SessionRules,
   trail?: Trail,
 ): Promise<Opened | null> {
-  const actor = actorOfUser(sub);
+  const actor = actorOfUser(userId);
   // Settles, in this order:
   // - two changes at once: the user's row is locked first, as everywhere, and the second finds another hash than the one
   //   that it verified;
@@ -84,14 +96,14 @@ export async function replaceSessions(
   // - refreshes in flight of the session that asks, which wait for its row and then find `succeeded_by`.
   const [row] = await database.query(OPENED_COLUMNS)`
     WITH asked AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage,
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${lineage}::uuid AS lineage,
              ${ver}::int8 AS ver
     ), owner AS MATERIALIZED (
-      SELECT id, username, scope, epoch, ver, disabled_at FROM users
-      WHERE id = ${sub}::uuid AND password_hash = ${verified}
+      SELECT id, username, scope, client_id, external_id, epoch, ver, disabled_at FROM users
+      WHERE id = ${userId}::uuid AND password_hash = ${verified}
       FOR UPDATE
     ), asking AS MATERIALIZED (
-      SELECT sessions.id, sessions.user_id, sessions.epoch, sessions.ver, sessions.expires_at
+      SELECT sessions.id, sessions.user_id, sessions.epoch, sessions.ver, sessions.claims, sessions.expires_at
       FROM asked, sessions, owner AS users, service
       WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > now AND ${STANDS_WITH_TOKEN}
       FOR UPDATE OF sessions
@@ -107,8 +119,8 @@ export async function replaceSessions(
       RETURNING users.id, users.epoch AS raised
     ), opened AS (
       INSERT INTO sessions
-        (id, user_id, epoch, ver, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
-      SELECT ${NEW_ID}, changed.id, asking.epoch + 1, asking.ver, greatest(now, service.sessions_not_before), now,
+        (id, user_id, epoch, ver, claims, opened_at, rotated_at, refresh_expires_at, expires_at, ip, user_agent)
+      SELECT ${NEW_ID}, changed.id, asking.epoch + 1, asking.ver, asking.claims, greatest(now, service.sessions_not_before), now,
              least(date_trunc('second', now) + make_interval(secs => ${refreshTtlSeconds}::float8), asking.expires_at),
              asking.expires_at, ${device.ip}::inet, ${device.userAgent}::text
       FROM changed, asking, asked, service
@@ -130,12 +142,12 @@ export async function replaceSessions(
  * Whether the session that has asked for a change was ended by nothing but that change. What ends it afterwards finds it ended, and
  * writes no such row.
  */
-export async function isReplacedAlone(database: Database, { sid, jti }: Asking): Promise<boolean> {
+export async function isReplacedAlone(database: Database, { sid, lineage }: Asking): Promise<boolean> {
   // Settles the change against an end by an operator that was answered while the change waited for the user's row: that end is a row
   // which the change's own snapshot does not show. All other ends are found by what the change locks.
   const rows = await database.query({ id: 'uuid' })`
     SELECT sessions.id
-    FROM (SELECT ${parseJti(jti).lineage}::uuid AS lineage) AS asked, sessions, service
+    FROM (SELECT ${lineage}::uuid AS lineage) AS asked, sessions, service
     WHERE sessions.id = ${sid}::uuid AND ${IS_LEFT_BY_OPERATORS}`;
   return rows.length > 0;
 }
@@ -147,7 +159,7 @@ export async function isReplacedAlone(database: Database, { sid, jti }: Asking):
  */
 export async function findReplacement(
   database: Database,
-  { sub, sid, jti, ver = 0, exp }: Asking,
+  { userId, sid, lineage, ver, exp }: Asking,
   { replayWindowSeconds }: SessionRules,
 ): Promise<Opened | null> {
   // Settles a repetition against an end of the new session, on that session's row. A change of password since then has ended
@@ -155,13 +167,13 @@ export async function findReplacement(
   // the disk and the standbys that must confirm the first.
   const [row] = await database.query(OPENED_COLUMNS)`
     WITH asked AS MATERIALIZED (
-      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${parseJti(jti).lineage}::uuid AS lineage,
+      SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${lineage}::uuid AS lineage,
              ${ver}::int8 AS ver, to_timestamp(${exp}::float8) AS expires_at,
              ${replayWindowSeconds}::float8 AS window_seconds
     ), replaced AS MATERIALIZED (
       SELECT sessions.succeeded_by
       FROM asked, sessions, users, service
-      WHERE sessions.id = ${sid}::uuid AND users.id = ${sub}::uuid AND ${WAS_JUST_REPLACED}
+      WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND ${WAS_JUST_REPLACED}
     ), opened AS (
       UPDATE sessions SET generation = generation
       FROM replaced, asked, users, service

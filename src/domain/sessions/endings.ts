@@ -3,19 +3,18 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
-import type { AccessClaims } from '../tokens/claims.js';
 import { firstRow } from '../service/service-row.js';
 import { actorOfUser } from './actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from './kept.js';
-import { askedOf, isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW } from './standing.js';
+import { isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW, type Asked } from './standing.js';
 import { told, type Trail } from '../reports/told.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** Why something ends, with the kinds of actors that end it so. */
 export const ENDS = {
   logout: ['user'],
-  logout_all: ['user'],
-  session_ended: ['user'],
+  logout_all: ['user', 'client'],
+  session_ended: ['user', 'client'],
   password_changed: ['user', 'client', 'cli'],
   revoked: ['client'],
   refresh_reused: ['gatehouse'],
@@ -48,7 +47,7 @@ export interface Ending {
  */
 export async function endSession(
   database: Database,
-  { sid, sub }: { sid: string; sub: string | null },
+  { sid, userId }: { sid: string; userId: string | null },
   { reason, actor }: Ending,
   keysVersion: string | null,
   trail?: Trail,
@@ -63,7 +62,7 @@ export async function endSession(
     ), ended AS (
       UPDATE sessions SET ended_at = coalesce(ended_at, now)
       FROM clock, service
-      WHERE sessions.id = ${sid}::uuid AND (${sub}::uuid IS NULL OR sessions.user_id = ${sub}::uuid)
+      WHERE sessions.id = ${sid}::uuid AND (${userId}::uuid IS NULL OR sessions.user_id = ${userId}::uuid)
         AND (${keysVersion}::uuid IS NULL OR service.keys_version = ${keysVersion}::uuid)
       RETURNING sessions.id, user_id, expires_at, now,
                 expires_at > now AND EXISTS (SELECT FROM users WHERE ${STOOD_UNTIL_NOW}) AS stood
@@ -76,7 +75,7 @@ export async function endSession(
     SELECT EXISTS (SELECT FROM noted, ended WHERE stood) AS "isNew",
            EXISTS (
              SELECT FROM sessions
-             WHERE id = ${sid}::uuid AND (${sub}::uuid IS NULL OR user_id = ${sub}::uuid)
+             WHERE id = ${sid}::uuid AND (${userId}::uuid IS NULL OR user_id = ${userId}::uuid)
            ) AS "isKnown",
            service.keys_version AS "keysVersion", service.clients_version AS "clientsVersion"
     FROM service`;
@@ -86,7 +85,7 @@ export async function endSession(
 }
 
 /** How many sessions are counted that end at once. All of them end: nobody waits for the counting of the rest. */
-const MOST_COUNTED = 1000;
+export const MOST_COUNTED = 1000;
 
 const SESSIONS_ENDED = eventOf({
   from: sql`caller, counted, clock`,
@@ -108,12 +107,12 @@ export interface Ended {
  */
 export async function endAllSessions(
   database: Database,
-  claims: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>,
+  asked: Asked,
   { exceptCurrent }: { exceptCurrent: boolean },
   trail?: Trail,
 ): Promise<Ended | null> {
-  const { sub, sid } = claims;
-  const actor = actorOfUser(sub);
+  const { userId, sid } = asked;
+  const actor = actorOfUser(userId);
   // Settles logins and refreshes in flight, which meet the raised epoch, and two of these at once: the second finds
   // the epoch raised beyond that of its session as its snapshot shows it, and changes nothing.
   const rows = await database.query({ ended: 'int4' })`
@@ -122,7 +121,7 @@ export async function endAllSessions(
     ), caller AS (
       UPDATE users SET epoch = users.epoch + 1
       FROM service, sessions
-      WHERE users.id = ${sub}::uuid AND sessions.id = ${sid}::uuid AND ${STANDS}
+      WHERE users.id = ${userId}::uuid AND sessions.id = ${sid}::uuid AND ${STANDS}
       RETURNING users.id, users.epoch AS raised, sessions.id AS session_id
     ), kept AS (
       UPDATE sessions SET epoch = sessions.epoch + 1
@@ -150,7 +149,7 @@ export async function endAllSessions(
     return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };
   }
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
-  return (await isStanding(database, askedOf(claims)))
-    ? await endAllSessions(database, claims, { exceptCurrent }, trail)
+  return (await isStanding(database, asked))
+    ? await endAllSessions(database, asked, { exceptCurrent }, trail)
     : null;
 }

@@ -8,7 +8,7 @@ import type { Judge } from '../liveness/liveness.js';
 import type { ReplicaState, Versions } from '../liveness/replica-state.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
 import { noteSession, told, type Trail } from '../reports/told.js';
-import type { ClaimsOf } from '../tokens/reader.js';
+import type { ClaimsOf, ReadToken } from '../tokens/reader.js';
 import { authenticate } from '../users/authenticate.js';
 import { actorOfUser, GATEHOUSE } from './actors.js';
 import { endSession } from './endings.js';
@@ -47,7 +47,10 @@ export function createLogins(parts: {
   /** Reads a token with keys that were in force when `decide` did its work; `decide` says so by giving a value. */
   async function withToken<T, K extends keyof ClaimsOf>(
     { text, kind, trail }: { text: string; kind: K; trail: Trail | undefined },
-    decide: (claims: ClaimsOf[K], keysVersion: string) => Promise<{ value: T } | { outdated: Versions }>,
+    decide: (
+      token: Extract<ReadToken, { kind: K }>,
+      keysVersion: string,
+    ) => Promise<{ value: T } | { outdated: Versions }>,
   ): Promise<T> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       // A token that cannot be read may be signed by a key that is newer than those that this replica has loaded.
@@ -55,8 +58,8 @@ export function createLogins(parts: {
       const { ring } = state.current();
       const token = ring.read(text);
       if (token === null || token.kind !== kind) throw new AuthError('invalid_token');
-      noteSession(trail, token.claims.sub, token.claims.sid);
-      const decision = await decide(token.claims as ClaimsOf[K], ring.version);
+      noteSession(trail, token.question.userId, token.question.sid);
+      const decision = await decide(token as Extract<ReadToken, { kind: K }>, ring.version);
       if ('value' in decision) return decision.value;
       await state.catchUp(decision.outdated);
     }
@@ -93,9 +96,9 @@ export function createLogins(parts: {
 
     async refresh(refreshToken: string, trail?: Trail): Promise<TokenPair> {
       const read = { text: refreshToken, kind: 'refresh', trail } as const;
-      const rotation = await withToken(read, async (claims, keysVersion) => {
+      const rotation = await withToken(read, async (token, keysVersion) => {
         await pairs.assertSigns();
-        const rotation = await rotateSession(database, claims, keysVersion, rules, trail);
+        const rotation = await rotateSession(database, token, keysVersion, rules, trail);
         return rotation.verdict === 'outdated' ? { outdated: rotation.seen } : { value: rotation };
       }).catch((error: unknown) => {
         // Nothing that this service could have issued as a refresh token.
@@ -118,9 +121,9 @@ export function createLogins(parts: {
     },
 
     async logout(text: string, kind: keyof ClaimsOf, trail?: Trail): Promise<void> {
-      await withToken({ text, kind, trail }, async ({ sid, sub }, keysVersion) => {
-        const ending = { reason: 'logout', actor: actorOfUser(sub) } as const;
-        const { seen } = await endSession(database, { sid, sub }, ending, keysVersion, trail);
+      await withToken({ text, kind, trail }, async ({ question }, keysVersion) => {
+        const ending = { reason: 'logout', actor: actorOfUser(question.userId) } as const;
+        const { seen } = await endSession(database, question, ending, keysVersion, trail);
         return seen.keysVersion === keysVersion ? { value: null } : { outdated: seen };
       });
     },

@@ -2,7 +2,8 @@
 import { AuthError, Reason } from '../errors.js';
 import type { Judge } from '../liveness/liveness.js';
 import type { ReplicaState } from '../liveness/replica-state.js';
-import { mintAccess, mintRefresh, type Session, type TokenRules } from '../tokens/claims.js';
+import type { Session, TokenRules } from '../tokens/claims.js';
+import { mintAccess, mintRefresh } from '../tokens/minting.js';
 import type { Opened } from './sessions.js';
 
 /** What the holder of a session carries; lifetimes in seconds from now. */

@@ -5,7 +5,7 @@ import type { RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import type { AccessToken } from '../tokens/reader.js';
 import type { Ending } from './endings.js';
 import { STANDS } from './standing.js';
 import { told, type Trail } from '../reports/told.js';
@@ -47,26 +47,26 @@ const TOKEN_REVOKED = eventOf({
 /** Ends an access token with all that it was and will be reissued as; its session lives on. */
 export async function revokeToken(
   database: Database,
-  claims: AccessClaims,
+  { claims, question }: AccessToken,
   { reason, actor }: Ending,
   trail?: Trail,
 ): Promise<void> {
   // Settles two revocations of one lineage: the second waits for the first one's commit and changes nothing, but writes
   // as well, so that its own commit waits for all that must confirm the first. It also settles a new password that the
   // token asks for (passwords/replacement.ts): if that was first, the row tells from now on that the token was revoked.
-  const { lineage } = parseJti(claims.jti);
+  const { userId, sid, lineage } = question;
   const facts = { type: 'token.revoked', actor, reason, detail: { lineage } } as const;
   const [row] = await database.prepared('revoke_token', { isNew: 'bool' })`
     WITH revoked AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
-      VALUES (${lineage}::uuid, 'token', ${claims.sub}::uuid, ${reason}, ${actor},
+      VALUES (${lineage}::uuid, 'token', ${userId}::uuid, ${reason}, ${actor},
               clock_timestamp(), to_timestamp(${claims.session_exp}::float8) + ${RETENTION})
       ON CONFLICT (id) DO UPDATE SET
         reason = CASE WHEN revocations.reason = 'password_changed' THEN excluded.reason ELSE revocations.reason END,
         actor = CASE WHEN revocations.reason = 'password_changed' THEN excluded.actor ELSE revocations.actor END
-      RETURNING user_id, ${claims.sid}::uuid AS session_id, revoked_at AS now, xmax = 0 AND EXISTS (
+      RETURNING user_id, ${sid}::uuid AS session_id, revoked_at AS now, xmax = 0 AND EXISTS (
         SELECT FROM sessions, users, service
-        WHERE sessions.id = ${claims.sid}::uuid AND sessions.expires_at > clock_timestamp() AND ${STANDS}
+        WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > clock_timestamp() AND ${STANDS}
       ) AS is_new
     )${recorded(database, TOKEN_REVOKED, facts, trail)}
     SELECT is_new AS "isNew" FROM revoked`;

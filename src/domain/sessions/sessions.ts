@@ -4,7 +4,8 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import { AuthError, Reason } from '../errors.js';
-import { parseJti, type RefreshClaims, type Session } from '../tokens/claims.js';
+import { parseJti, type Session } from '../tokens/claims.js';
+import type { RefreshToken } from '../tokens/reader.js';
 import { IS_ANSWERING, WINDOW_ENDS } from '../liveness/beat.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { Trail } from '../reports/told.js';
@@ -53,6 +54,9 @@ export const SESSION_COLUMNS = {
   userId: 'uuid',
   username: 'text',
   scope: 'text',
+  clientId: 'text?',
+  externalId: 'text?',
+  claims: 'text?',
   ver: 'float8',
   generation: 'int4',
   openedAt: 'float8',
@@ -88,7 +92,8 @@ export const OPENED_COLUMNS = { ...SESSION_COLUMNS, ...VERSION_COLUMNS } as cons
 
 /** {@link OPENED_COLUMNS} of the row `opened`, beside which the statement has `users`, `service` and `clock`. */
 export const OPENED_SESSION = sql`
-    opened.id, users.id AS "userId", users.username, users.scope, (users.ver + opened.ver)::float8 AS ver, opened.generation,
+    opened.id, users.id AS "userId", users.username, users.scope, users.client_id AS "clientId", users.external_id AS "externalId",
+           opened.claims::text AS claims, (users.ver + opened.ver)::float8 AS ver, opened.generation,
            floor(extract(epoch FROM opened.opened_at))::float8 AS "openedAt",
            extract(epoch FROM opened.rotated_at)::float8 AS "rotatedAt",
            extract(epoch FROM opened.refresh_expires_at)::float8 AS "refreshExpiresAt",
@@ -179,7 +184,7 @@ export function toOpened({ keysVersion, clientsVersion, ...session }: Session & 
  */
 export async function rotateSession(
   database: Database,
-  claims: RefreshClaims,
+  { claims, question }: RefreshToken,
   keysVersion: string,
   rules: SessionRules,
   trail?: Trail,
@@ -222,12 +227,12 @@ export async function rotateSession(
           WHEN generation > ${generation}::int4 AND (replay_window = '0' OR (now > ${WINDOW_ENDS} AND ${IS_ANSWERING}))
           THEN now END
       FROM clock LEFT JOIN beat ON true, service, users
-      WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${claims.sub}::uuid
+      WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${question.userId}::uuid
         AND sessions.expires_at > now AND service.keys_version = ${keysVersion}::uuid
         AND users.id = sessions.user_id
         AND (${STANDS_WAS_KEPT_OR_IS_HELD} OR sessions.succeeded_by IS NOT NULL
           AND replay_window > '0' AND now <= sessions.ended_at + replay_window)
-      RETURNING sessions.*, users.username, users.scope, ${CLAIMS_VERSION} AS claims_version, clock.now,
+      RETURNING sessions.*, users.username, users.scope, users.client_id, users.external_id, ${CLAIMS_VERSION} AS claims_version, clock.now,
                 now > ${WINDOW_ENDS} AS is_late, is_held
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, reason, actor, revoked_at, kept_until)
@@ -237,6 +242,7 @@ export async function rotateSession(
       RETURNING id
     )${recorded(database, SESSION_REUSED, facts, trail)}
     SELECT decided.id, decided.user_id AS "userId", decided.username, decided.scope,
+           decided.client_id AS "clientId", decided.external_id AS "externalId", decided.claims::text AS claims,
            decided.claims_version AS ver, decided.generation,
            floor(extract(epoch FROM decided.opened_at))::float8 AS "openedAt",
            extract(epoch FROM decided.rotated_at)::float8 AS "rotatedAt",
@@ -269,6 +275,7 @@ export async function rotateSession(
   return { verdict: session.generation > generation ? 'superseded' : 'dead' };
 }
 
-function isFound(session: { [K in keyof Session]: Session[K] | null }): session is Session {
+/** Whether a statement that may find none has found a session. */
+export function isFound(session: { [K in keyof Session]: Session[K] | null }): session is Session {
   return session.id !== null;
 }

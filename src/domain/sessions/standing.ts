@@ -1,7 +1,8 @@
 /** *This session stands*: the one predicate that every statement about a session's tokens asks. */
 import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
-import { parseJti, type AccessClaims } from '../tokens/claims.js';
+import { parseJti, type AccessClaims, type RefreshClaims } from '../tokens/claims.js';
+import { userIdOf } from '../tokens/subjects.js';
 
 /**
  * Whether an epoch is the one in force for the user in `users` (docs/decisions/0008-epochs.md). The difference of two epochs
@@ -18,9 +19,10 @@ export const EPOCH_IN_FORCE = sql`(users.epoch + service.epoch)::text`;
 /** The epoch in `proved.epoch`, which was read with the password's hash, is still in force. */
 export const PROVED_EPOCH_IS_IN_FORCE = inForce(sql`proved.epoch`, sql`=`);
 
-/** The same for a code, `codes.epoch`, and what is stored there. */
+/** The same for a code, `codes.epoch`. */
 export const CODE_EPOCH_IS_IN_FORCE = inForce(sql`codes.epoch`, sql`=`);
-export const EPOCH_OF_CODE = sql`(users.epoch + service.epoch)`;
+/** The epoch in force of the user in `users`, as rows keep it. */
+export const EPOCH_TO_KEEP = sql`(users.epoch + service.epoch)`;
 
 /** Whether the user in `users` may log in and keep sessions. */
 export const USER_IS_ENABLED = sql`users.disabled_at IS NULL`;
@@ -168,28 +170,30 @@ export const IS_LEFT_BY_OPERATORS = sql`(${IS_OPENED_LATE_ENOUGH}
 
 /** What a token is asked by: whose session, which session, which lineage, and which version of claims. */
 export interface Asked {
-  sub: string;
+  /** The user's row. */
+  userId: string;
   sid: string;
   lineage: string;
   /** Null for a refresh token. */
   ver: number | null;
 }
 
-export function askedOf({
-  sub,
-  sid,
-  jti,
-  ver = 0,
-}: Pick<AccessClaims, 'sub' | 'sid' | 'jti' | 'ver'>): Asked {
-  return { sub, sid, lineage: parseJti(jti).lineage, ver };
+export function askedOf(claims: Pick<AccessClaims, 'client_id' | 'sub' | 'sid' | 'jti' | 'ver'>): Asked {
+  return { ...askedOfRefresh(claims), ver: claims.ver ?? 0 };
+}
+
+/** A refresh token has no claims that change. */
+export function askedOfRefresh(claims: Pick<RefreshClaims, 'client_id' | 'sub' | 'sid' | 'jti'>): Asked {
+  const { lineage } = parseJti(claims.jti);
+  return { userId: userIdOf(claims), sid: claims.sid, lineage, ver: null };
 }
 
 /** Whether the session of a live access token still stands, when a statement has changed nothing and must say why. */
-export async function isStanding(database: Database, { sub, sid, lineage, ver }: Asked): Promise<boolean> {
+export async function isStanding(database: Database, { userId, sid, lineage, ver }: Asked): Promise<boolean> {
   const rows = await database.query({ id: 'uuid' })`
     SELECT sessions.id
     FROM (SELECT ${lineage}::uuid AS lineage, ${ver}::int8 AS ver) AS asked, sessions, users, service
-    WHERE sessions.id = ${sid}::uuid AND users.id = ${sub}::uuid AND sessions.expires_at > clock_timestamp()
+    WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND sessions.expires_at > clock_timestamp()
       AND ${STANDS_WITH_TOKEN}`;
   return rows.length > 0;
 }

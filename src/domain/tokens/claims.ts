@@ -1,6 +1,20 @@
-/** What a token claims: how claims are minted for a session, and which claims can be ours. */
-import { isScope, type AccessClaims, type RefreshClaims } from '@gatehouse/protocol';
-import { v7 as uuidv7 } from 'uuid';
+/** Which claims can be ours, and what they are minted from. */
+import {
+  CLIENT_ID,
+  FIRST_PARTY_CLIENT_ID,
+  isExternalId,
+  isScope,
+  type AccessClaims,
+  type RefreshClaims,
+} from '@gatehouse/protocol';
+
+import {
+  explainActing,
+  explainAudiences,
+  explainContext,
+  explainExtension,
+  explainMethods,
+} from './session-claims.js';
 
 export type { AccessClaims, RefreshClaims };
 
@@ -8,8 +22,15 @@ export type { AccessClaims, RefreshClaims };
 export interface Session {
   id: string;
   userId: string;
+  /** The user's; of a backend's user, one that nobody is shown. */
   username: string;
+  /** The user's; the session of a backend has its own. */
   scope: string;
+  /** The client whose user it is, and what that calls the user; null for users who were made here. */
+  clientId: string | null;
+  externalId: string | null;
+  /** What the client says of the session (session-claims.ts), as it is kept; null where no client has opened it. */
+  claims: string | null;
   /** How often the claims of the user and of the session were changed. */
   ver: number;
   /** Generation of its current refresh token. */
@@ -28,52 +49,6 @@ export interface TokenRules {
   reissueGraceSeconds: number;
   /** Highest generation of an access token; 0 switches reissue off. */
   reissueMax: number;
-}
-
-/** For first-party logins there is no OAuth client; RFC 9068 section 2.2 wants one all the same. */
-export const FIRST_PARTY_CLIENT_ID = 'gatehouse';
-
-/**
- * A new lineage of access tokens for a session, at generation 0.
- *
- * @param authTime when the user gave the password last, for this lineage alone
- */
-export function mintAccess(
-  session: Session,
-  rules: TokenRules,
-  authTime: number = session.openedAt,
-): AccessClaims {
-  const iat = Math.floor(session.now);
-  return {
-    iss: rules.issuer,
-    sub: session.userId,
-    aud: rules.audience,
-    client_id: FIRST_PARTY_CLIENT_ID,
-    username: session.username,
-    ...(session.scope === '' ? {} : { scope: session.scope }),
-    sid: session.id,
-    jti: `${uuidv7()}.0`,
-    iat,
-    exp: Math.min(iat + rules.accessTtlSeconds, session.expiresAt),
-    auth_time: authTime,
-    session_exp: session.expiresAt,
-    ...(session.ver === 0 ? {} : { ver: session.ver }),
-  };
-}
-
-/** The current refresh token of a session. It depends on nothing but the session's row, so asking twice gives equal claims. */
-export function mintRefresh(session: Session, rules: TokenRules): RefreshClaims {
-  return {
-    iss: rules.issuer,
-    sub: session.userId,
-    aud: rules.issuer,
-    sid: session.id,
-    jti: `${session.id}.${session.generation}`,
-    iat: Math.floor(session.rotatedAt),
-    exp: session.refreshExpiresAt,
-    auth_time: session.openedAt,
-    session_exp: session.expiresAt,
-  };
 }
 
 /** Splits a `jti` that {@link isAccessClaims} or {@link isRefreshClaims} has accepted. */
@@ -95,18 +70,26 @@ export function isJti(text: string): boolean {
   return JTI.test(text);
 }
 
-const REFRESH_MEMBERS = ['iss', 'sub', 'aud', 'sid', 'jti', 'iat', 'exp', 'auth_time', 'session_exp'];
-const ACCESS_MEMBERS = [...REFRESH_MEMBERS, 'client_id', 'username', 'scope', 'ver'];
+const MEMBERS = ['iss', 'sub', 'aud', 'sid', 'jti', 'iat', 'exp', 'auth_time', 'session_exp'];
+const REFRESH_MEMBERS = [...MEMBERS, 'client_id'];
+const ACCESS_MEMBERS = [...MEMBERS, 'client_id', 'username', 'scope', 'ver'];
+const FOREIGN_MEMBERS = [...ACCESS_MEMBERS, 'ext', 'amr', 'acr', 'act'];
 
 type Claims = Record<string, unknown>;
 
-/** Whether a payload whose signature holds is an access token's, each claim of its type and for this audience. */
+/**
+ * Whether a payload whose signature holds is an access token's, each claim of its type. A user who was made here has tokens for this
+ * audience alone; a client's session may have any.
+ */
 export function isAccessClaims(payload: unknown, rules: TokenRules): payload is AccessClaims {
   return (
-    isClaims(payload, ACCESS_MEMBERS) &&
+    isClaims(payload, FOREIGN_MEMBERS) &&
     payload['iss'] === rules.issuer &&
-    payload['aud'] === rules.audience &&
-    typeof payload['client_id'] === 'string' &&
+    (payload['client_id'] === FIRST_PARTY_CLIENT_ID
+      ? isClaims(payload, ACCESS_MEMBERS) &&
+        payload['aud'] === rules.audience &&
+        matches(payload['sub'], UUID)
+      : isOfClient(payload) && hasWordsOfClient(payload)) &&
     typeof payload['username'] === 'string' &&
     payload['username'].isWellFormed() &&
     (payload['scope'] === undefined || isScope(payload['scope'])) &&
@@ -115,15 +98,37 @@ export function isAccessClaims(payload: unknown, rules: TokenRules): payload is 
   );
 }
 
+/** Whether a token is for this audience, perhaps among others. */
+export function isMeantFor({ aud }: Pick<AccessClaims, 'aud'>, audience: string): boolean {
+  return Array.isArray(aud) ? aud.includes(audience) : aud === audience;
+}
+
 /** Whether a payload whose signature holds is a refresh token's. */
 export function isRefreshClaims(payload: unknown, rules: TokenRules): payload is RefreshClaims {
   return (
     isClaims(payload, REFRESH_MEMBERS) &&
     payload['iss'] === rules.issuer &&
     payload['aud'] === rules.issuer &&
+    (payload['client_id'] === undefined ? matches(payload['sub'], UUID) : isOfClient(payload)) &&
     hasSessionClaims(payload) &&
     parseJti(payload['jti'] as string).lineage === payload['sid']
   );
+}
+
+function isOfClient({ client_id, sub }: Claims): boolean {
+  return matches(client_id, CLIENT_ID) && isExternalId(sub);
+}
+
+function hasWordsOfClient({ aud, ext, amr, acr, act }: Claims): boolean {
+  const audiences = Array.isArray(aud) && aud.length > 1 ? (aud as unknown[]) : [aud];
+  const explained = [
+    explainAudiences(audiences),
+    ext === undefined ? null : explainExtension(ext),
+    amr === undefined ? null : explainMethods(amr),
+    acr === undefined ? null : explainContext(acr),
+    act === undefined ? null : explainActing(act),
+  ];
+  return explained.every((problem) => problem === null);
 }
 
 /** An object with no other members: with `nbf`, or whatever else means something elsewhere, it is not what we issue. */
@@ -137,8 +142,8 @@ function matches(value: unknown, pattern: RegExp): value is string {
 }
 
 function hasSessionClaims(payload: Claims): boolean {
-  const { sub, sid, jti, iat, exp, auth_time, session_exp } = payload;
-  if (!matches(sub, UUID) || !matches(sid, UUID) || !matches(jti, JTI)) return false;
+  const { sid, jti, iat, exp, auth_time, session_exp } = payload;
+  if (!matches(sid, UUID) || !matches(jti, JTI)) return false;
   if (!isDate(iat) || !isDate(exp) || !isDate(auth_time) || !isDate(session_exp)) return false;
   // `auth_time` may lie after `iat`: a promoted primary's clock can be behind the one that opened the session.
   return iat < exp && exp <= session_exp && auth_time < session_exp;

@@ -2,7 +2,8 @@
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 
 import { MAX_CHARACTERS } from '../users/name-length.js';
-import { mintAccess, mintRefresh, type Session, type TokenRules } from './claims.js';
+import type { Session, TokenRules } from './claims.js';
+import { mintAccess, mintRefresh } from './minting.js';
 
 /** Of RS256 with 2048 bits, which has the longest signature of all that may sign. */
 const SIGNATURE_BYTES = 256;
@@ -15,6 +16,9 @@ const GENERATION = 999_999_999;
 const LONGEST: Omit<Session, 'username' | 'scope'> = {
   id: UUID,
   userId: UUID,
+  clientId: null,
+  externalId: null,
+  claims: null,
   ver: Number.MAX_SAFE_INTEGER,
   generation: GENERATION,
   openedAt: LATEST,
@@ -26,7 +30,9 @@ const LONGEST: Omit<Session, 'username' | 'scope'> = {
 
 const HEADER = { alg: 'RS256', typ: 'at+jwt', kid: '0'.repeat(16) };
 
-type Named = Pick<Session, 'username' | 'scope'>;
+/** Whose tokens they are; of a client's session, with what that says of it. */
+type Named = Pick<Session, 'username' | 'scope'> &
+  Partial<Pick<Session, 'clientId' | 'externalId' | 'claims'>>;
 type Names = Pick<TokenRules, 'issuer' | 'audience'>;
 
 /** In characters, the longest token that this user can get. */

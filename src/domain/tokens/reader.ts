@@ -2,7 +2,7 @@
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 import { LRUCache } from 'lru-cache';
 
-import { askedOf, type Asked } from '../sessions/standing.js';
+import { askedOf, askedOfRefresh, type Asked } from '../sessions/standing.js';
 import {
   isAccessClaims,
   isRefreshClaims,
@@ -34,6 +34,7 @@ export type ReadToken = {
 }[keyof ClaimsOf];
 
 export type AccessToken = Extract<ReadToken, { kind: 'access' }>;
+export type RefreshToken = Extract<ReadToken, { kind: 'refresh' }>;
 
 export interface ClaimsOf {
   access: AccessClaims;
@@ -98,11 +99,15 @@ function readWith(
   if (kind === 'access') {
     if (!isAccessClaims(payload, rules)) return null;
     const shown = payload.ver === undefined ? json : JSON.stringify(withoutVersion(payload));
-    return Object.freeze({ kind, claims: Object.freeze(payload), json: shown, question: askedOf(payload) });
+    return Object.freeze({
+      kind,
+      claims: Object.freeze(payload),
+      json: shown,
+      question: askedOf(payload),
+    });
   }
   if (!isRefreshClaims(payload, rules)) return null;
-  const question = { ...askedOf(payload), ver: null };
-  return Object.freeze({ kind, claims: Object.freeze(payload), json, question });
+  return Object.freeze({ kind, claims: Object.freeze(payload), json, question: askedOfRefresh(payload) });
 }
 
 /** What is shown to callers: the version of claims is between the tokens and the rows. */

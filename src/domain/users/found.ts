@@ -8,15 +8,18 @@ import { canonicalUsername } from './usernames.js';
 
 export const USER_COLUMNS = {
   id: 'uuid',
+  /** Of a client's user, one that nobody can type. */
   username: 'text',
   scope: 'text',
+  clientId: 'text?',
+  externalId: 'text?',
   disabledAt: 'timestamptz?',
   createdAt: 'timestamptz',
   hasPassword: 'bool',
 } as const;
 
 /** {@link USER_COLUMNS} of `users`. */
-export const USER_SHOWN = sql`users.id, users.username, users.scope, users.disabled_at AS "disabledAt",
+export const USER_SHOWN = sql`users.id, users.username, users.scope, users.client_id AS "clientId", users.external_id AS "externalId", users.disabled_at AS "disabledAt",
            users.created_at AS "createdAt", users.password_hash IS NOT NULL AS "hasPassword"`;
 
 export interface FoundUser extends RowOf<typeof USER_COLUMNS> {

@@ -18,6 +18,19 @@ export function sendPair(reply: FastifyReply, pair: TokenPair): FastifyReply {
   });
 }
 
+/** A session that a backend has opened: in the body, with a refresh token where there is one. */
+export function sendOpened(reply: FastifyReply, opened: TokenPair | SingleToken): FastifyReply {
+  if ('refreshToken' in opened) return sendPair(reply, opened);
+  markAsCarrier(reply);
+  const { accessToken, expiresIn, sessionId } = opened;
+  return reply.send({
+    access_token: accessToken,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    session_id: sessionId,
+  });
+}
+
 /** In cookies, which no script can read; the body has what a page needs to know all the same. */
 export function sendPairInCookies(reply: FastifyReply, pair: TokenPair, graceSeconds: number): FastifyReply {
   setCookies(reply, pair, graceSeconds);

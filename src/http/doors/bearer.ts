@@ -5,14 +5,15 @@ import type { FastifyRequest } from 'fastify';
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import type { Judgement } from '../../domain/liveness/liveness.js';
-import { type AccessClaims } from '../../domain/tokens/claims.js';
+import { isMeantFor } from '../../domain/tokens/claims.js';
+import type { AccessToken } from '../../domain/tokens/reader.js';
 import { ACCESS_COOKIE, takeCookie } from './cookies.js';
 import { carrySuccessor } from '../answers/reissue.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Claims of the live access token behind this request; set by the users' door. */
-    claims: Readonly<AccessClaims>;
+    /** The live access token behind this request; set by the users' door. */
+    token: AccessToken;
     /** Whether a token was sent at all: then a challenge says what is wrong with it. */
     carriesToken: boolean;
   }
@@ -21,6 +22,8 @@ declare module 'fastify' {
     reissues?: boolean;
   }
 }
+
+const FOR_OTHERS = 'The access token is for other audiences than this service.';
 
 const BEARER = /^Bearer +([\w\-.~+/]+=*)$/i;
 
@@ -41,14 +44,19 @@ export function findBearer(request: FastifyRequest): string | null {
 /**
  * The verdict on the access token in `Authorization`, which becomes the request's. A cookie is looked for where no bearer was sent.
  *
- * @throws {AuthError} invalid_token when there is neither
+ * @throws {AuthError} invalid_token when there is neither; insufficient_scope for a live token that is for others alone
  */
 export async function judgeCaller(
   request: FastifyRequest,
   { judge, rules }: Pick<Gatehouse, 'judge' | 'rules'>,
 ): Promise<Judgement> {
   const text = findBearer(request) ?? takeCookie(request, ACCESS_COOKIE, new URL(rules.issuer).origin);
-  if (text !== null) return (request.judgement = await judge(text));
+  if (text !== null) {
+    const judgement = (request.judgement = await judge(text));
+    if (judgement.live !== null && !isMeantFor(judgement.live.claims, rules.audience))
+      throw new AuthError('insufficient_scope', { detail: FOR_OTHERS });
+    return judgement;
+  }
   throw new AuthError('invalid_token', {
     detail: 'Send an access token as `Authorization: Bearer`, or as a cookie.',
   });
@@ -61,7 +69,7 @@ export const usersDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
       const judgement = await judgeCaller(request, gatehouse);
       if (request.routeOptions.config.reissues === true) carrySuccessor(reply, judgement, gatehouse);
       if (judgement.live === null) throw new AuthError('invalid_token');
-      request.claims = judgement.live.claims;
+      request.token = judgement.live;
     });
     done();
   },

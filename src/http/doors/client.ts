@@ -1,13 +1,13 @@
 /** The resource servers' door: a client's id and secret, and the permission that the route asks for. */
 import fastifyPlugin from 'fastify-plugin';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { LRUCache } from 'lru-cache';
 
 import type { Client, ClientCredentials, Permission } from '../../domain/clients.js';
 import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import type { Judgement } from '../../domain/liveness/liveness.js';
 import type { TokenForm } from '../openapi/schemas.js';
+import { readBasic } from './basic.js';
 import type { Rates } from './rates.js';
 
 declare module 'fastify' {
@@ -100,6 +100,29 @@ export const manyTokensDoor = fastifyPlugin<DoorOptions>(
 );
 
 /**
+ * The door for backends: as for operators, the primary is asked who the client is when the body has arrived, so that one that was
+ * removed meanwhile does nothing more.
+ */
+export const backendsDoor = fastifyPlugin<DoorOptions>(
+  (app, options, done) => {
+    app.addHook('onRequest', admitBeforeBody(app, options));
+    app.addHook('preValidation', (request) => admitAgain(request, options.gatehouse));
+    done();
+  },
+  { name: 'backends-door' },
+);
+
+/** @throws {AuthError} invalid_client, insufficient_scope */
+export async function admitAgain(
+  request: FastifyRequest,
+  { judge }: Pick<Gatehouse, 'judge'>,
+): Promise<void> {
+  const { client } = await judge(null, request.credentials);
+  assertMayAsk(client, request);
+  if (client !== null) request.client = client;
+}
+
+/**
  * Lets a client in.
  *
  * @throws {AuthError} invalid_client when the credentials are nobody's, too_many_requests, insufficient_scope
@@ -126,10 +149,6 @@ function mayAsk(client: Client | null, { routeOptions }: FastifyRequest): boolea
   return permission !== undefined && client?.permissions.includes(permission) === true;
 }
 
-/** What was read of the headers that clients send all day; longer ones are no client's of ours. */
-const known = new LRUCache<string, ClientCredentials>({ max: 1000 });
-const LONGEST_KNOWN = 512;
-
 const NO_BASIC = 'Authenticate with a client id and a client secret, in Basic.';
 
 /** One sentence for id and secret: it does not say which of them differs. */
@@ -152,38 +171,4 @@ function readCredentials(request: FastifyRequest, form: TokenForm): ClientCreden
   if ((id ?? credentials.id) !== credentials.id || (secret ?? credentials.secret) !== credentials.secret)
     throw new AuthError('invalid_request', { detail: DIFFERENT });
   return credentials;
-}
-
-/** The same object again for the same header, so that whoever checks it can remember it too. */
-function readBasic(authorization: string): ClientCredentials {
-  const read = known.get(authorization);
-  if (read !== undefined) return read;
-  const credentials = parseBasic(authorization);
-  if (authorization.length <= LONGEST_KNOWN) known.set(authorization, credentials);
-  return credentials;
-}
-
-/** What comes with a token has taken this for a door of users. */
-const OTHER_SCHEME =
-  'The Authorization header is not Basic. Authenticate with a client id and a client secret: a Bearer token opens nothing here.';
-
-/** RFC 7617, with id and secret percent-encoded as in a form (RFC 6749 section 2.3.1). */
-function parseBasic(authorization: string): ClientCredentials {
-  if (!/^Basic\b/i.test(authorization)) throw new AuthError('invalid_client', { detail: OTHER_SCHEME });
-  const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1];
-  const pair = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = pair.indexOf(':');
-  if (colon < 1) throw new AuthError('invalid_client');
-  try {
-    return {
-      id: decodeFormComponent(pair.slice(0, colon)),
-      secret: decodeFormComponent(pair.slice(colon + 1)),
-    };
-  } catch (cause) {
-    throw new AuthError('invalid_client', { cause });
-  }
-}
-
-function decodeFormComponent(text: string): string {
-  return decodeURIComponent(text.replaceAll('+', ' '));
 }

@@ -1,9 +1,9 @@
-/** Members of a request that a door sets. Reading one that was not set throws, so that no route can take null for claims. */
+/** Members of a request that a door sets. Reading one that was not set throws, so that no route can take null for a token. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 /** Set by the users' door, and by the clients' doors; each with the place where its value is. */
 const PLACES = {
-  claims: Symbol('claims'),
+  token: Symbol('token'),
   client: Symbol('client'),
   judgement: Symbol('judgement'),
   credentials: Symbol('credentials'),

@@ -2,7 +2,7 @@
 import fastifyPlugin from 'fastify-plugin';
 import type { FastifyRequest } from 'fastify';
 
-import { admitBeforeBody, assertMayAsk, type DoorOptions } from './client.js';
+import { admitAgain, admitBeforeBody, type DoorOptions } from './client.js';
 import { assertOwnPage } from './csrf.js';
 
 declare module 'fastify' {
@@ -28,10 +28,7 @@ export const operatorsDoor = fastifyPlugin<DoorOptions & { origin: string }>(
       if (isFromPage(request)) assertOwnPage(request, origin);
       await admitClient(request);
     });
-    app.addHook('preValidation', async (request) => {
-      const { client } = await options.gatehouse.judge(null, request.credentials);
-      assertMayAsk(client, request);
-    });
+    app.addHook('preValidation', (request) => admitAgain(request, options.gatehouse));
     done();
   },
   { name: 'operators-door' },

@@ -5,6 +5,13 @@ import type { FastifyInstance } from 'fastify';
 
 import { AuthError } from '../../domain/errors.js';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether numbers in the body are kept as they were sent, so that each must read back as the same text. */
+    exactNumbers?: boolean;
+  }
+}
+
 /**
  * JSON as Fastify reads it (`__proto__` refused), but in UTF-8 to the letter and with no member twice: another reader
  * of the same bytes might take the other one (RFC 8259 sections 8.1 and 4). An empty body is no body: some clients name
@@ -27,9 +34,25 @@ export function takeJson(app: FastifyInstance): void {
     void parse(request, text, (error, value) => {
       if (error !== null) done(error);
       else if (repeatsMember(text, value)) done(refused('repeats a member'));
+      else if (request.routeOptions.config.exactNumbers === true && !hasExactNumbers(text))
+        done(
+          refused(
+            'contains a number that not every reader writes alike: write it as JavaScript does, or as text',
+          ),
+        );
       else done(null, value);
     });
   });
+}
+
+/** A string, which is passed over, or a number. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|(-?\d[\d.eE+-]*)/g;
+
+/** Whether each number reads back as the same text: what is kept is then what was sent, whoever reads it. */
+function hasExactNumbers(json: string): boolean {
+  for (const [, number] of json.matchAll(STRING_OR_NUMBER))
+    if (number !== undefined && String(Number(number)) !== number) return false;
+  return true;
 }
 
 function refused(message: string): AuthError {

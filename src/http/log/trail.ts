@@ -18,6 +18,6 @@ export function trailOf(request: FastifyRequest): Trail {
   const { ip, userAgent } = deviceOf(request);
   const trail: Trail = { origin: { ip, userAgent, requestId: request.id } };
   const token = findMember(request, 'judgement')?.token ?? null;
-  if (token !== null) noteSession(trail, token.claims.sub, token.claims.sid);
+  if (token !== null) noteSession(trail, token.question.userId, token.question.sid);
   return (request.trail = trail);
 }

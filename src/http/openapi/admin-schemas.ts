@@ -1,7 +1,8 @@
 /** Shapes of /admin on the wire, as zod: references are called user_id, session_id and client_id, instants are RFC 3339. */
+import { CLIENT_ID } from '@gatehouse/protocol';
 import { z } from 'zod';
 
-import { CLIENT_ID, MOST_SECRETS, PERMISSIONS } from '../../domain/clients.js';
+import { MOST_SECRETS, PERMISSIONS } from '../../domain/clients.js';
 import { EVENT_TYPES } from '../../domain/events/recorded.js';
 import { JWT_ALGORITHMS } from '../../domain/keys/keys.js';
 import { MOST_ENDED, MOST_NAMED } from '../../domain/operators/endings.js';
@@ -73,8 +74,13 @@ export const userFilter = z.strictObject({
 
 const userShape = {
   id: uuid,
-  username: z.string(),
+  username: z.string().describe('Of a user of a client, the external id.'),
   scope: z.string(),
+  client_id: z
+    .string()
+    .nullable()
+    .describe('The client whose user it is; null for users who were made here.'),
+  external_id: z.string().nullable().describe('What that client calls the user.'),
   created_at: instant,
   disabled_at: instant.nullable(),
   has_password: z.boolean().describe('Without one a user cannot log in, and sets one with a code.'),
@@ -402,6 +408,9 @@ const listedSecret = { id: uuid, created_at: instant };
 const ofClient = {
   id: z.string(),
   permissions: z.array(z.enum(PERMISSIONS)),
+  audiences: z
+    .array(z.string())
+    .describe('For whom it may open sessions, and whose tokens it may ask about; empty for no limit.'),
   created_at: instant,
   secrets: z.array(z.object(listedSecret)).max(MOST_SECRETS).describe('Those that count, oldest first.'),
 };

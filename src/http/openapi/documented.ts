@@ -89,6 +89,7 @@ export const HEADERS = {
     'X-Auth-Username': header('`username`, as percent-encoded UTF-8.'),
     'X-Auth-Session': header('`sid`.'),
     'X-Auth-Scope': header('`scope`; empty for none.'),
+    'X-Auth-Client': header('`client_id`: together with `sub` it says who the user is.'),
   },
   created: { Location: header('What was made.') },
   page: {

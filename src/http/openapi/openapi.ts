@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { ACCESS_COOKIE, REFRESH_COOKIE } from '../doors/cookies.js';
 import { answer, HEADERS, noContent, oauthErrors, problems, withHeadersOn401 } from './documented.js';
+import { clientSession, openedSession } from './backend-schemas.js';
 import {
   accessClaims,
   introspection,
@@ -28,6 +29,8 @@ const behindUsersDoor = { security: [{ accessToken: [] }, { accessCookie: [] }] 
 // RFC 6749 section 2.3.1: where nothing is in the header, id and secret are in the form, of which OpenAPI knows no scheme.
 const behindClientsDoor = { security: [{ clientBasic: [] }, {}] };
 const behindBasic = { security: [{ clientBasic: [] }] };
+/** At one address users stand with a token, and backends with their secret. */
+const behindEitherDoor = { security: [...behindUsersDoor.security, ...behindBasic.security] };
 const form = { consumes: ['application/x-www-form-urlencoded'] };
 const CLIENTS_DOOR =
   ' The client authenticates with Basic (`client_secret_basic`), or with `client_id` and `client_secret` in the form ' +
@@ -87,11 +90,12 @@ export const describe = {
     tags: ['people'],
     summary: 'Log out everywhere',
     description:
-      'Ends every session of the user, or every other one with `except_current`. All of them end; 1,000 are counted.',
-    ...behindUsersDoor,
+      'Ends every session of the user, or every other one with `except_current`. All of them end; 1,000 are counted. ' +
+      'A client with the permission `sessions:open` names a user of its own instead: `{"external_id": "…"}`, with Basic and without cookies.',
+    ...behindEitherDoor,
     response: {
       200: answer('How many sessions have ended.', sessionsEnded, { headers: HEADERS.end }),
-      ...problems('invalid_token', 'csrf_rejected', ...BODY, ...BUSY),
+      ...problems('invalid_token', 'invalid_client', 'insufficient_scope', 'csrf_rejected', ...BODY, ...BUSY),
     },
   },
   password: {
@@ -106,7 +110,14 @@ export const describe = {
     ...behindUsersDoor,
     response: {
       200: pair,
-      ...problems('invalid_token', 'invalid_credentials', 'csrf_rejected', ...BODY, ...BUSY),
+      ...problems(
+        'invalid_token',
+        'insufficient_scope',
+        'invalid_credentials',
+        'csrf_rejected',
+        ...BODY,
+        ...BUSY,
+      ),
     },
   },
   reauthenticate: {
@@ -123,7 +134,14 @@ export const describe = {
         z.xor([singleToken, sessionInCookies]),
         { headers: HEADERS.pair },
       ),
-      ...problems('invalid_token', 'invalid_credentials', 'csrf_rejected', ...BODY, ...BUSY),
+      ...problems(
+        'invalid_token',
+        'insufficient_scope',
+        'invalid_credentials',
+        'csrf_rejected',
+        ...BODY,
+        ...BUSY,
+      ),
     },
   },
   resetPassword: {
@@ -155,6 +173,7 @@ export const describe = {
       ...withHeadersOn401(
         problems(
           'invalid_token',
+          'insufficient_scope',
           'insufficient_user_authentication',
           'csrf_rejected',
           'temporarily_unavailable',
@@ -173,18 +192,61 @@ export const describe = {
     ...behindUsersDoor,
     response: {
       200: answer('Sessions of the user.', sessionList, { headers: HEADERS.successor }),
-      ...withHeadersOn401(problems('invalid_token', ...BUSY), HEADERS.successor),
+      ...withHeadersOn401(problems('invalid_token', 'insufficient_scope', ...BUSY), HEADERS.successor),
     },
   },
   endSession: {
     operationId: 'endSession',
     tags: ['people'],
     summary: 'End one session',
-    description: 'Also when it had ended.',
-    ...behindUsersDoor,
+    description:
+      'Also when it had ended. A user ends one of their own; a client with the permission `sessions:open`, with Basic and without cookies, one ' +
+      'that it has opened.',
+    ...behindEitherDoor,
     response: {
       204: noContent('The session has ended.', HEADERS.end),
-      ...problems('invalid_token', 'csrf_rejected', 'not_found', ...BODY, ...BUSY),
+      ...problems(
+        'invalid_token',
+        'invalid_client',
+        'insufficient_scope',
+        'csrf_rejected',
+        'not_found',
+        ...BODY,
+        ...BUSY,
+      ),
+    },
+  },
+  openSession: {
+    operationId: 'openSession',
+    tags: ['backends'],
+    summary: 'Open a session for a user of your own',
+    description:
+      'For a program that knows by itself who the user is. The first session makes the user. The client needs the permission ' +
+      '`sessions:open`. A user is the pair of `client_id` and `sub`: two clients can use one `external_id`, and mean two users.',
+    ...behindBasic,
+    response: {
+      201: answer('The tokens.', openedSession, { headers: HEADERS.created }),
+      ...problems(
+        'invalid_client',
+        'insufficient_scope',
+        'user_disabled',
+        'too_many_sessions',
+        ...BODY,
+        ...BUSY,
+      ),
+    },
+  },
+  changeSession: {
+    operationId: 'changeSession',
+    tags: ['backends'],
+    summary: 'Change what tokens of a session say',
+    description:
+      'A merge patch (RFC 7396). Access tokens of before are dead from the answer on, on every replica, and `/refresh` mints new ones. A ' +
+      'change of nothing ends none.',
+    ...behindBasic,
+    response: {
+      200: answer('The session.', clientSession),
+      ...problems('invalid_client', 'insufficient_scope', 'not_found', ...BODY, ...BUSY),
     },
   },
   introspect: {
@@ -299,6 +361,11 @@ export const openapi = {
   // In the order in which somebody meets them: the page shows them so.
   tags: [
     { name: 'people', description: 'Log in, stay logged in, log out: for people and their programs.' },
+    {
+      name: 'backends',
+      description:
+        'Open, change and end sessions for users of your own, as a program that knows by itself who they are.',
+    },
     {
       name: 'resource servers',
       description: 'Ask about a token: for services that are sent tokens. Each is a client with a secret.',

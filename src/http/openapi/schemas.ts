@@ -146,11 +146,21 @@ export const sessionInCookies = z
 export const accessClaims = z
   .object({
     iss: z.string(),
-    sub: z.uuid(),
-    aud: z.string(),
-    client_id: z.string(),
+    sub: z
+      .string()
+      .describe('A UUID for users who were made here; what the backend calls the user for others.'),
+    aud: z.union([z.string(), z.array(z.string())]),
+    client_id: z
+      .string()
+      .describe(
+        '`gatehouse`, or the client that has opened the session. Together with `sub` it says who the user is.',
+      ),
     username: z.string(),
     scope: z.string().optional(),
+    ext: z.looseObject({}).optional().describe('What the backend says of the session.'),
+    amr: z.array(z.string()).optional(),
+    acr: z.string().optional(),
+    act: z.looseObject({}).optional(),
     sid: z.uuid(),
     jti: z.string().describe('`<lineage>.<generation>`'),
     iat: numericDate,

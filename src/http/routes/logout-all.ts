@@ -17,7 +17,7 @@ export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> 
     { schema: { ...describe.logoutAll, body: logoutAllBody } },
     async (request, reply) => {
       const exceptCurrent = request.body?.except_current === true;
-      const ended = await gatehouse.logoutAll(request.claims, { exceptCurrent }, trailOf(request));
+      const ended = await gatehouse.logoutAll(request.token.question, { exceptCurrent }, trailOf(request));
       if (!exceptCurrent) clearCookies(reply);
       return { sessions_ended: ended.sessions, ...(ended.isMore ? { more: true as const } : {}) };
     },

@@ -19,8 +19,8 @@ export const reauthenticateRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehous
     '/reauthenticate',
     { schema: { ...describe.reauthenticate, body: reauthenticateBody } },
     async (request, reply) => {
-      const { claims, body } = request;
-      const token = await gatehouse.reauthenticate(claims, body.password, deviceOf(request));
+      const { body } = request;
+      const token = await gatehouse.reauthenticate(request.token, body.password, deviceOf(request));
       if (!request.isByCookie) return sendAccess(reply, token);
       return sendAccessInCookie(reply, token, gatehouse.rules.reissueGraceSeconds);
     },

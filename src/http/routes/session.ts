@@ -49,13 +49,17 @@ function tellWhoIfRecent(
   return tellWho(request, reply);
 }
 
-/** All four headers are always sent, so that a gateway that copies them leaves no room for forged ones. */
-function tellWho({ claims }: Pick<FastifyRequest, 'claims'>, reply: FastifyReply): Omit<AccessClaims, 'ver'> {
+/** All five headers are always sent, so that a gateway that copies them leaves no room for forged ones. */
+function tellWho(
+  { token: { claims } }: Pick<FastifyRequest, 'token'>,
+  reply: FastifyReply,
+): Omit<AccessClaims, 'ver'> {
   reply.headers({
     'x-auth-subject': claims.sub,
     'x-auth-username': encodeURIComponent(claims.username),
     'x-auth-session': claims.sid,
     'x-auth-scope': claims.scope ?? '',
+    'x-auth-client': claims.client_id,
   });
   return withoutVersion(claims);
 }

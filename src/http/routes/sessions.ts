@@ -13,29 +13,33 @@ export const sessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> =
   { gatehouse },
   done,
 ) => {
-  app.get('/sessions', { schema: describe.sessions, config: { reissues: true } }, async ({ claims }) => {
-    const sessions = await gatehouse.listSessions(claims);
-    return {
-      sessions: sessions.map(({ id, openedAt, lastUsedOn, expiresAt, ip, userAgent }) => ({
-        id,
-        current: id === claims.sid,
-        created_at: openedAt.toISOString(),
-        last_used_on: lastUsedOn,
-        expires_at: expiresAt.toISOString(),
-        ip,
-        user_agent: userAgent,
-      })),
-    };
-  });
+  app.get(
+    '/sessions',
+    { schema: describe.sessions, config: { reissues: true } },
+    async ({ token: { question } }) => {
+      const sessions = await gatehouse.listSessions(question);
+      return {
+        sessions: sessions.map(({ id, openedAt, lastUsedOn, expiresAt, ip, userAgent }) => ({
+          id,
+          current: id === question.sid,
+          created_at: openedAt.toISOString(),
+          last_used_on: lastUsedOn,
+          expires_at: expiresAt.toISOString(),
+          ip,
+          user_agent: userAgent,
+        })),
+      };
+    },
+  );
 
   app.delete(
     '/sessions/:id',
     { schema: { ...describe.endSession, params: sessionParams } },
     async (request, reply) => {
       const { id: sid } = request.params;
-      const isKnown = await gatehouse.endSession(request.claims, sid, trailOf(request));
+      const isKnown = await gatehouse.endSession(request.token.question, sid, trailOf(request));
       if (!isKnown) throw new AuthError('not_found');
-      if (sid === request.claims.sid) clearCookies(reply);
+      if (sid === request.token.question.sid) clearCookies(reply);
       return reply.code(204).send(null);
     },
   );

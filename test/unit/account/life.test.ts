@@ -45,7 +45,7 @@ it('agrees with the domain on windows, successors and grace', () => {
       const rules = { graceSeconds: grace, reissueMax: most };
       const domainRules = {
         issuer: claims.iss,
-        audience: claims.aud,
+        audience: 'gatehouse',
         accessTtlSeconds: 600,
         reissueGraceSeconds: grace,
         reissueMax: most,

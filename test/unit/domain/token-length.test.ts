@@ -2,8 +2,9 @@
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 import { expect, it } from 'vitest';
 
-import { mintAccess, type Session, type TokenRules } from '../../../src/domain/tokens/claims.js';
+import type { Session, TokenRules } from '../../../src/domain/tokens/claims.js';
 import { bytesThatFit, fitsIntoTokens } from '../../../src/domain/tokens/length.js';
+import { mintAccess } from '../../../src/domain/tokens/minting.js';
 
 const RULES: TokenRules = {
   issuer: 'https://id.example.com',
@@ -17,6 +18,9 @@ const SESSION: Session = {
   userId: '01a203fe-bbc7-77e9-9198-c643995645db',
   username: '',
   scope: '',
+  clientId: null,
+  externalId: null,
+  claims: null,
   ver: Number.MAX_SAFE_INTEGER,
   generation: 0,
   openedAt: 1_900_000_000,

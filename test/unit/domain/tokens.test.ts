@@ -5,14 +5,13 @@ import { describe, expect, it } from 'vitest';
 import {
   isAccessClaims,
   isRefreshClaims,
-  mintAccess,
-  mintRefresh,
   parseJti,
   type AccessClaims,
   type RefreshClaims,
   type Session,
   type TokenRules,
 } from '../../../src/domain/tokens/claims.js';
+import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
 import { isExpired, isNearEnd, reissue } from '../../../src/domain/tokens/successor.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -36,6 +35,9 @@ const session: Session = {
   userId: SUB,
   username: 'ada',
   scope: 'read write',
+  clientId: null,
+  externalId: null,
+  claims: null,
   ver: 0,
   generation: 3,
   openedAt: START,

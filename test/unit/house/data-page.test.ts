@@ -31,6 +31,7 @@ function namesBeside(table: string): string {
 it('the schema was read: all tables, with their columns', () => {
   expect([...tables.keys()].sort()).toEqual([
     'beat',
+    'client_ids',
     'client_secrets',
     'clients',
     'events',
