@@ -102,8 +102,8 @@ export const anyoneEnds = {
   patches: [
     {
       file: 'domain/gatehouse.js',
-      find: `endSession(database, { sid, sub }, ending, null, trail)`,
-      replace: `endSession(database, { sid, sub: null }, ending, null, trail)`,
+      find: `endSession(database, { sid, userId }, ending, null, trail)`,
+      replace: `endSession(database, { sid, userId: null }, ending, null, trail)`,
     },
   ],
   hunt: { profile: STRANGE },

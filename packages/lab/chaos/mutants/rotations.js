@@ -98,8 +98,8 @@ export const errorMeansRefused = {
   patches: [
     {
       file: 'domain/sessions/logins.js',
-      find: `                const rotation = await rotateSession(database, claims, keysVersion, rules, trail);`,
-      replace: `                const rotation = await rotateSession(database, claims, keysVersion, rules, trail).catch(() => ({
+      find: `                const rotation = await rotateSession(database, token, keysVersion, rules, trail);`,
+      replace: `                const rotation = await rotateSession(database, token, keysVersion, rules, trail).catch(() => ({
                     verdict: 'dead',
                 }));`,
     },

@@ -41,10 +41,10 @@ export const countBeforeRaise = {
   patches: [
     {
       file: 'domain/sessions/endings.js',
-      find: `export async function endAllSessions(database, claims, { exceptCurrent }, trail) {
-    const { sub, sid } = claims;`,
-      replace: `export async function endAllSessions(database, claims, { exceptCurrent, counted }, trail) {
-    const { sub, sid } = claims;
+      find: `export async function endAllSessions(database, asked, { exceptCurrent }, trail) {
+    const { userId, sid } = asked;`,
+      replace: `export async function endAllSessions(database, asked, { exceptCurrent, counted }, trail) {
+    const { userId, sid } = asked;
     if (typeof counted !== 'number') counted = (await database.query({ ended: 'int4' }) \`
     SELECT count(*)::int4 AS ended
     FROM users, service, LATERAL (
@@ -53,7 +53,7 @@ export const countBeforeRaise = {
         AND NOT (\${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid)
       LIMIT \${MOST_COUNTED + 1}::int4
     ) AS doomed
-    WHERE users.id = \${sub}::uuid\`)[0]?.ended;`,
+    WHERE users.id = \${userId}::uuid\`)[0]?.ended;`,
     },
     {
       file: 'domain/sessions/endings.js',
@@ -62,8 +62,8 @@ export const countBeforeRaise = {
     },
     {
       file: 'domain/sessions/endings.js',
-      find: `await endAllSessions(database, claims, { exceptCurrent }, trail)`,
-      replace: `await endAllSessions(database, claims, { exceptCurrent, counted }, trail)`,
+      find: `await endAllSessions(database, asked, { exceptCurrent }, trail)`,
+      replace: `await endAllSessions(database, asked, { exceptCurrent, counted }, trail)`,
     },
   ],
   hunt: { profile: FAMILIES },
