@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isLong, runs } from '../support/hostile.js';
 import { algorithmTokens } from './tokens/corpus-algorithms.js';
 import { chanceTokens } from './tokens/corpus-chance.js';
+import { backendTokens } from './tokens/corpus-backends.js';
 import { claimTokens } from './tokens/corpus-claims.js';
 import { encodingTokens, respelled } from './tokens/corpus-encodings.js';
 import { headerTokens, typeTokens } from './tokens/corpus-headers.js';
@@ -23,6 +24,7 @@ import {
 import {
   encode,
   logIn,
+  openForeign,
   openStage,
   split,
   stateOf,
@@ -45,6 +47,7 @@ const FAMILIES: [name: string, write: (stage: Stage) => HostileToken[]][] = [
   ['headers', headerTokens],
   ['types', typeTokens],
   ['claims', claimTokens],
+  ['backends', backendTokens],
   ['encodings', encodingTokens],
   [`chance, seed ${SEED}`, (stage) => chanceTokens(stage, SEED, runs(300, 20_000))],
 ];
@@ -114,6 +117,15 @@ describe('the harness', () => {
     stage.subjects = await logIn(stage, stage.user);
     await stage.house.database.clock.advance(540);
     stage.now += 540;
+  });
+
+  it('sees those of a backend believed, before they are spoiled', async () => {
+    stage.foreign = await openForeign(stage);
+    for (const { kind, genuine } of stage.foreign) {
+      const place = kind === 'access' ? '/introspect' : '/refresh body';
+      expect(await sendTo(stage, place, genuine), kind).toBe('accepted');
+    }
+    stage.foreign = await openForeign(stage);
   });
 
   it('sees each genuine token refused wherever the other kind is taken', async () => {

@@ -6,15 +6,24 @@ type Members = Record<string, string | boolean | string[]>;
 export const LIMIT_BYTES = 16 * 1024;
 const MEGABYTE = 1024 * 1024;
 
-/** @param limit of the endpoint, in bytes */
-export function families(members: Members, limit = LIMIT_BYTES): Record<string, Cell[]> {
+/**
+ * @param limit of the endpoint, in bytes
+ * @param takesNull whether null takes a member away, as in a merge patch
+ */
+export function families(
+  members: Members,
+  {
+    limit = LIMIT_BYTES,
+    takesNull = false,
+  }: { limit?: number | undefined; takesNull?: boolean | undefined } = {},
+): Record<string, Cell[]> {
   return {
     'no object at the root': primitives(members),
     'deep nesting': nested(members, limit),
     'too much': large(members, limit),
     'repeated members': repeated(members),
     'unknown and missing members': strangers(members),
-    'operators and other types': operators(members),
+    'operators and other types': operators(members, takesNull),
     'prototype members': prototypes(members),
     'what is no JSON': broken(members),
     'what is no UTF-8': misencoded(members),
@@ -128,7 +137,7 @@ function strangers(members: Members): Cell[] {
   ]);
 }
 
-function operators(members: Members): Cell[] {
+function operators(members: Members, takesNull: boolean): Cell[] {
   return ofValues(
     Object.entries(members).flatMap(([name, value]) => {
       const operands = [
@@ -136,7 +145,7 @@ function operators(members: Members): Cell[] {
         ...['toString', 'valueOf', 'value', '$queryRaw', 'path'],
       ].flatMap((operator) => [{ [operator]: '' }, { [operator]: value }, { [operator]: null }]);
       const others = [
-        null,
+        ...(takesNull ? [] : [null]),
         0,
         1,
         -1,

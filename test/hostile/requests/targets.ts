@@ -18,6 +18,8 @@ export interface Target {
   /** How many bytes its body may have; 16 KiB where it does not say. */
   limitBytes?: number;
   isBodyOptional?: boolean;
+  /** Null takes a member away. */
+  takesNull?: boolean;
   /** It names nothing that is there: what is let through is answered so, and changes nothing. */
   ofNobody?: 401 | 404;
   allow: string;
@@ -83,8 +85,38 @@ export const TARGETS: Target[] = [
     limitBytes: LIMITS.batchBytes,
   },
   { ...form, path: '/revoke', members: ({ pair }) => ({ token: pair.access_token }) },
-  { ...reading, path: '/sessions', door: 'user' },
-  { ...reading, path: `/sessions/${NO_SESSION}`, method: 'DELETE', door: 'user', allow: 'DELETE' },
+  { ...reading, path: '/sessions', door: 'user', allow: 'GET, HEAD, POST' },
+  {
+    ...operators,
+    path: '/sessions',
+    members: () => ({
+      external_id: 'customer-1',
+      username: 'A name',
+      scope: 'a b',
+      amr: ['pwd'],
+      acr: 'silver',
+      refresh: true,
+      ip: '192.0.2.1',
+      user_agent: 'Mozilla/5.0',
+    }),
+    allow: 'GET, HEAD, POST',
+  },
+  {
+    ...operators,
+    path: `/sessions/${NO_SESSION}`,
+    method: 'PATCH',
+    members: () => ({ scope: 'a b', amr: ['pwd'], acr: 'silver' }),
+    takesNull: true,
+    ofNobody: 404,
+    allow: 'DELETE, PATCH',
+  },
+  {
+    ...reading,
+    path: `/sessions/${NO_SESSION}`,
+    method: 'DELETE',
+    door: 'user',
+    allow: 'DELETE, PATCH',
+  },
   { ...reading, path: '/.well-known/jwks.json', door: 'nobody' },
   { ...reading, path: '/.well-known/oauth-authorization-server', door: 'nobody' },
   { ...reading, path: '/health', door: 'nobody' },

@@ -1,7 +1,7 @@
 // The stage of the attack: a key of each algorithm and one that was retired, somebody who is logged in, and the means to
 // sign whatever one likes with our own keys, so that the guards and not the signature have to refuse.
 import { once } from 'node:events';
-import { createPrivateKey, sign as signBytes, type KeyObject } from 'node:crypto';
+import { createPrivateKey, randomUUID, sign as signBytes, type KeyObject } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
 import type { Config } from '../../../src/config/config.js';
@@ -65,6 +65,8 @@ export interface Stage {
   retired: OurKey;
   /** Both kinds under each key. */
   subjects: Subject[];
+  /** The same of a session that a backend has opened, under one key. */
+  foreign: Subject[];
   /** Where `jku` and `x5u` point to. */
   bait: Bait;
   now: number;
@@ -92,6 +94,7 @@ export async function openStage(config: Partial<Config> = {}): Promise<Stage> {
   const keys = await openKeys(replica);
   const user = await house.user({ scope: 'read write' });
   const subjects = await logIn({ replica, keys }, user);
+  const foreign = await openForeign({ house, replica, keys });
   await house.database.clock.advance(NEAR_END_SECONDS);
   const bait = await layBait();
   return {
@@ -102,6 +105,7 @@ export async function openStage(config: Partial<Config> = {}): Promise<Stage> {
     keys,
     retired: leaked,
     subjects,
+    foreign,
     bait,
     now: START + 2 * ROTATION_SECONDS + NEAR_END_SECONDS,
     close: async () => {
@@ -123,6 +127,35 @@ export async function logIn(
       return subjectOf(kind, key, claims);
     }),
   );
+}
+
+/** Tokens of a session that a backend has opened, with all that it can say. */
+export async function openForeign({
+  house,
+  replica,
+  keys,
+}: Pick<Stage, 'house' | 'replica' | 'keys'>): Promise<Subject[]> {
+  const client = { ...(await house.client(['sessions:open'])), permissions: [], audiences: [] };
+  const pair = await replica.gatehouse.backends.openSession(client, {
+    externalId: `customer-${randomUUID()}`,
+    claims: {
+      username: 'Ünal Ö.',
+      scope: 'read',
+      ext: { plan: 'gold', limits: { day: 3 } },
+      amr: ['pwd', 'otp'],
+      acr: 'silver',
+      act: { sub: 'support' },
+    },
+    refreshes: true,
+    ip: null,
+    userAgent: null,
+  });
+  const [key] = keys;
+  if (key === undefined || !('refreshToken' in pair)) throw new Error('there is no key, or no refresh token');
+  return [
+    subjectOf('access', key, { ...claimsOf(pair.accessToken) }),
+    subjectOf('refresh', key, { ...claimsOf(pair.refreshToken) }),
+  ];
 }
 
 export function subjectOf(kind: Kind, key: OurKey, claims: Record<string, unknown>): Subject {
