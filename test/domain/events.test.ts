@@ -662,7 +662,7 @@ describe('a statement that writes', () => {
     'WITH doomed AS MATERIALIZED': 'deletes what is left of users who were deleted',
     'outlived AS (': 'forgets keys that are over',
     'DELETE FROM events WHERE ctid': 'prunes events that are over',
-    'DELETE FROM password_codes WHERE user_id IN': 'prunes codes that have expired',
+    'DELETE FROM password_codes WHERE ctid': 'prunes codes that have expired',
   };
 
   it.each(files)('in %s is told of by an event, or its reason stands here', (file) => {

@@ -31,13 +31,27 @@ export function listen<D extends Statements>(database: D): D & { asked: Asked[] 
   };
 }
 
-/** What `work` would ask first, which is not asked. */
-export async function askNothing(work: (database: Database) => Promise<unknown>): Promise<Asked[]> {
+/**
+ * What `work` would ask first, which is not asked.
+ *
+ * @param given what it asks before that, so many statements, is asked of this database and answered
+ */
+export async function askNothing(
+  work: (database: Database) => Promise<unknown>,
+  given: { database: Database; statements: number } | null = null,
+): Promise<Asked[]> {
   const stop = new Error('nothing is asked');
   const refuse = () => () => Promise.reject(stop);
+  let left = given?.statements ?? 0;
+  const answer = <Row>(ask: Ask<Row>): Ask<Row> => {
+    return (template, ...values) => (left-- > 0 ? ask(template, ...values) : Promise.reject(stop));
+  };
+  const query: Database['query'] = (columns) => answer(given?.database.query(columns) ?? refuse());
+  const prepared: Database['prepared'] = (name, columns) =>
+    answer(given?.database.prepared(name, columns) ?? refuse());
   const database = listen<Database>({
-    query: refuse,
-    prepared: refuse,
+    query,
+    prepared,
     read: refuse(),
     isFenced: () => true,
     keepsSettings: refuse(),
@@ -49,7 +63,7 @@ export async function askNothing(work: (database: Database) => Promise<unknown>)
   await work(database).catch((error: unknown) => {
     if (error !== stop) throw error;
   });
-  return database.asked;
+  return database.asked.slice(given?.statements ?? 0);
 }
 
 interface Node {

@@ -148,12 +148,13 @@ export async function refundPoints(
 /** Deletes rows whose end has come, batch by batch, until none is left or `signal` says stop; returns how many went. */
 export async function pruneAttempts(database: Database, signal?: AbortSignal): Promise<number> {
   for (let gone = 0; ;) {
-    // Settles replicas that prune at once, and logins that count: rows that somebody holds are passed by.
+    // Settles replicas that prune at once, and logins that count: rows that somebody holds are passed by. Rows are deleted by where they
+    // lie, as in sessions/revocations.ts.
     const rows = await database.query({ key: 'text' })`
-      DELETE FROM login_attempts WHERE key IN (
-        SELECT key FROM login_attempts WHERE expire <= ${Date.now()}::float8::bigint
+      DELETE FROM login_attempts WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM login_attempts WHERE expire <= ${Date.now()}::float8::bigint
         ORDER BY expire LIMIT ${BATCH}::int4 FOR UPDATE SKIP LOCKED
-      ) RETURNING key::text`;
+      )) RETURNING key::text`;
     gone += rows.length;
     if (rows.length < BATCH || signal?.aborted === true) return gone;
   }
