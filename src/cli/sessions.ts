@@ -72,10 +72,11 @@ function defineFind(sessions: Command, { withDatabase, print }: Shell): void {
   )
     .addHelpText(
       'after',
-      examples(
-        'gatehouse sessions find --limit 10',
-        'gatehouse sessions find --ip 198.51.100.0/24 --since 2026-11-30T15:00:00Z --until 2026-11-30T18:00:00Z',
-      ),
+      '\nOf a network a page may be shorter than asked for, even empty, and --after leads on: it ends where 500,000 sessions were looked at.\n' +
+        examples(
+          'gatehouse sessions find --limit 10',
+          'gatehouse sessions find --ip 198.51.100.0/24 --since 2026-11-30T15:00:00Z --until 2026-11-30T18:00:00Z',
+        ),
     )
     .action(async ({ limit, after = null, ...options }: FindOptions) => {
       const { userId = null, ip: networks = null, since = null, until = null } = options;

@@ -51,12 +51,18 @@ afterAll(() => house.close());
 const NOTHING = { userId: null, sessionId: null, endingId: null, actor: null, since: null, until: null };
 const anyone = { userId: null, networks: null, since: null, until: null };
 
+const MINUTE = { since: new Date(Date.now() - 60_000), until: new Date() };
+
 const LISTS: [string, (database: Database) => Promise<unknown>][] = [
   ['users', (database) => findUsers(database, { username: null, isDisabled: null }, PAGE)],
   ['users of a name', (database) => findUsers(database, { username: 'nobody', isDisabled: null }, PAGE)],
   ['users who may not log in', (database) => findUsers(database, { username: null, isDisabled: true }, PAGE)],
   ['sessions', (database) => findSessions(database, anyone, PAGE)],
   ['sessions of one user', (database) => findSessions(database, { ...anyone, userId: user.id }, PAGE)],
+  [
+    'sessions of a network',
+    (database) => findSessions(database, { ...anyone, networks: ['203.0.113.0/24'], ...MINUTE }, PAGE),
+  ],
   ['sessions of a time', (database) => findSessions(database, { ...anyone, until: new Date(0) }, PAGE)],
   ['revocations', (database) => findRevocations(database, NOTHING, PAGE)],
   ['revocations of one user', (database) => findRevocations(database, { ...NOTHING, userId: user.id }, PAGE)],
@@ -90,16 +96,18 @@ const ENDS: [string, (database: Database) => Promise<unknown>][] = [
   ['the end of a session', endOf(() => ({ sessionIds: [randomUUID()] }))],
   ['the end of a lineage', endOf(() => ({ lineage: randomUUID() }))],
   ['the end of a user', endOf(() => ({ userIds: [user.id] }))],
-  [
-    'the end of a network',
-    endOf(() => ({ networks: ['203.0.113.0/24'], since: new Date(Date.now() - 60_000), until: new Date() })),
-  ],
+  ['the end of a network', endOf(() => ({ networks: ['203.0.113.0/24'], ...MINUTE }))],
   ['a lift', (database) => liftRevocation(database, randomUUID(), 'client:console', null)],
 ];
 
-describe.each([...LISTS, ...ENDS])('%s', (_name, ask) => {
+/** Those of a network look first how far they look: one statement more. */
+const OF_NETWORK = /network/;
+
+describe.each([...LISTS, ...ENDS])('%s', (name, ask) => {
   it('reads few rows, by indexes', async () => {
-    const [statement, ...more] = await askNothing(ask);
+    const { database } = await house.replica();
+    const given = OF_NETWORK.test(name) ? { database, statements: 1 } : null;
+    const [statement, ...more] = await askNothing(ask, given);
     if (statement === undefined) throw new Error('nothing was asked');
     expect(more).toEqual([]);
     for (const table of ['users', 'sessions', 'revocations']) {

@@ -20,7 +20,9 @@ import {
 } from '../sessions/standing.js';
 import { RETENTION } from '../tokens/grace.js';
 import type { ReadToken } from '../tokens/reader.js';
+import { findBeyondLook, MOST_LOOKED_AT } from './looked-at.js';
 import { DEFAULT_REASON } from './notes.js';
+import { idsOfSpan } from './pages.js';
 
 /** More than this is never counted, and never ended one by one. */
 export const MOST_ENDED = 10_000;
@@ -32,6 +34,8 @@ export const MOST_NAMED = 1000;
 /** A session that will be opened cannot be ended. */
 const TO_COME =
   'The time is later than the clock of the database. Use `now` to end what is being opened, too.';
+
+const TOO_LONG = `More than ${MOST_LOOKED_AT} sessions of all networks were opened in this time, which is more than are looked at in one call. So nothing has ended: cut the time into parts, and end the network in one part after the other.`;
 
 /** Of the sessions that would end, so many are shown beforehand. */
 const MOST_SHOWN = 10;
@@ -104,8 +108,8 @@ type OutcomeRow = RowOf<typeof OUTCOME_COLUMNS>;
 /**
  * Ends it, with everything that was and will be minted for it.
  *
- * @throws {AuthError} too_many_sessions when more would end than `maxSessions` says, invalid_request for a time to come: then
- * nothing has ended
+ * @throws {AuthError} too_many_sessions when more would end than `maxSessions` says; invalid_request for a time to come, and for a
+ * network in a time in which more than {@link MOST_LOOKED_AT} sessions were opened: then nothing has ended
  */
 export async function end(
   database: Database,
@@ -267,13 +271,17 @@ async function endByNetwork(
   words: Words,
   trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
+  const { first, last } = idsOfSpan(since, until);
+  // Nothing depends on this look but how long the statement takes: sessions that are opened after it are ended all the same.
+  if ((await findBeyondLook(database, first, last)) !== null)
+    throw new AuthError('invalid_request', { detail: TOO_LONG });
   // Settles the same. A login that has not committed yet is not seen: ask again with a later time. The ids of sessions begin with the
   // time of their opening, so those of a span of time lie side by side in the primary key.
   return await database.query(OUTCOME_COLUMNS)`
     WITH ${CLOCK}, given AS (SELECT ${JSON.stringify(words)}::jsonb AS words), ${ASKED}, doomed AS MATERIALIZED (
       SELECT ${DOOMED_SESSION}
       FROM asked, sessions, users, service, clock
-      WHERE sessions.id >= ${firstIdOf(since)}::uuid AND sessions.id < ${firstIdOf(until)}::uuid
+      WHERE sessions.id >= ${first}::uuid AND sessions.id < ${last}::uuid
         AND sessions.ip <<= ANY (${networks}::inet[]) AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
       LIMIT ${ONE_TOO_MANY}::int4
     ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}

@@ -3,8 +3,8 @@ import { nullable, type RowOf } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import type { EventType } from '../events/recorded.js';
-import { FIRST_ID, firstIdOf, timeOfId } from '../sessions/ids.js';
-import { LAST_ID, readPage, type Page, type PageOrder, type Place } from './pages.js';
+import { firstIdOf, timeOfId } from '../sessions/ids.js';
+import { idsOfSpan, LAST_ID, readPage, type Page, type PageOrder, type Place } from './pages.js';
 
 const COLUMNS = {
   id: 'uuid',
@@ -62,8 +62,7 @@ export async function findEvents(
   order: PageOrder,
 ): Promise<Page<FoundEvent>> {
   const { userId, actor, type, since, until } = filter;
-  const first = since === null ? FIRST_ID : firstIdOf(since);
-  const last = until === null ? LAST_ID : firstIdOf(until);
+  const { first, last } = idsOfSpan(since, until);
   return await readPage(
     { name: 'events', filter },
     order,

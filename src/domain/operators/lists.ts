@@ -4,9 +4,9 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { readAddress } from '../networks.js';
 import { IS_BY_OTHERS, IS_BY_USER, readActor } from '../sessions/actors.js';
-import { FIRST_ID, firstIdOf } from '../sessions/ids.js';
 import { IS_LIFTABLE, STANDS, TARGET } from '../sessions/standing.js';
-import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
+import { findBeyondLook } from './looked-at.js';
+import { idsOfSpan, readPage, type Page, type PageOrder } from './pages.js';
 
 const SESSION_COLUMNS = {
   id: 'uuid',
@@ -30,9 +30,8 @@ export interface SessionFilter {
   userId: string | null;
   /** Spellings of one network; null for all. */
   networks: readonly string[] | null;
-  /** Opened from here on. */
+  /** Opened from here on, and before `until`. */
   since: Date | null;
-  /** Opened before. */
   until: Date | null;
 }
 
@@ -45,19 +44,21 @@ const FOUND_ON_PAGE = sql`SELECT ${FOUND_SESSION}
             WHERE users.id = sessions.user_id
             ORDER BY sessions.id DESC`;
 
+/** Sessions, latest opened first. A page of a network ends where enough was looked at: it may be short, even empty, and not the last. */
 export async function findSessions(
   database: Database,
   filter: SessionFilter,
   order: PageOrder,
 ): Promise<Page<FoundSession>> {
   const { userId, networks, since, until } = filter;
-  const first = since === null ? FIRST_ID : firstIdOf(since);
-  const last = until === null ? LAST_ID : firstIdOf(until);
+  const { first, last } = idsOfSpan(since, until);
   return await readPage(
     { name: 'sessions', filter },
     order,
     ({ id }) => ({ at: null, id }),
     async (after, count) => {
+      const before = after === null || after.id > last ? last : after.id;
+      const end = networks !== null && userId === null ? await findBeyondLook(database, first, before) : null;
       // The few of one user are sorted; all others are read in the order of the primary key. As one condition the planner would weigh
       // both against each other, and might read the whole table for a user who has none. Whether a session stands is asked of the
       // page alone: for more, the planner would read all revocations first.
@@ -66,7 +67,7 @@ export async function findSessions(
           ? await database.query(SESSION_COLUMNS)`
             WITH page AS MATERIALIZED (
               SELECT * FROM sessions
-              WHERE sessions.id >= ${first}::uuid AND sessions.id < ${last}::uuid AND sessions.id < ${after?.id ?? LAST_ID}::uuid
+              WHERE sessions.id >= ${end?.id ?? first}::uuid AND sessions.id < ${before}::uuid
                 AND (${networks}::inet[] IS NULL OR sessions.ip <<= ANY (${networks}::inet[]))
               ORDER BY sessions.id DESC
               LIMIT ${count}::int4
@@ -77,7 +78,7 @@ export async function findSessions(
               SELECT id, ip FROM sessions WHERE sessions.user_id = ${userId}::uuid
             ), ids AS MATERIALIZED (
               SELECT id FROM of_user AS sessions
-              WHERE sessions.id >= ${first}::uuid AND sessions.id < ${last}::uuid AND sessions.id < ${after?.id ?? LAST_ID}::uuid
+              WHERE sessions.id >= ${first}::uuid AND sessions.id < ${before}::uuid
                 AND (${networks}::inet[] IS NULL OR sessions.ip <<= ANY (${networks}::inet[]))
               ORDER BY sessions.id DESC
               LIMIT ${count}::int4
@@ -85,7 +86,7 @@ export async function findSessions(
               SELECT sessions.* FROM ids, sessions WHERE sessions.id = ids.id
             )
             ${FOUND_ON_PAGE}`;
-      return rows.map(withReadAddress);
+      return { rows: rows.map(withReadAddress), end };
     },
   );
 }

@@ -99,7 +99,7 @@ export interface Operators {
    * @throws {AuthError} not_found, invalid_request for another `after`
    */
   exportUser: (id: string, after: string | null) => Promise<UserExport>;
-  /** Sessions, latest opened first. @throws {AuthError} invalid_request for a cursor of another list */
+  /** Sessions, latest opened first; of a network a page may be short. @throws {AuthError} invalid_request for a cursor of another list */
   findSessions: (filter: SessionFilter, page: PageOrder) => Promise<Page<FoundSession>>;
   /** @throws {AuthError} not_found */
   findSession: (id: string) => Promise<FoundSession>;
@@ -111,7 +111,8 @@ export interface Operators {
    * Ends it at once, on every replica.
    *
    * @param doomed a token is given as its text
-   * @throws {AuthError} invalid_request for a text that is no token of ours, or a time to come; too_many_sessions
+   * @throws {AuthError} invalid_request for a text that is no token of ours, a time to come, or one that is too long for a network;
+   * too_many_sessions
    */
   end: (
     doomed: Exclude<Doomed, { token: unknown }> | { text: string },

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 
 import { AuthError } from '../errors.js';
+import { FIRST_ID, firstIdOf } from '../sessions/ids.js';
 import { isUuid } from '../tokens/claims.js';
 
 export const DEFAULT_PAGE = 50;
@@ -9,6 +10,14 @@ export const LARGEST_PAGE = 200;
 
 /** No id of ours is higher, nor equal. */
 export const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** Of what comes into being within a span: the least id that is in it, and the least that is beyond it. */
+export function idsOfSpan(since: Date | null, until: Date | null): { first: string; last: string } {
+  return {
+    first: since === null ? FIRST_ID : firstIdOf(since),
+    last: until === null ? LAST_ID : firstIdOf(until),
+  };
+}
 
 /** The last row of a page: when it was written, for lists in the order of a time, and its id. */
 export interface Place {

@@ -122,7 +122,8 @@ export const describeAdmin = {
     operationId: 'findSessions',
     summary: 'Find sessions',
     description:
-      'Sessions of everybody whose rows are kept, ended or not, latest opened first. Permission: `sessions:read`.',
+      'Sessions of everybody whose rows are kept, ended or not, latest opened first. For a network a page ends where 500,000 sessions of all ' +
+      'networks were looked at: it may be shorter than asked for, even empty, and `next` leads on. Permission: `sessions:read`.',
     ...forOperators,
     response: { 200: answer('One page.', foundSessions), ...problems(...DOOR) },
   },
@@ -138,7 +139,8 @@ export const describeAdmin = {
     summary: 'End sessions and tokens',
     description:
       'Ends what is named, at once and on every replica, all or nothing. `dry_run` shows it first. Ends of sessions, networks and tokens can ' +
-      'be lifted; those of users and of everybody cannot. A repetition changes nothing. Permission: `sessions:end`.',
+      'be lifted; those of users and of everybody cannot. A repetition changes nothing. A network is 400 for a time in which more than 500,000 ' +
+      'sessions of all networks were opened: cut it into parts. Permission: `sessions:end`.',
     ...forOperators,
     response: {
       200: answer('What has ended; with `dry_run` what would end.', z.union([endingDone, endingForeseen])),
