@@ -1,6 +1,6 @@
 /** Forgets, now and then, what can no longer matter; off the request path, by one replica at a time. */
 import type { Database } from '../database/prisma.js';
-import { pruneEvents } from './events/kept.js';
+import { createEventPruning } from './events/kept.js';
 import { pruneAttempts } from './guessing/attempts.js';
 import { pruneKeys } from './keys/lifecycle.js';
 import { pruneCodes } from './passwords/codes.js';
@@ -23,6 +23,8 @@ export function startHousekeeping(
   onError: (error: unknown) => void,
   eventsRetentionSeconds: number,
 ): () => Promise<void> {
+  const pruneEvents = createEventPruning(database, eventsRetentionSeconds);
+
   async function tidy(signal: AbortSignal): Promise<void> {
     try {
       const deleted = await pruneDeletedUsers(database, signal);
@@ -30,7 +32,7 @@ export function startHousekeeping(
       const rows = deleted + codes + (await prune(database, { waitTurn: false, signal }));
       const attempts = await pruneAttempts(database, signal);
       const keys = await pruneKeys(database);
-      const events = await pruneEvents(database, eventsRetentionSeconds, signal);
+      const events = await pruneEvents(signal);
       onDone({ rows, attempts, events, keys });
       told.tidied.tell({ rows: rows + attempts + events + keys });
     } catch (error) {

@@ -1,11 +1,13 @@
 // Events that are over go, the oldest first, in small batches by index; those that are not over stay.
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 
-import { pruneEvents } from '../../src/domain/events/kept.js';
+import { createEventPruning, ROUNDS_OF_A_DAY } from '../../src/domain/events/kept.js';
+import type { Database } from '../../src/database/prisma.js';
 import { openHouse, type House, type Replica } from '../support/house.js';
-import { askNothing, explain, listen } from '../support/plans.js';
+import { askNothing, explain, listen, type Asked } from '../support/plans.js';
 
 const DAY_SECONDS = 86_400;
+const FIRST = '00000000-0000-0000-0000-000000000000';
 
 let house: House;
 let replica: Replica;
@@ -35,6 +37,16 @@ async function count(): Promise<number> {
   return rows[0]?.n ?? -1;
 }
 
+/** One round of a replica that has just started. */
+function pruneEvents(database: Database, retentionSeconds: number, signal?: AbortSignal): Promise<number> {
+  return createEventPruning(database, retentionSeconds)(signal);
+}
+
+/** Behind which id each statement began. */
+function begunOf(asked: Asked[]): string[] {
+  return asked.map(({ values }) => String(values[1]));
+}
+
 it('go when they are older than is said, and not a second before', async () => {
   await write(5, 2);
   await write(5, 0);
@@ -44,14 +56,47 @@ it('go when they are older than is said, and not a second before', async () => {
   expect(await count()).toBe(5);
 });
 
-it('go by at most 1,000 in a statement, each of which begins behind the one before', async () => {
-  await write(2500, 2);
+it('go by at most 1,000 in a statement, each of which begins behind the one before the last', async () => {
+  await write(4500, 2);
+  const { rows } = await house.database.admin.query<{ id: string }>('SELECT id FROM events ORDER BY id');
   const database = listen(replica.database);
-  expect(await pruneEvents(database, DAY_SECONDS)).toBe(2500);
+  expect(await pruneEvents(database, DAY_SECONDS)).toBe(4500);
   expect(await count()).toBe(0);
-  expect(database.asked).toHaveLength(3);
-  const begun = database.asked.map(({ values }) => String(values[1]));
-  expect(begun).toEqual([...new Set(begun)].sort());
+  expect(begunOf(database.asked)).toEqual([
+    FIRST,
+    FIRST,
+    ...[999, 1999, 2999].map((place) => rows[place]?.id),
+  ]);
+});
+
+it('are not looked for at the beginning again by the next round, but once a day', async () => {
+  await write(1500, 2);
+  const database = listen(replica.database);
+  const prune = createEventPruning(database, DAY_SECONDS);
+  expect(await prune()).toBe(1500);
+  await write(5, 1);
+  database.asked.length = 0;
+  for (let round = 1; round <= ROUNDS_OF_A_DAY; round += 1) await prune();
+  const begun = begunOf(database.asked);
+  expect(await count()).toBe(0);
+  expect(begun).toHaveLength(ROUNDS_OF_A_DAY);
+  expect(begun.indexOf(FIRST)).toBe(ROUNDS_OF_A_DAY - 1);
+});
+
+it('go later where somebody held them, however far the others have got', async () => {
+  await write(2500, 2);
+  const prune = createEventPruning(replica.database, DAY_SECONDS);
+  const client = await house.database.admin.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM events ORDER BY id LIMIT 4 FOR UPDATE');
+    expect(await prune()).toBe(2496);
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+  for (let round = 1; round < ROUNDS_OF_A_DAY; round += 1) await prune();
+  expect(await prune()).toBe(4);
 });
 
 it('stop between two statements when they are told to', async () => {

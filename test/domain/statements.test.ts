@@ -11,7 +11,7 @@ import { openDatabase, type Ask, type Database } from '../../src/database/prisma
 import { createDemo } from '../../src/process/demo.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import type { Gatehouse } from '../../src/domain/gatehouse.js';
-import { pruneEvents } from '../../src/domain/events/kept.js';
+import { createEventPruning } from '../../src/domain/events/kept.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { acceptCluster } from '../../src/domain/service/cluster.js';
@@ -192,7 +192,7 @@ async function operate(database: Database): Promise<void> {
   await prune(database, { waitTurn: true });
   await pruneAttempts(database);
   await pruneKeys(database);
-  await pruneEvents(database, 86_400);
+  await createEventPruning(database, 86_400)();
   database.room.isShort = true;
   expect([await hasRoom(database), database.room]).toEqual([true, { isShort: false }]);
 }

@@ -11,6 +11,7 @@ import { enterRunDirectory } from './run-directory.js';
 import { batch } from './scenarios/batch.js';
 import { cost } from './scenarios/cost.js';
 import { endpoints } from './scenarios/endpoints.js';
+import { events } from './scenarios/events.js';
 import { introspect } from './scenarios/introspect.js';
 import { login } from './scenarios/login.js';
 import { memory } from './scenarios/memory.js';
@@ -35,6 +36,7 @@ const SCENARIOS = {
   memory,
   storage,
   scale,
+  events,
 };
 
 const README = pathOf('README.md');

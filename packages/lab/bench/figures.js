@@ -132,6 +132,40 @@ const FIGURES = [
     ],
   },
   {
+    of: 'events',
+    list: ({ expired, left, sliceMs, perSecond, statements, firstAfterRestartMs, pruning, calm }) => [
+      [`Pruning ${count(expired)} events: slowest statement`, statements.max, { atMost: 1000 }, 'ms'],
+      ['Pruning events: statement, p50', statements.p50, {}, 'ms'],
+      ['Pruning events: rows/s', statements.rowsPerSecond, { atLeast: 10_000 }],
+      ['Pruning events: rows left', left, { atMost: 0 }],
+      [
+        'Pruning events: first statement of a replica that starts then',
+        firstAfterRestartMs,
+        { atMost: 1000 },
+        'ms',
+      ],
+      ...['introspect', 'login'].flatMap((name) => [
+        [
+          `Pruning events: p50 of /${name}, of the same without`,
+          over(pruning[name], calm[name], 'p50'),
+          { atMost: 1.2 },
+        ],
+        [
+          `Pruning events: p99 of /${name}, of the same without`,
+          over(pruning[name], calm[name], 'p99'),
+          { atMost: 1.5 },
+        ],
+        // On a machine that does other things, too, some are refused either way.
+        ...Object.entries({ meanwhile: pruning, otherwise: calm }).map(([when, { [name]: figures }]) => [
+          `Pruning events: /${name} not answered 200 ${when}`,
+          (100 * figures.errors) / ((figures.slices * sliceMs * perSecond[name]) / 1000),
+          {},
+          '%',
+        ]),
+      ]),
+    ],
+  },
+  {
     of: 'storm',
     list: ({ median, rounds }) => [
       ['Login storm: p99 of /introspect, of the same without', median.p99Ratio, { atMost: 3 }],

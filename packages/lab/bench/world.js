@@ -161,6 +161,35 @@ export async function addRevocations(
   }
 }
 
+/**
+ * Adds events of logins, in the order of time, of all users in turn. The indexes by user and by actor are made anew afterwards: row by
+ * row they would take an hour.
+ *
+ * @param spans {count, fromDaysAgo, toDaysAgo}[], the oldest first
+ */
+export async function addEvents({ pool }, spans) {
+  const { rows: indexes } = await pool.query(
+    `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'events' AND indexname <> 'events_pkey'`,
+  );
+  for (const { name } of indexes) await pool.query(`DROP INDEX ${name}`);
+  for (const { count, fromDaysAgo, toDaysAgo } of spans) {
+    const begins = Date.now() - fromDaysAgo * 86_400_000;
+    const step = ((fromDaysAgo - toDaysAgo) * 86_400_000) / count;
+    for (let done = 0; done < count; done += BATCH) {
+      await pool.query(
+        `WITH owners AS MATERIALIZED (SELECT array_agg(id) AS ids FROM (SELECT id FROM users ORDER BY id LIMIT 100000) AS found)
+         INSERT INTO events (id, type, outcome, actor, user_id, session_id, ip, user_agent, request_id)
+         SELECT ${uuidAt('$1::float8 + n * $2::float8')}, 'session.opened', 'ok', 'user:' || owner, owner, md5(n::text)::uuid, '203.0.113.7',
+                'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', md5(n::text)::uuid
+         FROM owners, generate_series($3::int, $4::int) AS n, LATERAL (SELECT ids[1 + n % cardinality(ids)] AS owner) AS one`,
+        [begins, step, done, Math.min(done + BATCH, count) - 1],
+      );
+    }
+  }
+  for (const { definition } of indexes) await pool.query(definition);
+  await pool.query('VACUUM ANALYZE events');
+}
+
 /** Lets PostgreSQL settle what was inserted, as it would have over the year. */
 export async function settle({ pool }) {
   await pool.query('VACUUM ANALYZE sessions');
