@@ -177,7 +177,7 @@ async function operate(database: Database): Promise<void> {
   await deleteUser(database, bob?.id ?? '', 'client:console');
   expect(await pruneDeletedUsers(database)).toBe(1);
   expect((await exportUser(database, alice?.id ?? '', null))?.next).toBeNull();
-  await createThrottle(database).unlock('alice');
+  await createThrottle(database).unlock('alice', { userId: alice?.id ?? '', by: 'cli:test' });
   const { code } = await issueCode(database, alice?.id ?? '', undefined, 'cli:test');
   expect(await findCode(database, code)).toMatchObject({ username: 'alice' });
   expect(await useCode(database, code, { id: alice?.id ?? '', username: 'alice', passwordHash: '' })).toBe(

@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/database/prisma.js';
+import { findAttempts } from '../../src/domain/guessing/locks.js';
+import { createThrottle } from '../../src/domain/guessing/throttle.js';
+import { changeUser } from '../../src/domain/operators/users.js';
 import { createPasswordHasher, type PasswordHasher } from '../../src/domain/passwords/hasher.js';
 import {
   addUser,
@@ -225,4 +228,52 @@ it('lists users by name', async () => {
   expect(listed.map(({ username, scope }) => [username, scope])).toEqual(
     names.toSorted().map((name) => [name, 'read']),
   );
+});
+
+describe('a new password by an operator', () => {
+  type Set = (user: { id: string; username: string }) => Promise<unknown>;
+  const rules = { issuer: 'https://id.example.com', audience: 'gatehouse' };
+  const WAYS: [string, Set][] = [
+    ['by name', ({ username }) => changePassword(database, username, 'new')],
+    ['by id', ({ id }) => changeUser(database, id, { passwordHash: 'new' }, 'cli:test', rules)],
+  ];
+
+  const guess = async (username: string) => {
+    await createThrottle(database).takeAttempt(username, '198.51.100.7');
+    return await counted(username);
+  };
+  const counted = async (username: string) => (await findAttempts(database, username)).attempts.length;
+
+  it.each(WAYS)('%s forgets the attempts at the old one, and those at nobody else’s', async (_way, set) => {
+    const [user, other] = [await twins.house.user(), await twins.house.user()];
+    for (const { username } of [user, other]) expect(await guess(username)).toBeGreaterThan(0);
+    await set(user);
+    expect([await counted(user.username), await hashOf(user.id)]).toEqual([0, 'new']);
+    expect(await counted(other.username)).toBeGreaterThan(0);
+  });
+
+  it.each(WAYS)('%s is not there without that: one statement does both', async (_way, set) => {
+    const { admin } = twins.house.database;
+    const user = await twins.house.user();
+    const before = await hashOf(user.id);
+    await guess(user.username);
+    await admin.query(
+      `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''kept''; END';
+       CREATE TRIGGER refuse BEFORE DELETE ON login_attempts FOR EACH ROW EXECUTE FUNCTION refuse()`,
+    );
+    try {
+      await expect(set(user)).rejects.toThrow();
+    } finally {
+      await admin.query('DROP FUNCTION refuse CASCADE');
+    }
+    expect(await hashOf(user.id)).toBe(before);
+  });
+
+  it('is what unlocks: disabling, and another scope, leave the attempts', async () => {
+    const user = await twins.house.user();
+    const attempts = await guess(user.username);
+    await changeUser(database, user.id, { scope: 'read' }, 'cli:test', rules);
+    await disableUser(database, user.username);
+    expect(await counted(user.username)).toBe(attempts);
+  });
 });

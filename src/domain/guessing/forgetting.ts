@@ -1,4 +1,4 @@
-/** What is counted of one account goes: an operator unlocks it, or its user is deleted. */
+/** What is counted of one account goes: an operator unlocks it, a new password is set, or its user is deleted. */
 import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
@@ -37,23 +37,18 @@ const USER_UNLOCKED = eventOf({
   userId: sql`asked.user_id`,
 });
 
-/**
- * Lets the next attempt at an account's password in, from whichever network.
- *
- * @param unlocking where it is an event of its own, and no part of a new password
- */
+/** Lets the next attempt at an account's password in, from whichever network. */
 export async function forgetAttempts(
   database: Database,
   { account, keys }: Forgotten,
-  unlocking: Unlocking | null = null,
+  { userId, by, trail }: Unlocking,
 ): Promise<void> {
-  const facts = { type: unlocking === null ? null : 'user.unlocked', actor: unlocking?.by ?? '' } as const;
   // Settles attempts at once: each has taken its points before this, and they go, or takes them afterwards, and they count. A repetition
   // finds no row, and writes all the same, so that its commit waits for all that must confirm the first one.
   await database.query({})`
     WITH asked AS MATERIALIZED (
-      SELECT ${account}::text AS account, ${keys}::text[] AS keys, ${unlocking?.userId ?? null}::uuid AS user_id,
+      SELECT ${account}::text AS account, ${keys}::text[] AS keys, ${userId}::uuid AS user_id,
              clock_timestamp() AS now
-    ), ${FORGOTTEN}${recorded(database, USER_UNLOCKED, facts, unlocking?.trail)}
+    ), ${FORGOTTEN}${recorded(database, USER_UNLOCKED, { type: 'user.unlocked', actor: by }, trail)}
     UPDATE service SET epoch = epoch WHERE NOT EXISTS (SELECT FROM held)`;
 }

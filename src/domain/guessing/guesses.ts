@@ -23,9 +23,12 @@ export interface Guess {
 
 /** What is forgotten of an account: rows of these keys, and those that name the account. */
 export interface Forgotten {
-  account: string;
+  /** Null where nothing is forgotten. */
+  account: string | null;
   keys: string[];
 }
+
+export const NOTHING: Forgotten = { account: null, keys: [] };
 
 /** Hashes, since names are guessed at, and some people type their password in the wrong field. */
 export function identifyGuess(typedUsername: string, ip: string): Guess {
@@ -54,8 +57,8 @@ export function locksOf(username: string): Forgotten {
 
 /** All that is kept about an account, the networks that its user logged in from included. @param username canonical */
 export function rowsOf(username: string): Forgotten {
-  const { account, keys } = locksOf(username);
-  return { account, keys: [...keys, ...slotsOf(account)] };
+  const account = accountOf(username);
+  return { account, keys: [...locksOf(username).keys, ...slotsOf(account)] };
 }
 
 /** @param username canonical, where it can be */

@@ -62,10 +62,9 @@ export interface Throttle {
    * Lets the next attempt at this account's password in, from whichever network. Another replica may repeat a refusal for a second.
    *
    * @param username canonical
-   * @param unlocking where it is an event of its own
    */
-  unlock: (username: string, unlocking?: Unlocking) => Promise<void>;
-  /** Asks about each network and account anew that was refused a moment ago. */
+  unlock: (username: string, unlocking: Unlocking) => Promise<void>;
+  /** Asks about each network and account anew that was refused a moment ago: a new password has unlocked an account. */
   forgetRefusals: () => void;
 }
 

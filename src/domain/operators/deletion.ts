@@ -4,7 +4,7 @@ import { sql } from '../../database/sql.js';
 import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import { forgetting } from '../guessing/forgetting.js';
-import { rowsOf } from '../guessing/guesses.js';
+import { NOTHING, rowsOf } from '../guessing/guesses.js';
 import { told, type Trail } from '../reports/told.js';
 import { firstRow } from '../service/service-row.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
@@ -42,7 +42,7 @@ export async function deleteUser(
 ): Promise<void> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const username = (await findUserById(database, id))?.username ?? null;
-    const { account, keys } = username === null ? { account: null, keys: [] } : rowsOf(username);
+    const { account, keys } = username === null ? NOTHING : rowsOf(username);
     // Settles logins, refreshes and changes of a password in flight: they hold the epoch that this raises, or the hash that goes. Settles
     // every other change of the user, and codes: those lock this row as well, and none of them finds a user who is deleted, nor one whose
     // name has become another. The name is free from the commit on. A change of the name is waited for, and the new one is read again.

@@ -224,10 +224,8 @@ export function createOperators(parts: {
       const username = change.username ?? found(await findUserById(database, id), 'user').username;
       const passwordHash = password === undefined ? undefined : await hashGood(password, username);
       const changed = await changeUser(database, id, { ...change, passwordHash }, by, rules, trail);
-      if (passwordHash === undefined) return changed;
-      // After a failure in between the same call once more does both.
-      await throttle.unlock(changed.username);
-      return { ...changed, lockedUntil: null };
+      if (passwordHash !== undefined) throttle.forgetRefusals();
+      return changed;
     },
     unlockUser: async (id, by, trail) => {
       const { username } = found(await findUserById(database, id), 'user');

@@ -5,6 +5,8 @@ import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
 import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded, type Facts } from '../events/recorded.js';
+import { forgetting } from '../guessing/forgetting.js';
+import { locksOf, NOTHING } from '../guessing/guesses.js';
 import { told, type Trail } from '../reports/told.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
@@ -93,12 +95,14 @@ function whatChanges(before: FoundUser, change: UserChange): Pick<Facts, 'type' 
   return { type: changed.length === 0 ? null : 'user.changed', detail };
 }
 
+const FORGOTTEN = forgetting(sql`EXISTS (SELECT FROM changed)`);
+
 /** Somebody else would have to change the same user this often meanwhile before we say that we cannot know. */
 const MAX_ATTEMPTS = 5;
 
 /**
  * Changes a user. Another name or scope ends the access tokens, not the sessions: the next refresh mints with what is true then.
- * Disabling and a new password end every session.
+ * Disabling and a new password end every session, and a new password unlocks the account.
  *
  * @throws {AuthError} not_found, username_taken, invalid_request when tokens of this name and scope would be too long
  */
@@ -118,6 +122,7 @@ export async function changeUser(
     const scope = change.scope ?? before.scope;
     const isSame = username === before.username && scope === before.scope;
     if (!isSame) assertFits({ username, scope }, rules);
+    const { account, keys } = change.passwordHash === undefined ? NOTHING : locksOf(username);
     const isDisabling = change.isDisabled === true && before.disabledAt === null;
     const reason = isDisabling
       ? 'user_disabled'
@@ -127,12 +132,15 @@ export async function changeUser(
     // Settles two changes of one user: each is made to the name, scope and state that it has read, or not at all, and is tried again.
     // Settles two users who are given one name: the second finds it taken, or waits for the first at the unique index, and fails.
     // Settles refreshes and logins in flight: those of another name or scope carry the number of claims that this raises, and with
-    // an end the epoch, too. A change of nothing writes as well, so that its commit waits for all that must confirm the first one.
+    // an end the epoch, too. Attempts at a password have taken their points before a new one is set, and they go, or take them
+    // afterwards, and they count. A change of nothing writes as well, so that its commit waits for all that must confirm the first one.
     const rows = await database.query({ isTaken: 'bool', isChanged: 'bool' })`
         WITH clock AS MATERIALIZED (
           SELECT date_trunc('milliseconds', clock_timestamp()) AS now
         ), taken AS MATERIALIZED (
           SELECT EXISTS (SELECT FROM users WHERE username = ${username} AND id <> ${id}::uuid) AS by_other
+        ), asked AS MATERIALIZED (
+          SELECT ${account}::text AS account, ${keys}::text[] AS keys
         ), changed AS (
           UPDATE users SET
             username = ${username},
@@ -147,7 +155,7 @@ export async function changeUser(
           WHERE id = ${id}::uuid AND username = ${before.username} AND scope = ${before.scope}
             AND ${USER_IS_ENABLED} = ${before.disabledAt === null}::boolean AND NOT ${IS_DELETED} AND NOT taken.by_other
           RETURNING users.id, users.epoch - 1 AS ended, now
-        ), noted AS (
+        ), ${FORGOTTEN}, noted AS (
           INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
           SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now, ${KEPT_UNTIL_ALL_ENDED}
           FROM changed WHERE ${reason}::text IS NOT NULL

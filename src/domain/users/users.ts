@@ -6,8 +6,8 @@ import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { Trail } from '../reports/told.js';
 import { GATEHOUSE } from '../sessions/actors.js';
-import { forgetAttempts } from '../guessing/forgetting.js';
-import { locksOf } from '../guessing/guesses.js';
+import { forgetting } from '../guessing/forgetting.js';
+import { locksOf, NOTHING } from '../guessing/guesses.js';
 import type { Ending } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
@@ -115,10 +115,10 @@ export async function changePassword(
 ): Promise<boolean> {
   const change = { isDisabling: false, passwordHash };
   const ending = { reason: 'password_changed', actor: by } as const;
-  if (!(await changeAndEndAll(database, username, change, ending))) return false;
-  await forgetAttempts(database, locksOf(canonicalUsername(username) ?? username));
-  return true;
+  return await changeAndEndAll(database, username, change, ending);
 }
+
+const FORGOTTEN = forgetting(sql`EXISTS (SELECT FROM changed)`);
 
 async function changeAndEndAll(
   database: Database,
@@ -131,12 +131,17 @@ async function changeAndEndAll(
     actor,
     reason,
   } as const;
-  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises. Of two who
+  const name = canonicalUsername(username);
+  const { account, keys } = name === null || change.isDisabling ? NOTHING : locksOf(name);
+  // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises. Attempts at the old
+  // password have taken their points before this, and with a new one they go, or take them afterwards, and they count. Of two who
   // disable at once, the second waits for the row, and finds nothing to tell.
   const rows = await database.query({ id: 'uuid' })`
-    WITH found AS MATERIALIZED (
+    WITH asked AS MATERIALIZED (
+      SELECT ${account}::text AS account, ${keys}::text[] AS keys
+    ), found AS MATERIALIZED (
       SELECT id, ${USER_IS_ENABLED} AS was_enabled FROM users
-      WHERE username = ${canonicalUsername(username)} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
+      WHERE username = ${name} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
     ), changed AS (
       UPDATE users SET
         epoch = epoch + 1,
@@ -145,7 +150,7 @@ async function changeAndEndAll(
           THEN coalesce(users.disabled_at, clock_timestamp()) ELSE users.disabled_at END
       FROM found WHERE users.id = found.id
       RETURNING users.id, epoch - 1 AS ended, clock_timestamp() AS now
-    ), noted AS (
+    ), ${FORGOTTEN}, noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', changed.id, ended, ${reason}, ${actor}, now,
              ${KEPT_UNTIL_ALL_ENDED}
