@@ -47,6 +47,37 @@ export class Reason extends Error {
   }
 }
 
+/** Limits that callers reach by asking too often. docs/logs.md says what each means. */
+export const LIMITS = [
+  'rate_of_network',
+  'rate_of_client',
+  'rate_of_tokens',
+  'rate_of_wrong_clients',
+  'too_many_guesses_at_user',
+  'too_many_guesses_by_network',
+  'too_many_guesses_by_network_at_user',
+] as const;
+export type Limit = (typeof LIMITS)[number];
+
+/** Which limit was reached: only the log and the events say it. Make it once, since a flood is refused a thousand times a second. */
+export class LimitReached extends Reason {
+  override name = 'LimitReached';
+  readonly limit: Limit;
+
+  constructor(limit: Limit) {
+    super(limit);
+    this.limit = limit;
+  }
+}
+
+/** @param retryAfterSeconds when the limit lets the caller in again */
+export function tooManyRequests(cause: LimitReached, retryAfterSeconds: number): AuthError {
+  return new AuthError('too_many_requests', {
+    cause,
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)),
+  });
+}
+
 /** AUTH_SECRET does not open the signing keys. A new key is no answer: it would end nothing and start a second truth. */
 export class WrongSecret extends Error {
   override name = 'WrongSecret';

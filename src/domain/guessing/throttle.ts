@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Database } from '../../database/prisma.js';
 import { refundPoints, takePoints, type Budget, type Full, type Taken } from './attempts.js';
 import { forgetAttempts, type Unlocking } from './forgetting.js';
-import { AuthError, Reason } from '../errors.js';
+import { AuthError, LimitReached, tooManyRequests } from '../errors.js';
 import type { Trail } from '../reports/told.js';
 import { canonicalUsername } from '../users/usernames.js';
 import { identifyGuess, locksOf, type Guess } from './guesses.js';
@@ -77,10 +77,7 @@ export function createThrottle(database: Database): Throttle {
 
   function refuse(full: Full, trail: Trail | undefined): AuthError {
     if (trail !== undefined && full.userId !== null) trail.user = full.userId;
-    return new AuthError('too_many_requests', {
-      cause: WHY[nameOf(full)],
-      retryAfterSeconds: Math.max(1, Math.ceil((full.untilMs - Date.now()) / 1000)),
-    });
+    return tooManyRequests(WHY[nameOf(full)], (full.untilMs - Date.now()) / 1000);
   }
 
   /** Takes a point of each, or of none. */
@@ -148,11 +145,11 @@ export async function refundUnlessWrong<Result>(
   }
 }
 
-type Limit = keyof typeof LOGIN_LIMITS;
+type LimitName = keyof typeof LOGIN_LIMITS;
 
 /** @param account where the hash of the key does not tell whose it is */
 function budgetOf(
-  name: Limit,
+  name: LimitName,
   hash: string,
   isForFamiliar: boolean | null,
   account: string | null = null,
@@ -174,16 +171,16 @@ function budgetsOf({ account, network, pair }: Guess): Budget[] {
 }
 
 /** The limit that a row counts for. */
-function nameOf({ key }: Full): Limit {
-  return key.slice(0, key.indexOf(':')) as Limit;
+function nameOf({ key }: Full): LimitName {
+  return key.slice(0, key.indexOf(':')) as LimitName;
 }
 
-const AT_USER = new Reason('too_many_guesses_at_user');
-const BY_NETWORK = new Reason('too_many_guesses_by_network');
-const BY_NETWORK_AT_USER = new Reason('too_many_guesses_by_network_at_user');
+const AT_USER = new LimitReached('too_many_guesses_at_user');
+const BY_NETWORK = new LimitReached('too_many_guesses_by_network');
+const BY_NETWORK_AT_USER = new LimitReached('too_many_guesses_by_network_at_user');
 
-/** Which limit was reached, for the log alone: a caller would learn where the account's user logs in from. */
-const WHY: Record<Limit, Reason> = {
+/** No caller is told: it would say where the account's user logs in from. */
+const WHY: Record<LimitName, LimitReached> = {
   network: BY_NETWORK,
   familiarNetwork: BY_NETWORK,
   account: AT_USER,

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 
 import type { ClientCredentials } from '../../domain/clients.js';
-import { AuthError, Reason } from '../../domain/errors.js';
+import { LimitReached, tooManyRequests, type AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { networkOf } from '../../domain/networks.js';
 import { sendError, toAuthError } from '../answers/errors.js';
@@ -25,13 +25,13 @@ export const RATES = {
 
 export type Limits = Record<keyof typeof RATES, { max: number; timeWindow: number }>;
 
-/** Which of them was reached, for the log. Made once: a flood is refused a thousand times a second. */
+/** Which of them was reached. */
 const REACHED = {
-  network: new Reason('rate_of_network'),
-  client: new Reason('rate_of_client'),
-  tokens: new Reason('rate_of_tokens'),
-  wrongClient: new Reason('rate_of_wrong_clients'),
-} as const satisfies Record<keyof typeof RATES, Reason>;
+  network: new LimitReached('rate_of_network'),
+  client: new LimitReached('rate_of_client'),
+  tokens: new LimitReached('rate_of_tokens'),
+  wrongClient: new LimitReached('rate_of_wrong_clients'),
+} as const satisfies Record<keyof typeof RATES, LimitReached>;
 
 /** Networks and clients that are remembered; a flood from more of them forgets the one not seen for longest. */
 const REMEMBERED = 10_000;
@@ -92,7 +92,7 @@ export async function createRates(
       if (guesses.isAllowed || guesses.remaining > 0) return;
       await gatehouse.hearOfClients();
       if (gatehouse.findKnownClient(credentials) === null)
-        throw tooMany(guesses.ttlInSeconds, REACHED.wrongClient);
+        throw tooManyRequests(REACHED.wrongClient, guesses.ttlInSeconds);
     },
 
     countGuesses: (scope) => {
@@ -117,22 +117,18 @@ function createTokenCount({ max, timeWindow }: Limits['tokens']): Rates['takeTok
     if (window === undefined || window.endsAtMs <= nowMs)
       windows.set(clientId, (window = { tokens: 0, endsAtMs: nowMs + timeWindow }));
     window.tokens += tokens;
-    if (window.tokens > max) throw tooMany(Math.ceil((window.endsAtMs - nowMs) / 1000), REACHED.tokens);
+    if (window.tokens > max) throw tooManyRequests(REACHED.tokens, (window.endsAtMs - nowMs) / 1000);
   };
 }
 
 type Taken = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>;
 
-function findExcess(taken: Taken | null, reached: Reason): AuthError | null {
+function findExcess(taken: Taken | null, reached: LimitReached): AuthError | null {
   if (taken === null || taken.isAllowed || !taken.isExceeded) return null;
-  return tooMany(taken.ttlInSeconds, reached);
+  return tooManyRequests(reached, taken.ttlInSeconds);
 }
 
-function tooMany(ttlSeconds: number, reached: Reason): AuthError {
-  return new AuthError('too_many_requests', { cause: reached, retryAfterSeconds: Math.max(1, ttlSeconds) });
-}
-
-function throwIfExceeded(taken: Taken, reached: Reason): void {
+function throwIfExceeded(taken: Taken, reached: LimitReached): void {
   const excess = findExcess(taken, reached);
   if (excess !== null) throw excess;
 }

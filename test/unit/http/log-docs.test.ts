@@ -133,7 +133,7 @@ describe('the page on logs', () => {
   it('explains each word that a request is refused or something is ended for', () => {
     const words = sources.flatMap((source) =>
       [...nodesOf(source)].flatMap((node) =>
-        ts.isNewExpression(node) && node.expression.getText() === 'Reason'
+        ts.isNewExpression(node) && /^(?:Reason|LimitReached)$/.test(node.expression.getText())
           ? textsOf(node.arguments?.[0] as ts.Expression)
           : [],
       ),
