@@ -6,6 +6,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 
 import type { Config } from './config/config.js';
+import type { Refusals } from './domain/events/refusals.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { createRangeTest } from './domain/networks.js';
 import { readAccountPage } from './http/account-page.js';
@@ -28,6 +29,7 @@ import { meterAnswers, type Meter } from './http/meter.js';
 import { methodNotAllowed } from './http/intake/methods.js';
 import { operatorsDoor } from './http/doors/operators.js';
 import { createRates, RATES, type Limits } from './http/doors/rates.js';
+import { countRefusals } from './http/doors/refusals.js';
 import { accountRoute } from './http/routes/account.js';
 import { adminClientsRoute } from './http/routes/admin/clients.js';
 import { adminEventsRoute } from './http/routes/admin/events.js';
@@ -64,6 +66,8 @@ export interface AppOptions {
   isLeaving?: () => boolean;
   /** Counts each answer; by default nobody does, and no hook is there for it. */
   meter?: Meter | undefined;
+  /** Counts what limits and doors refuse; null for nobody, by default. */
+  refusals?: Pick<Refusals, 'count'> | null;
   /** Which doors are open here: those of everybody else, that of operators, or all; by default all that the config opens. */
   doors?: { public: boolean; operators: boolean };
   /** Makes a span of each request; by default nobody does. */
@@ -81,6 +85,7 @@ export async function buildApp({
   logger,
   isLeaving = () => false,
   meter,
+  refusals = null,
   traceRequests,
   doors = { public: true, operators: config.admin },
   answerDeadlineMs = ANSWER_DEADLINE_MS,
@@ -117,6 +122,7 @@ export async function buildApp({
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
+  app.decorateRequest('limit', null);
   for (const name of ['trail', 'refusal', 'reason', 'outage', 'unavailability', 'trace'] as const)
     app.decorateRequest(name, undefined);
   addMembers(app);
@@ -126,6 +132,7 @@ export async function buildApp({
   if (traceRequests !== undefined) await traceRequests(app);
   logRequests(app, logger);
   if (meter !== undefined) meterAnswers(app, meter);
+  if (refusals !== null) countRefusals(app, refusals);
   await app.register(answerDeadline, { deadlineMs: answerDeadlineMs });
   const always = { ...headers, 'cache-control': 'no-store' };
   app.addHook('onRequest', (request, reply, done) => {

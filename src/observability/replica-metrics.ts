@@ -5,7 +5,7 @@ import type { Database } from '../database/prisma.js';
 import type { PasswordHasher } from '../domain/passwords/hasher.js';
 import { kindOfActor } from '../domain/sessions/actors.js';
 import { ENDS } from '../domain/sessions/endings.js';
-import { ASKED, REFRESH_VERDICTS, told } from '../domain/reports/told.js';
+import { ASKED, LOSABLE_EVENTS, REFRESH_VERDICTS, told } from '../domain/reports/told.js';
 import { UNAVAILABILITIES } from '../domain/reports/unavailability.js';
 import { LOGIN_OUTCOMES, type Meter } from '../http/meter.js';
 import { reportOf, type Report } from './adding-up.js';
@@ -102,6 +102,12 @@ export function createReplicaMetrics({
     ),
   );
 
+  const lost = count(
+    { name: 'gatehouse_events_lost_total', help: 'Events that could not be written.' },
+    LOSABLE_EVENTS.map((type) => ({ type })),
+  );
+  stops.push(told.unrecorded.listen((of) => add(lost, ({ type }) => type === of.type, of.events)));
+
   const observeSize = createHistogram(
     registry,
     { name: 'gatehouse_liveness_batch_size', help: 'Questions about tokens in one statement.' },
@@ -187,7 +193,7 @@ export function createReplicaMetrics({
   };
 }
 
-function add<L extends Labels>(counts: Count<L>[], isMeant: (labels: L) => boolean): void {
+function add<L extends Labels>(counts: Count<L>[], isMeant: (labels: L) => boolean, by = 1): void {
   const count = counts.find(({ labels }) => isMeant(labels));
-  if (count !== undefined) count.value += 1;
+  if (count !== undefined) count.value += by;
 }

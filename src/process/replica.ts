@@ -21,6 +21,7 @@ import type {
 } from '../observability/replica-metrics.js';
 import { openLookout } from './lookout.js';
 import { serveMetrics } from './metrics.js';
+import { startCounting } from './refusals.js';
 import { isFromKeyboard, type Signal } from './signals.js';
 import { logUnrecorded } from './unrecorded.js';
 import { startTracing } from './traces.js';
@@ -142,7 +143,9 @@ async function start(
     ),
   );
   const metrics = await measure(config, { hasher, pools: { work: database, liveness: reader } }, stops);
-  const parts = { gatehouse, config, logger, isLeaving, meter: metrics?.meter, traceRequests };
+  const { refusals, stop } = startCounting(database, config, logger);
+  stops.push(stop);
+  const parts = { gatehouse, config, logger, isLeaving, meter: metrics?.meter, refusals, traceRequests };
   const { adminAddress } = config;
   const isAdminHere = config.admin && adminAddress === null;
   const app = await buildApp({ ...parts, doors: { public: true, operators: isAdminHere } });

@@ -632,6 +632,7 @@ it('with EVENTS=off no statement names events, and nothing is written', async ()
 
 /** What writes and is told of by no event, with the reason. */
 const UNRECORDED: Record<string, string> = {
+  'events/refusals.ts': 'writes events',
   'guessing/attempts.ts': 'counts guesses: events tell of what they led to',
   'liveness/beat.ts': 'says each second that somebody answers',
   'service/cluster.ts': 'a database that is not accepted yet may lack the table',

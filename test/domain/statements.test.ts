@@ -12,6 +12,7 @@ import { createDemo } from '../../src/process/demo.js';
 import { addClient, removeClient } from '../../src/domain/clients.js';
 import type { Gatehouse } from '../../src/domain/gatehouse.js';
 import { createEventPruning } from '../../src/domain/events/kept.js';
+import { createRefusals } from '../../src/domain/events/refusals.js';
 import { pruneAttempts } from '../../src/domain/guessing/attempts.js';
 import { listKeys } from '../../src/domain/keys/keys.js';
 import { acceptCluster } from '../../src/domain/service/cluster.js';
@@ -193,6 +194,10 @@ async function operate(database: Database): Promise<void> {
   await pruneAttempts(database);
   await pruneKeys(database);
   await createEventPruning(database, 86_400)();
+  const refusals = createRefusals(database);
+  const refused = { outcome: 'invalid_client', limit: null, door: 'clients', client: null } as const;
+  refusals?.count({ ...refused, address: DEVICE.ip });
+  await refusals?.write();
   database.room.isShort = true;
   expect([await hasRoom(database), database.room]).toEqual([true, { isShort: false }]);
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { createReplica } from '../../src/process/replica.js';
 import { loggerOptions } from '../../src/http/log/log.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -28,6 +29,7 @@ afterEach(async () => {
 interface Line {
   level: string;
   msg: string;
+  type?: string;
   err?: { code?: string };
 }
 
@@ -75,4 +77,61 @@ it('tidies up as long as it serves, and says when it cannot', async () => {
   vi.advanceTimersByTime(10 * ROUND_MS);
   await database.admin.query('SELECT 1');
   expect(lines.slice(before)).toEqual([]);
+});
+
+it.each([
+  ['all', 3],
+  ['changes', 0],
+  ['off', 0],
+] as const)(
+  'counts what it refuses with EVENTS=%s, and writes it when it leaves: %i',
+  async (events, times) => {
+    const { lines, logger } = createLog();
+    const replica = createReplica(logger);
+    const port = await findFreePort();
+    const adminAddress = { host: '127.0.0.1', port: await findFreePort() };
+    const config = { ...DEFAULTS, host: '127.0.0.1', port, adminAddress, events };
+    await replica.serve({ config, databaseUrl: database.url, secrets: [SECRET] });
+    const headers = {
+      authorization: 'Basic b3JkZXJzOndyb25n',
+      'content-type': 'application/x-www-form-urlencoded',
+    };
+    const ask = (at: number, path: string, init: RequestInit) => fetch(`http://127.0.0.1:${at}${path}`, init);
+    for (let time = 1; time <= 2; time += 1) {
+      const refused = await ask(port, '/introspect', { method: 'POST', headers, body: 'token=any' });
+      expect(refused.status).toBe(401);
+    }
+    expect((await ask(adminAddress.port, '/admin/users', { headers })).status).toBe(401);
+    await replica.leave('SIGINT');
+    const { rows } = await database.admin.query<{ ip: string; detail: { door: string; times: number } }>(
+      "SELECT ip, detail FROM events WHERE type = 'request.refused' ORDER BY detail->>'door'",
+    );
+    expect(rows.reduce((sum, { detail }) => sum + detail.times, 0)).toBe(times);
+    if (events === 'all')
+      expect(rows).toEqual([
+        { ip: '127.0.0.1', detail: { door: 'clients', times: 2 } },
+        { ip: '127.0.0.1', detail: { door: 'operators', times: 1 } },
+      ]);
+    expect(lines.filter(({ level }) => ['warn', 'error'].includes(level))).toEqual([]);
+  },
+);
+
+it('says that refused requests cannot be written, and that what is left at its end is lost', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { lines, logger } = createLog();
+  const replica = createReplica(logger);
+  const port = await findFreePort();
+  const config = { ...DEFAULTS, host: '127.0.0.1', port };
+  await replica.serve({ config, databaseUrl: database.url, secrets: [SECRET] });
+  await fetch(`http://127.0.0.1:${port}/admin/users`);
+  await database.admin.query('ALTER TABLE events RENAME TO hidden');
+  const said = (words: string) => lines.filter(({ msg }) => msg === words);
+  const again = 'refused requests cannot be written as events, will be tried again';
+  vi.advanceTimersByTime(ROUND_MS);
+  while (said(again).length === 0) await sleep(5);
+  expect(said(again)[0]).toMatchObject({ level: 'warn', err: { code: '42P01' } });
+  await replica.leave('SIGINT');
+  expect(said('events cannot be written and are lost')).toMatchObject([
+    { level: 'warn', type: 'request.refused', err: { code: '42P01' } },
+  ]);
 });

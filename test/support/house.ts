@@ -71,6 +71,8 @@ export interface House {
     secrets?: [string, ...string[]];
     logger?: Logger;
     meter?: Meter;
+    refusals?: AppOptions['refusals'];
+    limits?: NonNullable<AppOptions['limits']>;
     traces?: Traces;
     doors?: NonNullable<AppOptions['doors']>;
     url?: string;
@@ -104,6 +106,8 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
       secrets = SECRETS,
       logger = pino({ level: 'silent' }),
       meter,
+      refusals = null,
+      limits,
       traces = UNTRACED,
       doors,
       url = database.url,
@@ -127,6 +131,8 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
         config: rules,
         logger,
         meter,
+        refusals,
+        ...(limits !== undefined && { limits }),
         traceRequests: traces.traceRequests,
         ...(doors !== undefined && { doors }),
         ...(isAmple && { answerDeadlineMs: AMPLE_MS }),

@@ -46,7 +46,7 @@ export function createFailedLogins(
         SELECT now FROM clock`;
     } catch (cause) {
       // The verdict stands, and is answered: with a 503 in its place a caller would learn that there was something to write.
-      told.unrecorded.tell({ cause });
+      told.unrecorded.tell({ type: 'login', events: 1, cause });
     }
   };
 }

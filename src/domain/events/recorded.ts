@@ -10,6 +10,8 @@ import { NEW_ID } from '../sessions/ids.js';
 export const EVENT_TYPES = [
   'session.opened',
   'login',
+  'request.limited',
+  'request.refused',
   'session.ended',
   'session.changed',
   'session.reused',

@@ -68,6 +68,15 @@ export interface StatementTold {
   isAnswered: boolean;
 }
 
+/** Types of events that tell of no change. The statement of a change writes its own, or fails with it. */
+export const LOSABLE_EVENTS = ['login', 'request.limited', 'request.refused'] as const;
+
+export interface UnrecordedTold {
+  type: (typeof LOSABLE_EVENTS)[number];
+  events: number;
+  cause: unknown;
+}
+
 /** Telling costs next to nothing where nobody listens (packages/lab/bench/hook.js). Listeners must not throw. */
 export interface Topic<Message extends object> {
   isHeard: () => boolean;
@@ -117,8 +126,8 @@ export const told = {
   statement: createTopic<StatementTold>('statement'),
   /** A look at where the address of the database leads; `clockOffsetSeconds` is our clock less the primary's. */
   look: createTopic<{ isUp: true; clockOffsetSeconds: number } | { isUp: false }>('look'),
-  /** An event of a failed login could not be written. */
-  unrecorded: createTopic<{ cause: unknown }>('unrecorded'),
+  /** So many events of a type could not be written, and are lost. */
+  unrecorded: createTopic<UnrecordedTold>('unrecorded'),
   /** A round of housekeeping is done. */
   tidied: createTopic<{ rows: number }>('tidied'),
 };

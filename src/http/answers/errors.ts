@@ -211,7 +211,7 @@ function setChallenge(
   if (MEANINGS[code].status !== 401) return;
   // To a browser that shows a page, Basic would be a dialog that asks for a password.
   const isPage =
-    request.routeOptions.config.isForOperators === true && request.headers.accept?.includes('text/html');
+    request.routeOptions.config.door === 'operators' && request.headers.accept?.includes('text/html');
   if (code === 'invalid_client' && isPage !== true) {
     reply.header('www-authenticate', 'Basic realm="gatehouse", charset="UTF-8"');
     return;

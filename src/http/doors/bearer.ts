@@ -8,6 +8,7 @@ import type { Judgement } from '../../domain/liveness/liveness.js';
 import { isMeantFor } from '../../domain/tokens/claims.js';
 import type { AccessToken } from '../../domain/tokens/reader.js';
 import { ACCESS_COOKIE, takeCookie } from './cookies.js';
+import { nameDoor } from './refusals.js';
 import { carrySuccessor } from '../answers/reissue.js';
 
 declare module 'fastify' {
@@ -65,6 +66,7 @@ export async function judgeCaller(
 /** Puts every route of the enclosing scope behind the users' door. */
 export const usersDoor = fastifyPlugin<{ gatehouse: Gatehouse }>(
   (app, { gatehouse }, done) => {
+    nameDoor(app, 'users');
     app.addHook('preHandler', async (request, reply) => {
       const judgement = await judgeCaller(request, gatehouse);
       if (request.routeOptions.config.reissues === true) carrySuccessor(reply, judgement, gatehouse);

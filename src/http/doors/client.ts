@@ -9,6 +9,7 @@ import type { Judgement } from '../../domain/liveness/liveness.js';
 import type { TokenForm } from '../openapi/schemas.js';
 import { readBasic } from './basic.js';
 import type { Rates } from './rates.js';
+import { nameDoor } from './refusals.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -42,6 +43,7 @@ export interface DoorOptions {
  */
 export const clientsDoor = fastifyPlugin<DoorOptions>(
   (app, { gatehouse, assertMayGuess, takeRequest }, done) => {
+    nameDoor(app, 'clients');
     // With a callback: each promise is a few objects more to every request that waits.
     app.addHook('preHandler', (request, _reply, next) => {
       const form = request.body as TokenForm;
@@ -93,6 +95,7 @@ export function admitBeforeBody(
 /** The same door for a route that takes many tokens in JSON, which judges them itself, and the client with them. */
 export const manyTokensDoor = fastifyPlugin<DoorOptions>(
   (app, options, done) => {
+    nameDoor(app, 'clients');
     app.addHook('onRequest', admitBeforeBody(app, options));
     done();
   },
@@ -105,6 +108,7 @@ export const manyTokensDoor = fastifyPlugin<DoorOptions>(
  */
 export const backendsDoor = fastifyPlugin<DoorOptions>(
   (app, options, done) => {
+    nameDoor(app, 'clients');
     app.addHook('onRequest', admitBeforeBody(app, options));
     app.addHook('preValidation', (request) => admitAgain(request, options.gatehouse));
     done();

@@ -4,13 +4,7 @@ import type { FastifyRequest } from 'fastify';
 
 import { admitAgain, admitBeforeBody, type DoorOptions } from './client.js';
 import { assertOwnPage } from './csrf.js';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Whether this is a route for operators: a browser that shows a page is never asked for a password. */
-    isForOperators?: boolean;
-  }
-}
+import { nameDoor } from './refusals.js';
 
 /**
  * Puts every route of the enclosing scope behind the operators' door. The primary is asked who the client is when the body has arrived,
@@ -20,9 +14,7 @@ declare module 'fastify' {
  */
 export const operatorsDoor = fastifyPlugin<DoorOptions & { origin: string }>(
   (app, { origin, ...options }, done) => {
-    app.addHook('onRoute', (route) => {
-      route.config = { ...route.config, isForOperators: true };
-    });
+    nameDoor(app, 'operators');
     const admitClient = admitBeforeBody(app, options);
     app.addHook('onRequest', async (request) => {
       if (isFromPage(request)) assertOwnPage(request, origin);

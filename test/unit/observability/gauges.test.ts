@@ -97,6 +97,18 @@ it('tells when old rows were last looked for, in seconds since 1970', async () =
   ]);
 });
 
+it('adds up the events that are lost, by type', async () => {
+  const cause = new Error('away');
+  told.unrecorded.tell({ type: 'login', events: 1, cause });
+  told.unrecorded.tell({ type: 'request.limited', events: 1200, cause });
+  told.unrecorded.tell({ type: 'request.limited', events: 3, cause });
+  expect(await linesOf(replica.registry, 'gatehouse_events_lost_total')).toEqual([
+    '{type="login"} 1',
+    '{type="request.limited"} 1203',
+    '{type="request.refused"} 0',
+  ]);
+});
+
 describe('the latest look at the database', () => {
   const look = async () => [
     ...(await linesOf(service.registry, 'gatehouse_database_up')),
