@@ -75,7 +75,7 @@ const ABOUT_ONE: [string, (nobody: Database) => Promise<unknown>][] = [
   ['until when an account is locked', (nobody) => findLocks(nobody, [user.username])],
   ['what is counted of an account', (nobody) => findAttempts(nobody, user.username)],
   ['an attempt', (nobody) => createThrottle(nobody).takeAttempt(user.username, '203.0.113.9')],
-  ['an unlocking', (nobody) => forgetAttempts(nobody, rowsOf(user.username))],
+  ['an unlocking', (nobody) => forgetAttempts(nobody, rowsOf(user.username), { userId: user.id, by: ACTOR })],
   ['whose a code is', (nobody) => findCode(nobody, code)],
   ['until when a code counts', (nobody) => findCodeExpiry(nobody, user.id)],
   ['a new code', (nobody) => issueCode(nobody, user.id, undefined, ACTOR)],
