@@ -1,8 +1,10 @@
-/** A process that hashes passwords with argon2 for the service. It gives way to all other work, and ends with the service. */
+/** A process that hashes and verifies passwords for the service, with argon2 but for hashes that others have made. It gives way to all other work, and ends with the service. */
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { getPriority, setPriority } from 'node:os';
 import type * as argon2 from '@node-rs/argon2';
+
+import { verifyForeign } from './foreign.js';
 
 /**
  * How the process gives way, on Linux. `idle` runs when no other process wants the core, and leaves it at once when one
@@ -15,7 +17,8 @@ export type Manner = 'idle' | 'nice';
 /** What the service sends. */
 export type HashingTask =
   | { verb: 'hash'; args: Parameters<typeof argon2.hashSync> }
-  | { verb: 'verify'; args: Parameters<typeof argon2.verifySync> };
+  | { verb: 'verify'; args: Parameters<typeof argon2.verifySync> }
+  | { verb: 'verifyForeign'; args: Parameters<typeof verifyForeign> };
 
 /** What the process answers. */
 export type HashingAnswer<Value> = { value: Value; tookMs: number } | { error: unknown };
@@ -57,6 +60,7 @@ function giveWay(): void {
 }
 
 function perform(task: HashingTask): string | boolean {
+  if (task.verb === 'verifyForeign') return verifyForeign(...task.args);
   return task.verb === 'hash' ? hashSync(...task.args) : verifySync(...task.args);
 }
 

@@ -23,6 +23,7 @@ function createHeldArgon2() {
       counts.running -= 1;
       return false;
     },
+    verifyForeign: () => Promise.reject(new Error('no hash is another system’s')),
     hash: () => Promise.reject(new Error('a login hashes nothing new')),
     hashMs: () => 1,
     close: () => Promise.resolve(),

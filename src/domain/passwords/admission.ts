@@ -58,6 +58,28 @@ export function createSlots(maxConcurrent: number, maxWaitMs: number) {
 }
 
 /**
+ * A queue of works of very different lengths, which are done one at a time. One is let in while all that are in are expected to be
+ * done within the time that they have; one that takes longer by itself is let in alone.
+ */
+export function createWeighedQueue(withinMs: number) {
+  const slot = createSlots(1, withinMs * 2);
+  let expectedMs = 0;
+
+  /** @throws {AuthError} temporarily_unavailable when too much is in already */
+  async function run<Result>(ms: number, work: () => Promise<Result>): Promise<Result> {
+    if (expectedMs > 0 && expectedMs + ms > withinMs) throw busy('too many hashes of other systems at once');
+    expectedMs += ms;
+    try {
+      return await slot.run(work);
+    } finally {
+      expectedMs -= ms;
+    }
+  }
+
+  return { run, load: slot.load };
+}
+
+/**
  * As many logins as can all be hashed within a quarter of the wait: those that hash now, and those that come after them.
  * The rest is for what their statements take, and for a machine that is suddenly slower than a moment ago.
  */

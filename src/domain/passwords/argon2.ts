@@ -1,15 +1,22 @@
-/** argon2 in processes that give way to all other work, so that answers about tokens do not wait for cores that hash. */
+/** Passwords hashed and verified in processes that give way to all other work, so that answers about tokens do not wait for cores that hash. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Options } from '@node-rs/argon2';
 
+import type { ForeignHash } from '../../background/foreign.js';
 import type { HashingAnswer, HashingTask, Manner } from '../../background/hasher.js';
 import { AuthError, Reason } from '../errors.js';
 
 export interface Argon2 {
   hash: (password: string, options: Options) => Promise<string>;
   verify: (phc: string, password: string) => Promise<boolean>;
+  /**
+   * The same for a hash that another system has made. It tells nothing of how long one of ours takes.
+   *
+   * @param expectedMs how long it takes, as `hashMs` says of one of ours
+   */
+  verifyForeign: (hash: ForeignHash, password: string, expectedMs: number) => Promise<boolean>;
   /** Ends the processes, also those at work. */
   close: () => Promise<void>;
   /** How long one takes, from what those before took: milliseconds in a process of its own, without any wait for us. */
@@ -41,19 +48,24 @@ export function createArgon2(
   let hashMs = assumedMs;
   let starvedUntilMs = 0;
 
-  /** Opens a process when none is free: there are as many as work was ever given at once. */
-  async function run<Value>(task: HashingTask): Promise<Value> {
+  /**
+   * Opens a process when none is free: there are as many as work was ever given at once.
+   *
+   * @param expectedMs how much longer than one of ours it takes at most
+   */
+  async function run<Value>(task: HashingTask, expectedMs = 0): Promise<Value> {
     const manner = performance.now() < starvedUntilMs ? 'nice' : 'idle';
     const known = free[manner].pop();
     const child = known ?? open(manner);
     // A new one has to start first.
-    const patienceMs = known === undefined ? patience.startMs : patience.hashMs;
+    const patienceMs = (known === undefined ? patience.startMs : patience.hashMs) + ACCIDENT * expectedMs;
     const starving = setTimeout(() => (starvedUntilMs = performance.now() + STARVED_FOR_MS), patienceMs);
     try {
       const answer = await ask<Value>(child, task);
       free[manner].push(child);
       if ('error' in answer) throw answer.error;
-      hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
+      if (task.verb !== 'verifyForeign')
+        hashMs += (Math.min(answer.tookMs, ACCIDENT * hashMs) - hashMs) * WEIGHT;
       return answer.value;
     } finally {
       clearTimeout(starving);
@@ -79,6 +91,8 @@ export function createArgon2(
     },
     hash: (password, options) => run({ verb: 'hash', args: [password, options] }),
     verify: (phc, password) => run({ verb: 'verify', args: [phc, password] }),
+    verifyForeign: (hash, password, expectedMs) =>
+      run({ verb: 'verifyForeign', args: [hash, password] }, expectedMs),
     hashMs: () => hashMs,
   };
 }

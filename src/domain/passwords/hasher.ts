@@ -5,7 +5,14 @@ import { availableParallelism } from 'node:os';
 import { parseOptions, type ParsedHashOptions } from '@node-rs/argon2';
 
 import { createArgon2, type Argon2 } from './argon2.js';
-import { countPermits, createPermits, createSlots, type HashingLoad } from './admission.js';
+import {
+  countPermits,
+  createPermits,
+  createSlots,
+  createWeighedQueue,
+  type HashingLoad,
+} from './admission.js';
+import { isOurs, readForeignHash } from './foreign.js';
 
 export interface Argon2Parameters {
   memoryKib: number;
@@ -52,12 +59,16 @@ export interface PasswordHasher {
   assertFree: (network: string) => void;
   /** A new PHC string, of the current parameters and a random salt. */
   hash: (password: string) => Promise<string>;
-  /** Whether the password is the one behind a stored PHC string, by that string's own parameters. */
-  verify: (phc: string, password: string) => Promise<boolean>;
+  /**
+   * Whether the password is the one behind a stored hash: a PHC string, by its own parameters, or one that another system has made.
+   * Those of others are verified one at a time, in a queue where each counts as long as it takes: they can take eighty times as
+   * long as one of ours, and users whose hashes are ours never wait for them.
+   */
+  verify: (stored: string, password: string) => Promise<boolean>;
   /** Spends what a verify spends and answers no: for users who are unknown or disabled. */
   burn: (password: string) => Promise<false>;
-  /** Whether a stored PHC string is weaker than what `hash` makes today. */
-  needsRehash: (phc: string) => boolean;
+  /** Whether a stored hash was made by another system, or is weaker than what `hash` makes today. */
+  needsRehash: (stored: string) => boolean;
   load: () => HashingLoad;
   /** Lets go of what hashes; whatever is under way fails. */
   close: () => Promise<void>;
@@ -97,6 +108,8 @@ export function createPasswordHasher({
 }: HasherOptions = {}): PasswordHasher {
   const slots = createSlots(maxConcurrent, maxWaitMs);
   const permits = createPermits(() => countPermits(maxConcurrent, maxWaitMs, argon2.hashMs()));
+  // Half of the wait, since the password is hashed anew afterwards.
+  const foreign = createWeighedQueue(maxWaitMs / 2);
   const decoy = createDecoy(parameters);
   const options = {
     memoryCost: parameters.memoryKib,
@@ -105,10 +118,18 @@ export function createPasswordHasher({
     outputLen: TAG_BYTES,
   };
 
-  // The one path for stored hashes, broken ones and the decoy, so that no duration tells them apart. One difference
-  // remains: a hash older than today's parameters costs what it cost then, until the user's next login rehashes it.
-  function verifyAgainst(phc: string, password: string): Promise<boolean> {
-    const readable = findParameters(phc) === null ? decoy : phc;
+  // The one path for stored hashes of ours, broken ones and the decoy, so that no duration tells them apart. Two differences
+  // remain, until the user's next login rehashes it: a hash older than today's parameters costs what it cost then, and one that
+  // another system has made costs what it costs there.
+  function verifyAgainst(stored: string, password: string): Promise<boolean> {
+    if (!isOurs(stored)) {
+      const read = readForeignHash(stored);
+      if ('hash' in read) {
+        const expectedMs = read.weight * argon2.hashMs();
+        return foreign.run(expectedMs, () => argon2.verifyForeign(read.hash, password, expectedMs));
+      }
+    }
+    const readable = findParameters(stored) === null ? decoy : stored;
     return slots.run(() => argon2.verify(readable, preparePassword(password)));
   }
 
@@ -122,7 +143,15 @@ export function createPasswordHasher({
       return false;
     },
     needsRehash: (phc) => isWeaker(phc, parameters),
-    load: () => ({ ...slots.load(), admitted: permits.taken(), limit: permits.limit() }),
+    load: () => {
+      const [own, others] = [slots.load(), foreign.load()];
+      return {
+        running: own.running + others.running,
+        waiting: own.waiting + others.waiting,
+        admitted: permits.taken(),
+        limit: permits.limit(),
+      };
+    },
     close: argon2.close,
   };
 }
