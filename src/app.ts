@@ -37,6 +37,7 @@ import { adminKeysRoute } from './http/routes/admin/keys.js';
 import { adminRevocationsRoute } from './http/routes/admin/revocations.js';
 import { adminSessionsRoute } from './http/routes/admin/sessions.js';
 import { adminUsersRoute } from './http/routes/admin/users.js';
+import { adminUsersImportRoute } from './http/routes/admin/users-import.js';
 import { healthRoutes } from './http/routes/health.js';
 import { introspectBatchRoute } from './http/routes/introspect-batch.js';
 import { introspectRoute } from './http/routes/introspect.js';
@@ -234,6 +235,7 @@ async function openOperatorsDoor(app: FastifyInstance, { gatehouse, config, rate
     await operators.register(operatorsDoor, { gatehouse, ...rates, origin });
     rates.countGuesses(operators);
     await operators.register(adminUsersRoute, gatehouse);
+    await operators.register(adminUsersImportRoute, gatehouse);
     await operators.register(adminSessionsRoute, gatehouse);
     await operators.register(adminRevocationsRoute, gatehouse);
     await operators.register(adminClientsRoute, gatehouse);

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { AuthError } from '../domain/errors.js';
+import { readInstant } from '../domain/texts/instants.js';
 import { readNetwork } from '../domain/networks.js';
 import { isNote, LONGEST_NOTE } from '../domain/operators/notes.js';
 import { DEFAULT_PAGE, LARGEST_PAGE } from '../domain/operators/pages.js';
@@ -31,14 +32,9 @@ export function collectIds(text: string, previous: string[] = []): string[] {
   return [...previous, parseId(text)];
 }
 
-const INSTANT =
-  /^(?<date>\d{4}-\d{2}-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
-
 export function parseTime(text: string): Date {
-  const date = INSTANT.exec(text)?.groups?.['date'] ?? '';
-  const day = new Date(date);
-  // JavaScript takes the 30th of February for the 2nd of March.
-  if (!Number.isNaN(day.getTime()) && day.toISOString().startsWith(date)) return new Date(text);
+  const time = readInstant(text);
+  if (time !== null) return time;
   throw new InvalidArgumentError('It is a time as in RFC 3339, such as 2026-11-30T15:00:00Z.');
 }
 

@@ -26,6 +26,7 @@ import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
 import { createThrottle } from '../../src/domain/guessing/throttle.js';
 import { deleteUser, pruneDeletedUsers } from '../../src/domain/operators/deletion.js';
 import { exportUser } from '../../src/domain/operators/export.js';
+import { importUsers } from '../../src/domain/operators/import.js';
 import { findCode, issueCode, pruneCodes, useCode } from '../../src/domain/passwords/codes.js';
 import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
@@ -39,6 +40,7 @@ import {
 } from '../../src/domain/users/users.js';
 import { findUser, listUsers } from '../../src/domain/users/found.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { FOREIGN } from '../support/foreign-hashes.js';
 import { AMPLE_MS, claimsOf, SECRET, openGatehouse } from '../support/house.js';
 import { retryUnavailable } from '../support/retry.js';
 
@@ -174,6 +176,10 @@ async function operate(database: Database): Promise<void> {
   await reencryptKeys(database, SECRET, SECRET);
   await resetKeys(database, 'EdDSA', SECRET);
   expect(await listRevocations(database, 10)).not.toEqual([]);
+  const carol = JSON.stringify({ username: 'carol', password_hash: FOREIGN['bcrypt $2b$'] });
+  const names = { issuer: 'https://id.example', audience: 'all' };
+  const { created } = await importUsers(database, [{ line: 1, text: carol }], 'cli:test', names);
+  expect(created).toBe(1);
   const bob = await addUser(database, { username: 'bob', passwordHash: null, scope: '' });
   await deleteUser(database, bob?.id ?? '', 'client:console');
   expect(await pruneDeletedUsers(database)).toBe(1);

@@ -13,6 +13,7 @@ import {
   FORM_TYPE,
   JSON_TARGETS,
   JSON_TYPE,
+  LINES_TYPE,
   malformed,
   TARGETS,
   tooLarge,
@@ -25,6 +26,14 @@ beforeAll(async () => {
   stage = await openStage();
 });
 afterAll(() => stage.close());
+
+/** Changes nothing of what is meant; a line has a length of its own. */
+const PADDING = {
+  [JSON_TYPE]: ' ',
+  [FORM_TYPE]: '&',
+  [LINES_TYPE]: `\n${' '.repeat(1500)}`,
+  nothing: '',
+};
 
 const JSON_FAMILIES = Object.keys(jsonFamilies({ name: 'a' }));
 const FORM_FAMILIES = Object.keys(formFamilies('a.b.c'));
@@ -131,10 +140,7 @@ describe('the very same members, untouched,', () => {
       method: target.method,
       path: target.path,
       headers: [...keyFor(target.door, fresh), ['Content-Type', target.takes]],
-      body: validBody(target, fresh)?.padEnd(
-        target.limitBytes ?? LIMIT_BYTES,
-        target.takes === JSON_TYPE ? ' ' : '&',
-      ),
+      body: validBody(target, fresh)?.padEnd(target.limitBytes ?? LIMIT_BYTES, PADDING[target.takes]),
     });
     if (target.ofNobody !== undefined) {
       expect([statusCode, await stage.state()]).toEqual([target.ofNobody, before]);

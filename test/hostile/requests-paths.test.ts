@@ -6,6 +6,7 @@ import {
   expectRefused,
   FORM_TYPE,
   JSON_TYPE,
+  LINES_TYPE,
   NO_SESSION,
   TARGETS,
   validBody,
@@ -298,9 +299,15 @@ describe('a secret in the URL', () => {
     for (const target of TARGETS.filter(({ takes }) => takes !== 'nothing')) {
       const members = target.members(stage) as Record<string, string>;
       const path = `${target.path}?${new URLSearchParams(members).toString()}`;
-      const type = target.takes === FORM_TYPE ? FORM_TYPE : JSON_TYPE;
+      const { takes: type } = target;
       const headers: [string, string][] = [...keyFor(target.door, stage), ['Content-Type', type]];
-      const body = type === JSON_TYPE ? '{"unknown":1}' : 'unknown=1';
+      const bodies = {
+        [JSON_TYPE]: '{"unknown":1}',
+        [FORM_TYPE]: 'unknown=1',
+        [LINES_TYPE]: '\n',
+        nothing: '',
+      };
+      const body = bodies[type];
       const cell = { name: 'in the query', status: 400, error: 'invalid_request', path, headers, body };
       await expectRefused(stage, target, [cell]);
     }

@@ -2,12 +2,14 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 
+import { MOST_LINES } from '../../src/domain/operators/import-lines.js';
 import { keyFor, openStage, type Stage } from './requests/stage.js';
 import {
   BODY_TARGETS,
   expectRefused,
   FORM_TYPE,
   JSON_TYPE,
+  LINES_TYPE,
   validBody,
   type Cell,
   type Target,
@@ -108,6 +110,8 @@ function unsupported(target: Target, name: string, headers: [string, string][]):
 /** Good but for one member: read as something that is not validated, it would be taken. */
 function invalidBody(target: Target): string {
   const members = target.members(stage);
+  // A line that is wrong is named, and the others are taken: more than there may be are refused.
+  if (target.takes === LINES_TYPE) return `${validBody(target, stage)}\n`.repeat(MOST_LINES + 1);
   if (target.takes === JSON_TYPE) return JSON.stringify({ ...members, unknown: 1 });
   return `${validBody(target, stage)}&unknown=1&unknown=1`;
 }
@@ -133,7 +137,8 @@ describe.each(BODY_TARGETS)('$path', (target) => {
 
   it('refuses every other type, and a body of none', async () => {
     const other = target.takes === JSON_TYPE ? FORM_TYPE : JSON_TYPE;
-    const cells = [other, ...STRANGERS].map((type) => unsupported(target, type, typed(target, type)));
+    const strangers = [other, ...STRANGERS].filter((type) => type !== target.takes);
+    const cells = strangers.map((type) => unsupported(target, type, typed(target, type)));
     const untyped = ['', ' ', '\t'].map((type) => unsupported(target, `<${type}>`, typed(target, type)));
     await expectRefused(stage, target, [...cells, ...untyped, unsupported(target, 'none', typed(target))]);
   });

@@ -17,6 +17,7 @@ export const EVENT_TYPES = [
   'session.reused',
   'token.revoked',
   'user.added',
+  'user.imported',
   'user.changed',
   'user.disabled',
   'user.enabled',

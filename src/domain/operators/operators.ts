@@ -20,6 +20,8 @@ import { findKeys, retire, rotate, type KeyRules, type Retired } from './keys.js
 import { deleteUser } from './deletion.js';
 import { end, type Doomed, type EndingOrder, type EndingOutcome, type Foreseen } from './endings.js';
 import { exportUser, type UserExport } from './export.js';
+import { importUsers, type Imported } from './import.js';
+import type { ImportLine } from './import-lines.js';
 import { findEvents, type EventFilter, type FoundEvent } from './events.js';
 import {
   findRevocation,
@@ -65,6 +67,13 @@ export interface Operators {
     by: string,
     trail?: Trail,
   ) => Promise<FoundUser & { password?: string }>;
+  /**
+   * Adds users of another system with the hashes of their passwords, each line by itself: one that is wrong is named, and one whose
+   * name is taken changes nothing.
+   *
+   * @param lines at most as many as one request may have
+   */
+  importUsers: (lines: readonly ImportLine[], by: string, trail?: Trail) => Promise<Imported>;
   /**
    * Changes what is named. Another name or scope ends the user's access tokens; disabling and a new password end the sessions, and a new
    * password unlocks the account.
@@ -220,6 +229,7 @@ export function createOperators(parts: {
       const passwordHash = await hasher.hash(made);
       return { ...(await createUser(database, { ...user, passwordHash }, by, rules, trail)), password: made };
     },
+    importUsers: (lines, by, trail) => importUsers(database, lines, by, rules, trail),
     changeUser: async (id, { password, ...change }, by, trail) => {
       const username = change.username ?? found(await findUserById(database, id), 'user').username;
       const passwordHash = password === undefined ? undefined : await hashGood(password, username);

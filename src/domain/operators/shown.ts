@@ -4,6 +4,7 @@ import type { ListedKey } from '../keys/keys.js';
 import type { EndingOutcome, Foreseen } from './endings.js';
 import type { UserExport } from './export.js';
 import type { FoundEvent } from './events.js';
+import type { Imported } from './import.js';
 import type { FoundRevocation, FoundSession } from './lists.js';
 import type { FoundUser } from '../users/found.js';
 
@@ -19,6 +20,13 @@ export function showUser(user: FoundUser) {
     disabled_at: disabledAt?.toISOString() ?? null,
     has_password: hasPassword,
     locked_until: lockedUntil?.toISOString() ?? null,
+  };
+}
+
+export function showImported({ created, refused }: Imported) {
+  return {
+    created,
+    refused: refused.map(({ line, error, member, message }) => ({ line, error, member, message })),
   };
 }
 

@@ -16,11 +16,19 @@ async function takeTurn(): Promise<void> {
   waiting -= 1;
 }
 
-/** What `work` makes of each, in their order. Between two portions everybody else gets a turn; one alone waits for nobody. */
-export async function mapInPortions<T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> {
+/**
+ * What `work` makes of each, in their order. Between two portions everybody else gets a turn; one alone waits for nobody.
+ *
+ * @param portion how many are done at once
+ */
+export async function mapInPortions<T, R>(
+  items: readonly T[],
+  work: (item: T) => R,
+  portion = PORTION,
+): Promise<R[]> {
   const results: R[] = [];
   for (const item of items) {
-    const isPortion = results.length % PORTION === 0;
+    const isPortion = results.length % portion === 0;
     if (isPortion && (results.length > 0 || (waiting > 0 && items.length > 1))) await takeTurn();
     results.push(work(item));
   }

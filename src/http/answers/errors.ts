@@ -98,7 +98,7 @@ export const MEANINGS = {
   too_large: {
     status: 413,
     title: 'Content too large',
-    detail: 'The body is larger than is taken here: 16 KiB, and more for many tokens or ids at once.',
+    detail: 'The body is larger than is taken here: 16 KiB, and more for many tokens, ids or users at once.',
   },
   unsupported_media_type: {
     status: 415,

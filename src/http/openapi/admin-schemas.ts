@@ -6,6 +6,7 @@ import { MOST_SECRETS, PERMISSIONS } from '../../domain/clients.js';
 import { EVENT_TYPES } from '../../domain/events/recorded.js';
 import { JWT_ALGORITHMS } from '../../domain/keys/keys.js';
 import { MOST_ENDED, MOST_NAMED } from '../../domain/operators/endings.js';
+import { hasTooManyLines, MOST_LINES } from '../../domain/operators/import-lines.js';
 import { isNote, LONGEST_NOTE, REASON } from '../../domain/operators/notes.js';
 import { DEFAULT_PAGE, LARGEST_PAGE } from '../../domain/operators/pages.js';
 import { DEFAULT_CODE_SECONDS, MOST_CODE_SECONDS } from '../../domain/passwords/codes.js';
@@ -121,6 +122,42 @@ export const userChange = z
     password: password.optional().describe('A new one ends every session.'),
   })
   .meta({ id: 'UserChange' });
+
+const importLine = {
+  username: 'ada@example.com',
+  password_hash: '$2b$12$GhvMmNVjRW29ulnudl.LbuAnUtN/LRfe1JsBm1Xu6LE3059z5Tr8m',
+  scope: 'orders:read',
+};
+
+export const importLines = z
+  .string()
+  .refine((text) => text.trim() !== '', 'must hold 1 line or more')
+  .refine((text) => !hasTooManyLines(text), `must hold ${MOST_LINES} lines or fewer`)
+  .describe(
+    `1 to ${MOST_LINES} lines, each of them a JSON object: \`username\` and \`password_hash\`, and \`scope\`, \`created_at\` and \`disabled\` ` +
+      'where they are to be said. Formats of hashes: argon2, bcrypt, PBKDF2 and scrypt, as PHC, Django, Werkzeug and the `bcrypt` libraries write them.',
+  )
+  .meta({ id: 'Import', examples: [`${JSON.stringify(importLine)}\n`] });
+
+export const importedUsers = z
+  .object({
+    created: z.int().describe('How many users were added.'),
+    refused: z
+      .array(
+        z.object({
+          line: z.int().describe('Which line, from 1 on; empty lines count.'),
+          error: z
+            .enum(['invalid_request', 'username_taken'])
+            .describe(
+              '`username_taken`: there is such a user, who stays as before, or an earlier line has the name.',
+            ),
+          member: z.string().nullable().describe('What is wrong in it; null for the line as a whole.'),
+          message: z.string(),
+        }),
+      )
+      .describe('The lines that have added nobody, in their order.'),
+  })
+  .meta({ id: 'Imported' });
 
 export const sessionFilter = z
   .strictObject({

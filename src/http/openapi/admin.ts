@@ -19,6 +19,7 @@ import {
   foundSessions,
   foundUser,
   foundUsers,
+  importedUsers,
   issuedCode,
   lifted,
   retired,
@@ -65,6 +66,19 @@ export const describeAdmin = {
     response: {
       201: answer('The user.', createdUser),
       ...problems('username_taken', ...BODY, ...DOOR),
+    },
+  },
+  importUsers: {
+    operationId: 'importUsers',
+    summary: 'Add users of another system',
+    description:
+      'With the hashes of their passwords, which are hashed anew at the first login. A line that is wrong is named, and the others go on. ' +
+      'Nobody is overwritten: to send the same lines again is harmless. Up to 1,000 lines and 1 MiB. Permission: `users:write`.',
+    consumes: ['application/x-ndjson'],
+    ...forOperators,
+    response: {
+      200: answer('What has become of the lines.', importedUsers),
+      ...problems(...BODY, ...DOOR),
     },
   },
   changeUser: {

@@ -32,7 +32,7 @@ const REASONS: Record<DocumentedCode, string> = {
   client_id_taken: 'There is such a client already. Nothing has changed.',
   too_many_secrets: 'The client has two secrets already. Nothing has changed.',
   too_large:
-    'The body is larger than 16 KiB, at `/introspect/batch` than 1 MiB, at `/admin/revocations` than 64 KiB.',
+    'The body is larger than 16 KiB, at `/introspect/batch` and `/admin/users/import` than 1 MiB, at `/admin/revocations` than 64 KiB.',
   unsupported_media_type: 'The content type is another one than the one shown.',
   misdirected_request:
     'Sent to another host than that of `ISSUER`: a request that acts by a cookie, or, where Gatehouse is at `localhost`, one of a browser.',

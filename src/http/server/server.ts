@@ -12,6 +12,8 @@ export const LIMITS = {
   bodyBytes: 16 * 1024,
   /** Of the one that brings many tokens. */
   batchBytes: 1024 * 1024,
+  /** Of the one that brings many users. */
+  importBytes: 1024 * 1024,
   /** Of the one by which operators end up to a thousand sessions. */
   operatorsBytes: 64 * 1024,
   /** Request line and headers together. */

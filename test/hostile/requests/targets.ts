@@ -2,17 +2,19 @@
 import { expect } from 'vitest';
 
 import { LIMITS } from '../../../src/http/server/server.js';
+import { FOREIGN } from '../../support/foreign-hashes.js';
 import { oauthErrorOf, problemOf } from '../../support/answers.js';
 import { keyFor, type Door, type Stage } from './stage.js';
 
 export const JSON_TYPE = 'application/json';
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
+export const LINES_TYPE = 'application/x-ndjson';
 
 export interface Target {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   path: string;
   door: Door;
-  takes: typeof JSON_TYPE | typeof FORM_TYPE | 'nothing';
+  takes: typeof JSON_TYPE | typeof FORM_TYPE | typeof LINES_TYPE | 'nothing';
   /** Members that are taken, and would change or tell something. */
   members: (stage: Stage) => Record<string, string | boolean | string[]>;
   /** How many bytes its body may have; 16 KiB where it does not say. */
@@ -139,6 +141,13 @@ export const TARGETS: Target[] = [
   },
   {
     ...operators,
+    path: '/admin/users/import',
+    takes: LINES_TYPE,
+    members: () => ({ username: 'somebody-imported', password_hash: FOREIGN['bcrypt $2b$'] ?? '' }),
+    limitBytes: LIMITS.importBytes,
+  },
+  {
+    ...operators,
     path: `/admin/users/${NO_SESSION}`,
     method: 'PATCH',
     members: () => ({
@@ -181,13 +190,13 @@ export const TARGETS: Target[] = [
 
 export const JSON_TARGETS = TARGETS.filter(({ takes }) => takes === JSON_TYPE);
 export const FORM_TARGETS = TARGETS.filter(({ takes }) => takes === FORM_TYPE);
-export const BODY_TARGETS = [...JSON_TARGETS, ...FORM_TARGETS];
+export const BODY_TARGETS = TARGETS.filter(({ takes }) => takes !== 'nothing');
 
 /** A body that the endpoint takes; undefined where it takes none. */
 export function validBody(target: Target, stage: Stage): string | undefined {
   const members = target.members(stage);
   if (target.takes === 'nothing') return undefined;
-  if (target.takes === JSON_TYPE) return JSON.stringify(members);
+  if (target.takes !== FORM_TYPE) return JSON.stringify(members);
   return new URLSearchParams(members as Record<string, string>).toString();
 }
 

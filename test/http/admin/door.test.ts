@@ -16,7 +16,8 @@ interface Row {
   /** What is answered to a client that may. */
   status: number;
   url?: string;
-  payload?: object;
+  payload?: object | string;
+  type?: string;
 }
 
 /** Every route of /admin as the document has it; a new one without a row here fails. */
@@ -27,6 +28,12 @@ const ROUTES: Record<string, Row> = {
     needs: 'users:write',
     status: 409,
     payload: { username: 'taken', generate_password: true },
+  },
+  'POST /admin/users/import': {
+    needs: 'users:write',
+    status: 200,
+    payload: '{}',
+    type: 'application/x-ndjson',
   },
   'PATCH /admin/users/{id}': {
     needs: 'users:write',
@@ -113,8 +120,9 @@ afterAll(() => house.close());
 
 function call(name: string, headers: Record<string, string>) {
   const [method = '', path = ''] = name.split(' ');
-  const { url = path, payload } = ROUTES[name] ?? {};
-  return replica.app.inject({ method: method as 'GET', url, headers, ...(payload && { payload }) });
+  const { url = path, payload, type } = ROUTES[name] ?? {};
+  const typed = type === undefined ? headers : { ...headers, 'content-type': type };
+  return replica.app.inject({ method: method as 'GET', url, headers: typed, ...(payload && { payload }) });
 }
 
 it('has a row here for each route', () => {
