@@ -8,7 +8,7 @@ export interface Surroundings {
   environment: () => Promise<Record<string, string | undefined>>;
   stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   stdout: { write: (text: string) => unknown };
-  stderr: { write: (text: string) => unknown };
+  stderr: { write: (text: string) => unknown; isTTY?: boolean };
   /** Has a signal that ends the process wait until this is done; what it returns takes that back. */
   beforeSignals: (leave: () => Promise<unknown>) => () => void;
   /** Whether a command that goes on by itself, until it is interrupted, has done enough; never where nothing is said. */

@@ -9,6 +9,7 @@ const ALSO_CALLED: Record<string, string[]> = {
   enable: ['unblock'],
   end: ['close', 'delete', 'kill', 'logout', 'remove', 'revoke', 'rm'],
   export: ['download', 'dump'],
+  import: ['load', 'migrate', 'restore', 'upload'],
   list: ['all', 'get', 'ls', 'show'],
   password: ['passwd', 'pw'],
   prune: ['clean', 'purge'],

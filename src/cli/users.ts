@@ -19,6 +19,7 @@ import {
   parseScope,
   parseUsername,
 } from './found-users.js';
+import { defineImport } from './import.js';
 import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
@@ -42,6 +43,7 @@ export function defineUsers(users: Command, shell: Shell): void {
   defineExport(users, shell);
   defineUnlock(users, shell);
   defineReset(users, shell);
+  defineImport(users, shell);
 }
 
 function defineAdd(users: Command, shell: Shell): void {

@@ -8,7 +8,7 @@ import { openHouse, type House } from '../support/house.js';
 const NOUNS: Record<string, string[]> = {
   users: [
     ...['add', 'list', 'find', 'show', 'change', 'disable', 'enable', 'password'],
-    ...['delete', 'export', 'unlock', 'reset'],
+    ...['delete', 'export', 'unlock', 'reset', 'import'],
   ],
   clients: ['add', 'list', 'remove', 'show', 'change', 'secrets'],
   sessions: ['list', 'find', 'show', 'end'],

@@ -16,6 +16,8 @@ export interface Given {
   /** What comes through the pipe. */
   input?: string | Uint8Array;
   isTerminal?: boolean;
+  /** What standard error is: a file, unless it is said. */
+  showsTo?: 'terminal';
   /** What is typed at a terminal; Enter is `\r`, Ctrl-C is `\x03`. */
   typed?: string;
   /** For a database that is not to answer; otherwise the one that the command has. */
@@ -53,7 +55,7 @@ export async function gatehouse(args: string[], given: Given = {}): Promise<Outc
     environment: () => Promise.resolve(environment),
     stdin: terminal ?? pipe,
     stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
+    stderr: { write: (text) => (stderr += text), isTTY: given.showsTo === 'terminal' },
     beforeSignals: () => () => undefined,
     deadlineMs,
     isOver: () => isOver(stdout),
