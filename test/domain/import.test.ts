@@ -8,6 +8,7 @@ import { authenticate } from '../../src/domain/users/authenticate.js';
 import { changePassword } from '../../src/domain/users/users.js';
 import { BCRYPT, FOREIGN, FOREIGN_PASSWORD } from '../support/foreign-hashes.js';
 import { openHouse, type House, type Replica } from '../support/house.js';
+import { holdRow } from '../support/row-lock.js';
 
 const RULES = { issuer: 'http://gatehouse.test', audience: 'gatehouse' };
 const HASH = FOREIGN['bcrypt $2b$'] ?? '';
@@ -103,6 +104,26 @@ describe('an import', () => {
         .map(({ detail }) => detail.users)
         .sort(),
     ).toEqual(told.sort());
+  });
+
+  it('adds names in one order, so that of two imports neither waits for what the other waits for', async () => {
+    const id = randomUUID();
+    const [first, last] = [`a-${id}`, `b-${id}`];
+    const other = await house.replica();
+    const insert = `INSERT INTO users (id, username, scope, created_at) VALUES (gen_random_uuid(), $1, '', clock_timestamp())`;
+    const lock = await holdRow(house.database, insert, first);
+    try {
+      const waiting = importLines([last, first].map((username) => ({ username, password_hash: HASH })));
+      await lock.queue(1);
+      const text = JSON.stringify({ username: last, password_hash: HASH });
+      expect(await importUsers(other.database, [{ line: 1, text }], 'client:other', RULES)).toMatchObject({
+        created: 1,
+      });
+      await lock.release();
+      expect(await waiting).toMatchObject({ created: 0, refused: [{ line: 1 }, { line: 2 }] });
+    } finally {
+      await lock.release();
+    }
   });
 
   it('of a thousand users is one event with their number; of nobody none', async () => {
