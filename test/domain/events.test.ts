@@ -201,6 +201,19 @@ describe('what users do', () => {
     expect(await eventsOf(() => act(before))).toEqual(expected(before));
   });
 
+  it('is a logout of a session that an operator holds, since no lift will give it back', async () => {
+    const { user, pair } = await openScene();
+    await lifted(pair.sessionId);
+    const events = await eventsOf(async () => {
+      await replica.gatehouse.logout(pair.accessToken, 'access', trail());
+      await replica.gatehouse.logout(pair.accessToken, 'access', trail());
+    });
+    expect(events).toMatchObject([
+      { type: 'session.ended', actor: `user:${user.id}`, session_id: pair.sessionId, reason: 'logout' },
+    ]);
+    expect(events).toHaveLength(1);
+  });
+
   it('of a theft is one event, by the service; the second use of the token is none', async () => {
     const { user, pair } = await openScene();
     await replica.gatehouse.refresh((await replica.gatehouse.refresh(pair.refreshToken)).refreshToken);
@@ -306,6 +319,18 @@ describe('what clients do', () => {
         ...FROM,
       },
     ]);
+  });
+
+  it('revokes an access token once of a session that an operator holds', async () => {
+    const { pair } = await openScene();
+    const { token } = await replica.gatehouse.judge(pair.accessToken);
+    await lifted(pair.sessionId);
+    const events = await eventsOf(async () => {
+      await replica.gatehouse.revoke(token, CLIENT, trail());
+      await replica.gatehouse.revoke(token, CLIENT, trail());
+    });
+    expect(events).toMatchObject([{ type: 'token.revoked', session_id: pair.sessionId }]);
+    expect(events).toHaveLength(1);
   });
 
   it('ends a session by its refresh token, and then finds nothing more to end', async () => {

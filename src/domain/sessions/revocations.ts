@@ -7,7 +7,7 @@ import { sql } from '../../database/sql.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import type { AccessToken } from '../tokens/reader.js';
 import type { Ending } from './endings.js';
-import { STANDS } from './standing.js';
+import { STANDS_OR_IS_HELD } from './standing.js';
 import { told, type Trail } from '../reports/told.js';
 import { RETENTION } from '../tokens/grace.js';
 
@@ -66,11 +66,12 @@ export async function revokeToken(
         actor = CASE WHEN revocations.reason = 'password_changed' THEN excluded.actor ELSE revocations.actor END
       RETURNING user_id, ${sid}::uuid AS session_id, revoked_at AS now, xmax = 0 AND EXISTS (
         SELECT FROM sessions, users, service
-        WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > clock_timestamp() AND ${STANDS}
+        WHERE sessions.id = ${sid}::uuid AND sessions.expires_at > clock_timestamp() AND ${STANDS_OR_IS_HELD}
       ) AS is_new
     )${recorded(database, TOKEN_REVOKED, facts, trail)}
     SELECT is_new AS "isNew" FROM revoked`;
-  // A row that was only updated carries the id of the transaction that locked it. With its session the token had ended before.
+  // A row that was only updated carries the id of the transaction that locked it. With its session the token had ended before, unless an
+  // operator's row holds the session: after the lift this row alone ends the token.
   if (row?.isNew === true) told.end.tell({ ended: 'token', reason, actor }, trail);
 }
 

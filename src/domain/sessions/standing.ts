@@ -129,13 +129,19 @@ export const IS_HELD = sql`EXISTS (
       SELECT FROM revocations WHERE ${WHAT_IT_ENDS} = asked.id AND ${IS_LIFTABLE} AND ${IS_IN_FORCE}
     )`;
 
+/** No row but those that can be lifted names the session in `sessions`. */
+const IS_UNREVOKED_BUT_HELD = unrevoked(sql`sessions.id`, IS_LIFTABLE);
+
+/** Nothing has ended the session in `sessions` for good: it stands, or a lift may give it back. */
+export const STANDS_OR_IS_HELD = standing(sql`=`, IS_UNREVOKED_BUT_HELD);
+
 /**
  * {@link STANDS} for an UPDATE of `sessions` that may have waited for the row. While it waited, logout-all may have stamped the
  * session that it keeps with an epoch later than the one in the statement's snapshot. No session is ever stamped
  * with an epoch that is not in force, so a later one stands. Rows that can be lifted do not count: a token that is used again tells
  * of a theft all the same, which the lift must not undo.
  */
-export const STANDS_WAS_KEPT_OR_IS_HELD = standing(sql`>=`, unrevoked(sql`sessions.id`, IS_LIFTABLE));
+export const STANDS_WAS_KEPT_OR_IS_HELD = standing(sql`>=`, IS_UNREVOKED_BUT_HELD);
 
 /** Rows that can be lifted, and that others than the actor in `asked.actor` have written: its own end must outlive their lift. */
 const IS_HELD_BY_OTHERS = sql`(${IS_LIFTABLE} AND revocations.actor <> asked.actor)`;
@@ -146,8 +152,11 @@ export const IS_UNREVOKED_BUT_FOR_OTHERS = unrevoked(sql`asked.lineage`, IS_HELD
 export const STANDS_WITHOUT_LIFTED = standing(sql`=`, unrevoked(sql`sessions.id`, IS_LIFTED));
 export const IS_UNREVOKED_WITHOUT_LIFTED = unrevoked(sql`lifted.target`, IS_LIFTED);
 
-/** For what an UPDATE of `sessions` returns that has just ended it, at `now`: the session had stood until then. */
-export const STOOD_UNTIL_NOW = standing(sql`>=`, unrevoked(sql`sessions.id`), sql`sessions.ended_at = now`);
+/**
+ * For what an UPDATE of `sessions` returns that has just ended it, at `now`: nothing had ended it for good until then. Rows that can be
+ * lifted do not count, since the lift will find it ended by this.
+ */
+export const STOOD_UNTIL_NOW = standing(sql`>=`, IS_UNREVOKED_BUT_HELD, sql`sessions.ended_at = now`);
 
 /**
  * The session in `sessions` and the token in `asked` would live but for the user's own new password, for which this very
