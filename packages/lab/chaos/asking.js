@@ -1,6 +1,7 @@
 // @ts-check
 // One request and its answer, recorded as the contract reads it; what the contract does not know is told.
 import { findWrongForm } from './form.js';
+import { agentOf } from './noted-events.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./history.js').Operation} Operation */
@@ -48,7 +49,7 @@ const TOLD = 50;
 /**
  * @param {object} options
  * @param {import('./http.js').Http} options.http
- * @param {{ add: (operation: Done) => unknown }} options.recorder
+ * @param {{ mark: () => number, add: (operation: Done) => unknown }} options.recorder
  */
 export function createAsking({ http, recorder }) {
   /** @type {string[]} */
@@ -91,7 +92,8 @@ export function createAsking({ http, recorder }) {
     { dropAfterMs },
     read,
   ) {
-    const headers = { 'x-forwarded-for': caller.address, ...wire.headers };
+    const mark = recorder.mark();
+    const headers = { 'x-forwarded-for': caller.address, 'user-agent': agentOf(mark), ...wire.headers };
     const asked = { port: replica.port, ...wire, headers };
     const pid = servingPid(replica);
     const answer = await http.send(dropAfterMs === undefined ? asked : { ...asked, dropAfterMs });
@@ -99,6 +101,7 @@ export function createAsking({ http, recorder }) {
     /** @type {Reply[]} */
     const replies = subjects.map((subject) => ({
       ...subject,
+      mark,
       replica: replica.name,
       client: caller.number,
       start,

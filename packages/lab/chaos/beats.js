@@ -1,11 +1,6 @@
 // @ts-check
 // The beats of the service, each of them: a trigger notes it in a table of the lab's own, which commits together with it.
-import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-
-/** How long the database may be away when its beats are read. */
-const READ_WITHIN_MS = 30_000;
-const RETRY_MS = 50;
+import { queryPatiently } from './patient-query.js';
 
 /**
  * One beat, as it was committed; times in milliseconds since 1970 by the database's clock.
@@ -26,7 +21,7 @@ const RETRY_MS = 50;
 export async function noteBeats({ query }) {
   // The replicas may not write here: the function does, in the name of the superuser who makes it.
   await query(`
-    CREATE SCHEMA lab;
+    CREATE SCHEMA IF NOT EXISTS lab;
     CREATE TABLE lab.beats (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -53,31 +48,12 @@ export async function noteBeats({ query }) {
  * @returns {Promise<Beat[]>}
  */
 export async function readBeats(url) {
-  for (const startedAt = performance.now(); ;) {
-    try {
-      return await readOnce(url);
-    } catch (error) {
-      if (performance.now() - startedAt > READ_WITHIN_MS) throw error;
-      await sleep(RETRY_MS);
-    }
-  }
-}
-
-/** @param {string} url @returns {Promise<Beat[]>} */
-async function readOnce(url) {
-  const client = new pg.Client({ connectionString: url, application_name: 'chaos' });
-  // The query that it breaks says so.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    const { rows } = await client.query(`
-      SELECT extract(epoch FROM noted_at)::float8 * 1000 AS "notedAt",
-             extract(epoch FROM beaten_at)::float8 * 1000 AS at,
-             extract(epoch FROM answering_since)::float8 * 1000 AS since,
-             extract(epoch FROM answered_until)::float8 * 1000 AS until
-      FROM lab.beats ORDER BY id`);
-    return rows;
-  } finally {
-    await client.end();
-  }
+  return await queryPatiently(
+    url,
+    `SELECT extract(epoch FROM noted_at)::float8 * 1000 AS "notedAt",
+            extract(epoch FROM beaten_at)::float8 * 1000 AS at,
+            extract(epoch FROM answering_since)::float8 * 1000 AS since,
+            extract(epoch FROM answered_until)::float8 * 1000 AS until
+     FROM lab.beats ORDER BY id`,
+  );
 }

@@ -9,18 +9,20 @@ import { checkLifetimes } from './checker/lifetimes.js';
 import { checkLists } from './checker/lists.js';
 import { checkLogins } from './checker/logins.js';
 import { checkOrders } from './checker/orders.js';
+import { checkRecorded } from './checker/recorded.js';
 import { checkReissues } from './checker/reissues.js';
 import { checkReplays } from './checker/replays.js';
 import { checkResurrection } from './checker/resurrection.js';
 import { checkSuccessors } from './checker/successors.js';
 import { checkUnfounded } from './checker/unfounded.js';
+import { checkUsers } from './checker/users.js';
 import { createWorld } from './checker/world.js';
 
 /** @typedef {import('./history.js').History} History */
 /** @typedef {import('./checker/findings.js').Violation} Violation */
 /** @typedef {import('./checker/findings.js').Rule} Rule */
 
-/** The sharper rule first: it is the one that reports. Resurrection last: it trusts what nobody has called wrong. */
+/** The sharper rule first: it is the one that reports. Resurrection after all that judge answers: it trusts what nobody has called wrong. */
 const RULES = [
   checkAbsence,
   checkIdentity,
@@ -34,7 +36,9 @@ const RULES = [
   checkLists,
   checkReissues,
   checkOrders,
+  checkUsers,
   checkResurrection,
+  checkRecorded,
 ];
 
 /**

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { noteBeats, readBeats } from './beats.js';
+import { noteEvents, readEvents } from './noted-events.js';
 import { openOperator } from './operator.js';
 import { findFreePort } from '../shared/ports.js';
 import { importFrom, openPostgres } from './postgres.js';
@@ -14,7 +15,13 @@ import { createReplica } from './replica.js';
 const SECRET = 'the-secret-of-a-run-under-faults-which-is-long-enough';
 
 /** Of clients of `/admin`: two of them, so that one ends what the other has ended, too. */
-const ADMINISTRATORS_PERMISSIONS = ['users:write', 'sessions:read', 'sessions:end', 'revocations:lift'];
+const ADMINISTRATORS_PERMISSIONS = [
+  'users:read',
+  'users:write',
+  'sessions:read',
+  'sessions:end',
+  'revocations:lift',
+];
 
 /** All of them at once, and beside whatever else a machine is busy with. */
 const FIRST_START_WITHIN_MS = 60_000;
@@ -85,14 +92,26 @@ export async function openCluster({
       operator,
       client,
       administrators,
-      /** Those of the replicas until now. */
+      /** What the replicas have written until now. */
       readBeats: () => readBeats(postgres.adminUrl),
+      readEvents: () => readEvents(postgres.adminUrl),
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/**
+ * What the checker has to know and no client is told.
+ *
+ * @param {Pick<import('./history.js').Recorder, 'setBeats' | 'setEvents'>} recorder
+ * @param {Pick<Cluster, 'readBeats' | 'readEvents'>} cluster
+ */
+export async function readDatabase({ setBeats, setEvents }, { readBeats: beats, readEvents: events }) {
+  setBeats(await beats());
+  setEvents(await events());
 }
 
 /**
@@ -106,7 +125,7 @@ async function insistOnStart(replica, directory) {
 }
 
 /**
- * A PostgreSQL with the service's tables, which notes each beat.
+ * A PostgreSQL with the service's tables, which notes each beat and each event.
  *
  * @param {{ dist: string, directory: string }} options
  */
@@ -116,6 +135,7 @@ export async function openMigrated({ dist, directory }) {
     const { migrate } = await importFrom(dist, 'database/migrate.js');
     await migrate(postgres.url);
     await noteBeats(postgres);
+    await noteEvents(postgres);
     return postgres;
   } catch (error) {
     await postgres.close();

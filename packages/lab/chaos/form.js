@@ -17,6 +17,7 @@ const STATUSES = {
   not_found: 404,
   not_liftable: 409,
   too_many_sessions: 409,
+  username_taken: 409,
   too_many_requests: 429,
   temporarily_unavailable: 503,
 };

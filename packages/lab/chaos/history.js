@@ -31,6 +31,8 @@ import { pipeline } from 'node:stream/promises';
 /**
  * Kinds, with what they carry besides:
  *
+ * `user` is whom it is about: a name, with a number behind it where the name was given to somebody else before. Then `username` is the name.
+ *
  * - `login` user, sub and scope (what the user was made with), password (a version that counts from 0), honest; ok: sid,
  *   access, refresh (ids of tokens)
  * - `refresh` token; ok: access, refresh
@@ -43,12 +45,15 @@ import { pipeline } from 'node:stream/promises';
  * - `revoke` token, access or refresh
  * - `disable`, `enable` user · `password` user, password (the new version); where the user did it: token, proved (the version
  *   that was sent as the current one), and sub, scope and honest as for a login; ok: access, refresh
- * - `retire-key`, `rotate-key`, `prune`
+ * - `retire-key`, `rotate-key`; ok: isDone false where it found nothing to do · `prune`
  * - `order` (an operator's end, POST /admin/revocations) by, which says with what of sids, users, token, lineage, network with since and
- *   until, before; isDryRun; ok: ending, counted (sessions and lineages that it says to have ended; null of a dry run)
+ *   until, before; isDryRun; ok: ending, counted (sessions and lineages that it says to have ended; null of a dry run), reached (users)
  * - `rows` (GET /admin/revocations) ending; ok: rows, all that an order wrote
  * - `lift` row, target, rowKind; ok: restored
  * - `scope` (PATCH /admin/users/:id) user, scope (the new one)
+ * - `delete` (DELETE /admin/users/:id) user
+ * - `add-user` (POST /admin/users) user, scope, heir (the user who had the name before); ok: sub
+ * - `export` (GET /admin/users/:id/export) user; ok: sids
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
  *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
  *
@@ -63,7 +68,11 @@ import { pipeline } from 'node:stream/promises';
  * `unknown`: it may have happened, and may yet happen
  * @property {number | null} status of HTTP
  * @property {string | null} error the code in the answer
+ * @property {number=} mark of the request, which its events bear: one for all operations of a batch
+ * @property {string=} actor who asks, as events name it, where that is a client of `/admin` or `/revoke`
  * @property {string=} user
+ * @property {string=} username
+ * @property {string=} heir
  * @property {string=} sub
  * @property {string | undefined=} scope
  * @property {number=} password
@@ -89,8 +98,10 @@ import { pipeline } from 'node:stream/promises';
  * @property {number=} until
  * @property {number=} before
  * @property {boolean=} isDryRun
+ * @property {boolean=} isDone
  * @property {string=} ending
  * @property {number | null=} counted
+ * @property {number=} reached
  * @property {Row[]=} rows
  * @property {string=} row
  * @property {Row['kind']=} rowKind
@@ -110,12 +121,15 @@ import { pipeline } from 'node:stream/promises';
  * @property {number} toleranceMs how far those two have drifted apart at most
  * @property {Token[]} tokens
  * @property {Beat[]} beats all of them, in the order of their commits; their times too are by the monotonic clock
+ * @property {NotedEvent[] | null} events all of them, but of requests under way; null where nobody has read them
  * @property {Operation[]} operations in the order of their ends
  */
 
 /** @typedef {import('./beats.js').Beat} Beat */
 
-/** What an order names. @typedef {'session_ids' | 'user_ids' | 'jti' | 'token' | 'ip' | 'all'} OrderBy */
+/** @typedef {import('./noted-events.js').NotedEvent} NotedEvent */
+
+/** What an order names; `now` is all that has been opened by its own moment. @typedef {'session_ids' | 'user_ids' | 'jti' | 'token' | 'ip' | 'all' | 'now'} OrderBy */
 
 /** A row that an order wrote. @typedef {{ id: string, kind: 'token' | 'session' | 'user', target: string | null }} Row */
 
@@ -132,10 +146,12 @@ const LEAST_TOLERANCE_MS = 1;
  * @typedef {object} Recorder
  * @property {() => number} now milliseconds by the one monotonic clock, from 0
  * @property {(text: string) => Token} token the token of this text, the same object each time; throws for what is no JWT of ours
+ * @property {() => number} mark for a request, which is under way from now on until an operation with it is added
  * @property {(operation: Omit<Operation, 'id'>) => Operation} add
  * @property {(beats: Beat[]) => void} setBeats is given those of the database, all until now
+ * @property {(events: NotedEvent[]) => void} setEvents the same
  * @property {() => History} history all that was added until now
- * @property {(file: string) => Promise<void>} writeTo one line of JSON for the run with its beats, one for each token, one for each operation
+ * @property {(file: string) => Promise<void>} writeTo one line of JSON for the run with its beats and events, one for each token, one for each operation
  */
 export function createRecorder({ seed, rules }) {
   const origin = performance.now();
@@ -146,6 +162,11 @@ export function createRecorder({ seed, rules }) {
   const operations = [];
   /** @type {Beat[]} */
   let beats = [];
+  /** @type {NotedEvent[] | null} */
+  let events = null;
+  let marks = 0;
+  /** Marks of requests whose operations are not known yet. @type {Set<number>} */
+  const underWay = new Set();
   let driftMs = 0;
 
   const now = () => performance.now() - origin;
@@ -168,6 +189,7 @@ export function createRecorder({ seed, rules }) {
       toleranceMs: driftMs + LEAST_TOLERANCE_MS,
       tokens: [...tokens.values()],
       beats,
+      events: events?.filter(({ mark }) => mark === null || !underWay.has(mark)) ?? null,
       operations: operations.toSorted((a, b) => a.end - b.end),
     };
   }
@@ -181,8 +203,14 @@ export function createRecorder({ seed, rules }) {
       tokens.set(text, token);
       return token;
     },
+    mark: () => {
+      marks += 1;
+      underWay.add(marks);
+      return marks;
+    },
     add: (operation) => {
       compareClocks();
+      if (operation.mark !== undefined) underWay.delete(operation.mark);
       const added = { id: operations.length, ...operation };
       operations.push(added);
       return added;
@@ -195,6 +223,9 @@ export function createRecorder({ seed, rules }) {
         since: since(beat.since),
         until: since(beat.until),
       }));
+    },
+    setEvents: (all) => {
+      events = all;
     },
     history,
     writeTo: (file) => pipeline(Readable.from(linesOf(history())), createWriteStream(file)),

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { check } from './checker.js';
+import { readDatabase } from './cluster.js';
 import { runClients } from './clients.js';
 import { runFaults } from './faults.js';
 import { findRareRules, hasEnough, LONG_FROM_MINUTES } from './floors.js';
@@ -28,7 +29,7 @@ const REST_TIMES = 6;
  * @param {(line: string) => void} options.log
  */
 export async function runMixed({ minutes, faults, ...common }) {
-  const { now, history, setBeats } = common.recorder;
+  const { now, history } = common.recorder;
   const term = createTerm(now, 1000 * SECONDS * minutes);
   const ending = new AbortController();
   const options = { ...common, untilMs: term.lastMs, signal: ending.signal };
@@ -43,7 +44,8 @@ export async function runMixed({ minutes, faults, ...common }) {
   async function endInTime() {
     for (let tookMs = 0; ;) {
       await sleep(Math.max(LOOK_MS, REST_TIMES * tookMs));
-      setBeats(await common.cluster.readBeats());
+      // A long run is not judged until it is over.
+      if (!isLong(minutes)) await readDatabase(common.recorder, common.cluster);
       const since = performance.now();
       if (term.isOver(isEnough)) break;
       tookMs = performance.now() - since;
@@ -64,6 +66,11 @@ export async function runMixed({ minutes, faults, ...common }) {
   });
 }
 
+/** @param {number} minutes */
+function isLong(minutes) {
+  return minutes >= LONG_FROM_MINUTES;
+}
+
 /**
  * Not asked of a long run: to judge its history takes this process away from its clients for too long.
  *
@@ -71,5 +78,5 @@ export async function runMixed({ minutes, faults, ...common }) {
  * @param {number} minutes
  */
 function hasEnoughToJudge(history, minutes) {
-  return minutes >= LONG_FROM_MINUTES || findRareRules(check(history).counts.judged, minutes).length === 0;
+  return isLong(minutes) || findRareRules(check(history).counts.judged, minutes).length === 0;
 }

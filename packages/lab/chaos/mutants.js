@@ -1,6 +1,7 @@
 // @ts-check
 // What a developer might write by mistake and our promise forbids: each mutant breaks the service in one way that a hunt finds.
 import * as endings from './mutants/endings.js';
+import * as events from './mutants/events.js';
 import { openDatabases } from './mutants/databases.js';
 import { huntMutant } from './mutants/hunt.js';
 import * as orders from './mutants/orders.js';
@@ -27,7 +28,9 @@ import * as verdicts from './mutants/verdicts.js';
  */
 
 /** @type {Mutant[]} */
-export const MUTANTS = [verdicts, rotations, endings, outages, orders].flatMap((kind) => Object.values(kind));
+export const MUTANTS = [verdicts, rotations, endings, outages, orders, events].flatMap((kind) =>
+  Object.values(kind),
+);
 
 /** Those that the tests catch and no hunt does; each says why. @type {Mutant[]} */
 export const UNHUNTED = Object.values(unhunted);

@@ -2,6 +2,7 @@
 // What an operator does on the command line, by the same verbs of the domain and straight to PostgreSQL.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { SETTING_UP } from './noted-events.js';
 import { importFrom } from './postgres.js';
 
 const HASH_AGAIN_MS = 100;
@@ -10,7 +11,7 @@ const CALM_DEADLINE_MS = 30_000;
 /** @typedef {Awaited<ReturnType<typeof openOperator>>} Operator */
 
 /**
- * Each verb throws what the domain throws: DatabaseUnavailable means that nobody knows whether it happened.
+ * What happens within a run bears the actor's name, `by`. Each verb throws what the domain throws: DatabaseUnavailable means that nobody knows whether it happened.
  *
  * @param {{ dist: string, url: string, secret: string }} options
  */
@@ -70,7 +71,8 @@ export async function openOperator({ dist, url, secret }) {
      * @returns {Promise<{ id: string, username: string }>}
      */
     addUser: async (username, password, scope = '') => {
-      const user = await users.addUser(calm, { username, passwordHash: await hash(password), scope });
+      const fresh = { username, passwordHash: await hash(password), scope };
+      const user = await users.addUser(calm, fresh, SETTING_UP);
       if (user === null) throw new Error(`there is a user ${username} already`);
       return user;
     },
@@ -80,34 +82,36 @@ export async function openOperator({ dist, url, secret }) {
      * @returns {Promise<{ id: string, secret: string }>}
      */
     addClient: async (id, permissions = ['introspect', 'revoke']) => {
-      const client = await addClient(calm, id, permissions);
+      const client = await addClient(calm, id, permissions, SETTING_UP);
       if (client === null) throw new Error(`there is a client ${id} already`);
       return client;
     },
-    /** @param {string} username */
-    disable: async (username) => insist(await users.disableUser(database, username), username),
-    /** @param {string} username */
-    enable: async (username) => insist(await users.enableUser(database, username), username),
+    /** @param {string} username @param {string} by */
+    disable: async (username, by) => insist(await users.disableUser(database, username, by), username),
+    /** @param {string} username @param {string} by */
+    enable: async (username, by) => insist(await users.enableUser(database, username, by), username),
     /**
      * @param {string} username
      * @param {string} password
+     * @param {string} by
      */
-    setPassword: async (username, password) =>
-      insist(await users.changePassword(database, username, await hash(password)), username),
+    setPassword: async (username, password, by) =>
+      insist(await users.changePassword(database, username, await hash(password), by), username),
     /**
      * Retires the key that signs; every session ends.
      *
+     * @param {string} by
      * @returns {Promise<boolean>} false when somebody else has retired it meanwhile
      */
-    retireKey: async () => {
+    retireKey: async (by) => {
       /** @type {{ kid: string, state: string }[]} */
       const keys = await listKeys(database);
       const signing = keys.find(({ state }) => state === 'signing');
       if (signing === undefined) throw new Error('no key signs');
-      return (await retireKey(database, signing.kid, 'EdDSA', secret)) !== null;
+      return (await retireKey(database, signing.kid, 'EdDSA', secret, by)) !== null;
     },
-    /** @returns {Promise<boolean>} false when a next key is already waiting */
-    rotateKey: async () => (await lifecycle.rotateKeys(database, 'EdDSA', secret)) !== null,
+    /** @param {string} by @returns {Promise<boolean>} false when a next key is already waiting */
+    rotateKey: async (by) => (await lifecycle.rotateKeys(database, 'EdDSA', secret, by)) !== null,
     /** @returns {Promise<number>} how many sessions, revocations and keys are forgotten */
     prune: async () => (await prune(database, { waitTurn: true })) + (await lifecycle.pruneKeys(database)),
     close: async () => {

@@ -1,5 +1,6 @@
 // @ts-check
-// What administrators ask over HTTP: ends in each way, the rows that these wrote, lifts of them, and other scopes for users.
+// What administrators order over HTTP: ends in each way, with the rows that these wrote, and lifts of them.
+import { whoseOf } from './users.js';
 
 /** @typedef {import('./history.js').Row} Row */
 /** @typedef {import('./history.js').Token} Token */
@@ -13,19 +14,18 @@
  * What is to be ended: one way of the contract; times in milliseconds since 1970.
  *
  * @typedef {{ by: 'session_ids', sids: string[] }
- *   | { by: 'user_ids', users: { id: string, username: string }[] }
+ *   | { by: 'user_ids', users: import('./users.js').Named[] }
  *   | { by: 'jti', lineage: string, generation: number }
  *   | { by: 'token', token: Token }
  *   | { by: 'ip', network: string, since: number, until: number }
- *   | { by: 'all', before: number }} Target
+ *   | { by: 'all', before: number }
+ *   | { by: 'now' }} Target
  */
 
 /** @typedef {{ administrator: number, isDryRun?: boolean, mostSessions?: number }} How */
 
 /** More than any order of an administrator writes: one page is all. */
 const PAGE = 200;
-
-const JSON_BODY = { 'content-type': 'application/json' };
 
 const timeText = (/** @type {number} */ ms) => new Date(ms).toISOString();
 
@@ -44,12 +44,15 @@ function wordsOf(target) {
       return { ip: target.network, since: timeText(target.since), until: timeText(target.until) };
     case 'all':
       return { all: true, opened_before: timeText(target.before) };
+    case 'now':
+      return { all: true, opened_before: 'now' };
   }
 }
 
 /** As the history has it. @param {Target} target */
 function recordOf(target) {
-  if (target.by === 'user_ids') return { by: target.by, users: target.users.map(({ username }) => username) };
+  if (target.by === 'user_ids')
+    return { by: target.by, users: target.users.map((user) => whoseOf(user).user) };
   if (target.by === 'token') return { by: target.by, token: target.token.id };
   if (target.by !== 'jti') return target;
   return { by: target.by, lineage: target.lineage };
@@ -58,26 +61,21 @@ function recordOf(target) {
 /**
  * @param {object} options
  * @param {ReturnType<typeof import('./asking.js').createAsking>['ask']} options.ask
- * @param {string[]} options.administrators what each sends as `Authorization`
+ * @param {import('./users.js').ClientOf} options.clientOf
  */
-export function createOrders({ ask, administrators }) {
-  /** @param {number} administrator */
-  const headersOf = (administrator) => ({
-    ...JSON_BODY,
-    authorization: administrators[administrator % administrators.length] ?? '',
-  });
-
+export function createOrders({ ask, clientOf }) {
   return {
     /** @param {Caller} caller @param {Replica} replica @param {Target} target @param {How} how */
-    order: (caller, replica, target, { administrator, isDryRun = false, mostSessions }) =>
-      ask(
+    order: (caller, replica, target, { administrator, isDryRun = false, mostSessions }) => {
+      const { actor, headers } = clientOf(administrator);
+      return ask(
         caller,
         replica,
-        { kind: 'order', ...recordOf(target), isDryRun },
+        { kind: 'order', ...recordOf(target), isDryRun, actor },
         {
           method: 'POST',
           path: '/admin/revocations',
-          headers: headersOf(administrator),
+          headers,
           body: JSON.stringify({
             ...wordsOf(target),
             ...(isDryRun ? { dry_run: true } : {}),
@@ -88,7 +86,8 @@ export function createOrders({ ask, administrators }) {
         },
         {},
         readOrder,
-      ),
+      );
+    },
 
     /** What an order has written. @param {Caller} caller @param {Replica} replica @param {string} ending @param {{ administrator: number }} how */
     rows: (caller, replica, ending, { administrator }) =>
@@ -99,7 +98,7 @@ export function createOrders({ ask, administrators }) {
         {
           method: 'GET',
           path: `/admin/revocations?ending_id=${ending}&limit=${PAGE}`,
-          headers: headersOf(administrator),
+          headers: clientOf(administrator).headers,
           success: 200,
           refusals: [],
         },
@@ -108,43 +107,24 @@ export function createOrders({ ask, administrators }) {
       ),
 
     /** @param {Caller} caller @param {Replica} replica @param {Row} row @param {{ administrator: number }} how */
-    lift: (caller, replica, { id, kind, target }, { administrator }) =>
-      ask(
+    lift: (caller, replica, { id, kind, target }, { administrator }) => {
+      const { actor, headers } = clientOf(administrator);
+      return ask(
         caller,
         replica,
-        { kind: 'lift', row: id, rowKind: kind, target },
+        { kind: 'lift', row: id, rowKind: kind, target, actor },
         {
           method: 'POST',
           path: `/admin/revocations/${id}/lift`,
-          headers: headersOf(administrator),
+          headers,
           body: '{"note":"it was no leak"}',
           success: 200,
           refusals: ['not_found', 'not_liftable'],
         },
         {},
         readLift,
-      ),
-
-    /** @param {Caller} caller @param {Replica} replica @param {{ id: string, username: string }} user @param {string} scope @param {{ administrator: number }} how */
-    changeScope: (caller, replica, { id, username }, scope, { administrator }) =>
-      ask(
-        caller,
-        replica,
-        { kind: 'scope', user: username, scope },
-        {
-          method: 'PATCH',
-          path: `/admin/users/${id}`,
-          headers: headersOf(administrator),
-          body: JSON.stringify({ scope }),
-          success: 200,
-          refusals: [],
-        },
-        {},
-        (reply) =>
-          reply.outcome === 'ok' && JSON.parse(reply.body).username !== username
-            ? 'another user than the one that was changed'
-            : null,
-      ),
+      );
+    },
   };
 }
 
@@ -156,7 +136,11 @@ const REFUSED_BY = {
   token: ['invalid_request'],
   ip: [],
   all: ['invalid_request'],
+  now: [],
 };
+
+/** Final. @type {Set<unknown>} */
+const BY_EPOCH = new Set(['user_ids', 'all', 'now']);
 
 /** @param {unknown[]} numbers */
 const areCounts = (...numbers) => numbers.every((number) => Number.isInteger(number) && Number(number) >= 0);
@@ -173,7 +157,8 @@ function readOrder(reply) {
   }
   reply.ending = String(said.ending_id);
   reply.counted = said.sessions_ended + said.tokens;
-  const isLiftable = reply.by !== 'user_ids' && reply.by !== 'all';
+  reply.reached = said.users;
+  const isLiftable = !BY_EPOCH.has(reply.by);
   if (!areCounts(said.sessions_ended, said.users, said.tokens)) return 'no numbers of what has ended';
   return said.liftable === isLiftable ? null : `liftable: ${said.liftable}`;
 }

@@ -3,6 +3,7 @@
 import { createAsking } from './asking.js';
 import { createOrders } from './orders.js';
 import { createReading } from './reading.js';
+import { createUsers, whoseOf } from './users.js';
 
 /** @typedef {import('./history.js').Token} Token */
 /** @typedef {import('./http.js').Answer} Answer */
@@ -23,6 +24,9 @@ const NO_TOKEN = ['invalid_token'];
 
 /** Nothing to read. */
 const empty = () => null;
+
+/** As events name a client. @param {{ id: string }} client */
+const actorOf = ({ id }) => `client:${id}`;
 
 /** @param {{ id: string, secret: string }} client */
 const basicOf = ({ id, secret }) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
@@ -45,7 +49,7 @@ const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${toke
 /**
  * @param {object} options
  * @param {import('./http.js').Http} options.http
- * @param {{ token: (text: string) => Token, add: (operation: Done) => unknown }} options.recorder
+ * @param {{ token: (text: string) => Token, mark: () => number, add: (operation: Done) => unknown }} options.recorder
  * @param {{ id: string, secret: string }} options.client
  * @param {{ id: string, secret: string }[]=} options.administrators clients of `/admin`
  * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
@@ -54,6 +58,12 @@ export function createQuestions({ client, administrators = [], ...options }) {
   const { ask, askTogether, manners } = createAsking(options);
   const { readPair, readIntrospection, readBatch, readSession, readList } = createReading(options);
   const basic = basicOf(client);
+  /** @type {import('./users.js').ClientOf} */
+  const clientOf = (administrator) => {
+    const one = administrators[administrator % administrators.length];
+    if (one === undefined) throw new Error('nobody administers');
+    return { actor: actorOf(one), headers: { ...JSON_BODY, authorization: basicOf(one) } };
+  };
   /** @param {Token} token */
   const inForm = (token) => ({
     headers: { 'content-type': FORM, authorization: basic },
@@ -66,31 +76,33 @@ export function createQuestions({ client, administrators = [], ...options }) {
    * @param {string} kind
    * @param {(token: Token) => Wire} wireOf
    * @param {(reply: Reply, answer: Answer, token: Token) => string | null} read
+   * @param {{ actor?: string }=} who as events name it, where the token does not say
    */
-  function about(kind, wireOf, read) {
+  function about(kind, wireOf, read, who = {}) {
     return (
       /** @type {Caller} */ caller,
       /** @type {Replica} */ replica,
       /** @type {Token} */ token,
       /** @type {Manner} */ manner = {},
     ) =>
-      ask(caller, replica, { kind, token: token.id }, wireOf(token), manner, (reply, answer) =>
+      ask(caller, replica, { kind, token: token.id, ...who }, wireOf(token), manner, (reply, answer) =>
         read(reply, answer, token),
       );
   }
 
   return {
     manners,
-    ...createOrders({ ask, administrators: administrators.map(basicOf) }),
+    ...createOrders({ ask, clientOf }),
+    ...createUsers({ ask, clientOf }),
 
-    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
-    login: (caller, replica, { username, password, version, honest, id, scope }, manner = {}) =>
+    /** @param {Caller} caller @param {Replica} replica @param {{ username: string, label?: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
+    login: (caller, replica, { password, version, honest, id, scope, ...who }, manner = {}) =>
       ask(
         caller,
         replica,
         {
           kind: 'login',
-          user: username,
+          ...whoseOf(who),
           password: version,
           honest,
           ...(id === undefined ? {} : { sub: id, scope }),
@@ -99,7 +111,7 @@ export function createQuestions({ client, administrators = [], ...options }) {
           method: 'POST',
           path: '/login',
           headers: JSON_BODY,
-          body: JSON.stringify({ username, password }),
+          body: JSON.stringify({ username: who.username, password }),
           success: 200,
           refusals: ['invalid_credentials'],
         },
@@ -172,6 +184,7 @@ export function createQuestions({ client, administrators = [], ...options }) {
       'revoke',
       (token) => ({ method: 'POST', path: '/revoke', ...inForm(token), success: 200, refusals: [] }),
       (reply) => (reply.outcome === 'ok' && reply.body !== '' ? 'a body where there is none' : null),
+      { actor: actorOf(client) },
     ),
 
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {{ exceptCurrent: boolean }} how @param {Manner=} manner */
@@ -199,17 +212,17 @@ export function createQuestions({ client, administrators = [], ...options }) {
      * @param {Caller} caller
      * @param {Replica} replica
      * @param {Token} token
-     * @param {Record<'current' | 'next', { password: string, version: number }> & { username: string, id: string, scope: string, honest: boolean }} how
+     * @param {Record<'current' | 'next', { password: string, version: number }> & { username: string, label?: string, id: string, scope: string, honest: boolean }} how
      * @param {Manner=} manner
      */
-    changePassword: (caller, replica, token, { current, next, username, id, scope, honest }, manner = {}) =>
+    changePassword: (caller, replica, token, { current, next, id, scope, honest, ...who }, manner = {}) =>
       ask(
         caller,
         replica,
         {
           kind: 'password',
           token: token.id,
-          user: username,
+          ...whoseOf(who),
           sub: id,
           scope,
           proved: current.version,

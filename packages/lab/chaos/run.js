@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { openCluster } from './cluster.js';
+import { openCluster, readDatabase } from './cluster.js';
 import { drillRefreshes } from './drills/refreshes.js';
 import { drillRestarts } from './drills/restarts.js';
 import { LEAST_PER_MINUTE } from './floors.js';
@@ -94,7 +94,7 @@ export async function runAgainst({
   try {
     const random = createRandom(seed);
     const parts = await runParts({ cluster, recorder, random, minutes, phases, faults, log });
-    recorder.setBeats(await cluster.readBeats());
+    await readDatabase(recorder, cluster);
     const exits = cluster.replicas.flatMap((replica) => replica.exits);
     const run = { ...judge(recorder, log), ...parts, exits };
     onHistory?.(recorder.history());

@@ -18,8 +18,15 @@ const MESSAGE_WITHIN_MS = 1500;
 
 /** @type {Record<string, Endpoint>} */
 const ENDPOINTS = {
-  login: ({ ask }, { caller, user: { username, version } }, replica) =>
-    ask.login(caller, replica, { username, version, password: passwordOf(version), honest: true }),
+  login: ({ ask }, { caller, user }, replica) => {
+    const { username, version } = user;
+    return ask.login(caller, replica, {
+      username,
+      version,
+      password: passwordOf(version, user),
+      honest: true,
+    });
+  },
   refresh: ({ ask }, { caller, refresh }, replica) => ask.refresh(caller, replica, refresh),
   'logout by access token': ({ ask }, { caller, access }, replica) => ask.logout(caller, replica, access),
   'logout by refresh token': ({ ask }, { caller, refresh }, replica) => ask.logout(caller, replica, refresh),

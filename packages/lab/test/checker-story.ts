@@ -4,6 +4,7 @@ import {
   createRecorder,
   type Beat,
   type History,
+  type NotedEvent,
   type Operation,
   type Rules,
   type Token,
@@ -68,6 +69,7 @@ export function tellStory(own: Partial<Rules> = {}) {
   const tokens: Token[] = [];
   const operations: Operation[] = [];
   const beats: Beat[] = [];
+  let events: NotedEvent[] | null = null;
   let sessions = 0;
 
   function tokenOf(
@@ -85,6 +87,7 @@ export function tellStory(own: Partial<Rules> = {}) {
     const [start, end] = typeof when === 'number' ? [when, when + 10] : when;
     const operation: Operation = {
       id: operations.length,
+      mark: operations.length,
       kind,
       replica: 'one',
       client: 1,
@@ -107,6 +110,7 @@ export function tellStory(own: Partial<Rules> = {}) {
       toleranceMs: TOLERANCE_MS,
       tokens,
       beats,
+      events,
       operations: operations.toSorted((a, b) => a.end - b.end),
     };
   }
@@ -256,6 +260,24 @@ export function tellStory(own: Partial<Rules> = {}) {
         ...members,
       });
       return { ...whose, access, refresh, operation };
+    },
+
+    /** Events are read, and this one is among them: by the request of an operation unless told otherwise. */
+    tell: (operation: Operation | null, type: string, members: Partial<NotedEvent> = {}): NotedEvent => {
+      const event = {
+        id: `event-${events?.length ?? 0}`,
+        mark: operation?.mark ?? null,
+        type,
+        outcome: 'ok',
+        actor: null,
+        userId: null,
+        sessionId: null,
+        reason: null,
+        detail: null,
+        ...members,
+      };
+      events = [...(events ?? []), event];
+      return event;
     },
 
     changePassword: (

@@ -9,7 +9,7 @@ import { targetsOf } from '../chaos/targets.js';
 const plenty = (names: string[], many: number) => Object.fromEntries(names.map((name) => [name, many]));
 
 const COUNTS = { operations: 1_000_000, tokens: 1, sessions: 1, kills: 1000 };
-const APPLIED = { A: 1, B: 1, C: 1, D: 1, E: 1, F: 1, G: 1, H: 1, I: 1, J: 1 };
+const APPLIED = { A: 1, B: 1, C: 1, D: 1, E: 1, F: 1, G: 1, H: 1, I: 1, J: 1, K: 1 };
 
 function findings(change: {
   minutes?: number;

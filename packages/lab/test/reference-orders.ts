@@ -1,5 +1,6 @@
 // What administrators order of the reference service: rows that end what they name until they are lifted, and ends for good.
 import type { Row as WrittenRow } from '../chaos/history.js';
+import type { ReferenceEvents } from './reference-events.js';
 import type { Row } from './reference-service.js';
 
 export type Order =
@@ -7,7 +8,8 @@ export type Order =
   | { by: 'user_ids'; users: string[] }
   | { by: 'jti' | 'token'; lineage: string }
   | { by: 'ip'; client: number; since: number; until: number }
-  | { by: 'all'; before: number };
+  | { by: 'all'; before: number }
+  | { by: 'now' };
 
 interface OrdersRow extends WrittenRow {
   ending: string;
@@ -15,14 +17,21 @@ interface OrdersRow extends WrittenRow {
   isLifted: boolean;
 }
 
+/** Of an administrator, as events have it. */
+export const nameOf = (administrator: number): string => `client:administrator-${administrator}`;
+
 export function createReferenceOrders(service: {
   rows: Map<string, Row>;
   revoked: Set<string>;
   /** No operator's row counts. */
   standsButForRows: (sid: string) => boolean;
+  isThere: (user: string) => boolean;
   raise: (user: string) => void;
+  /** Of everybody. */
+  raiseAll: () => void;
+  events: ReferenceEvents;
 }) {
-  const { rows: sessions, revoked, standsButForRows, raise } = service;
+  const { rows: sessions, revoked, standsButForRows, isThere, raise, raiseAll, events } = service;
   const written: OrdersRow[] = [];
   let notBefore = -Infinity;
   let endings = 0;
@@ -48,8 +57,9 @@ export function createReferenceOrders(service: {
         return ofSessions(found.map(({ id }) => id));
       }
       case 'user_ids':
-        return order.users.map(() => ({ id: '', kind: 'user', target: null }));
+        return order.users.filter(isThere).map(() => ({ id: '', kind: 'user', target: null }));
       case 'all':
+      case 'now':
         return [{ id: '', kind: 'user', target: null }];
       default: {
         const { lineage } = order;
@@ -65,7 +75,11 @@ export function createReferenceOrders(service: {
     notBefore: () => notBefore,
 
     /** Writes its rows, and says how many of what it names had stood. */
-    order: (order: Order, actor: number, now: number): { ending: string; counted: number } => {
+    order: (
+      order: Order,
+      actor: number,
+      now: number,
+    ): { ending: string; counted: number; reached: number } => {
       endings += 1;
       const ending = `ending-${endings}`;
       const found = doomed(order, actor, now);
@@ -74,18 +88,27 @@ export function createReferenceOrders(service: {
         written.push({ ...row, id: `${ending}-${place}`, ending, actor, isLifted: false });
       if (order.by === 'user_ids') for (const user of new Set(order.users)) raise(user);
       if (order.by === 'all') notBefore = Math.max(notBefore, order.before);
-      return { ending, counted };
+      if (order.by === 'now') raiseAll();
+      if (found.length > 0)
+        events.write('revocation.added', { actor: nameOf(actor), detail: { ending_id: ending } });
+      return { ending, counted, reached: found.length };
     },
 
     rowsOf: (ending: string): WrittenRow[] =>
       written.filter((row) => row.ending === ending).map(({ id, kind, target }) => ({ id, kind, target })),
 
     /** Whether what the row had ended lives now; null for a row that is final. */
-    lift: (id: string, now: number): boolean | null => {
+    lift: (id: string, now: number, actor: number): boolean | null => {
       const row = written.find((one) => one.id === id);
       if (row === undefined || row.target === null) return null;
-      row.isLifted = true;
       const { kind, target } = row;
+      if (!row.isLifted)
+        events.write('revocation.lifted', {
+          actor: nameOf(actor),
+          sessionId: kind === 'session' ? target : null,
+          detail: { revocation_id: id },
+        });
+      row.isLifted = true;
       if (isHeld(target)) return false;
       if (kind === 'token') return !revoked.has(target);
       return standsButForRows(target) && (sessions.get(target)?.expiresAt ?? 0) > now;

@@ -1,9 +1,10 @@
 // What clients of a reference run ask, at chance: each request as something to do at its moment.
 import type { Operation, Rules, Token } from '../chaos/history.js';
-import type { Order } from './reference-orders.js';
+import { nameOf, type Order } from './reference-orders.js';
 import type { HeldTokens } from './reference-tokens.js';
 import { EPOCH_MS } from './checker-story.js';
-import { createReferenceService, type Mistake } from './reference-service.js';
+import type { ReferenceEvents } from './reference-events.js';
+import { createReferenceService, FIRST_USERS, type Mistake } from './reference-service.js';
 
 export type Answer = Partial<Omit<Operation, 'id' | 'kind'>>;
 
@@ -22,10 +23,17 @@ interface Change {
 /** Questions in one request about many tokens. */
 const MOST_IN_BATCH = 4;
 
-export const USERS = ['ann', 'bob'];
-
 /** Numbers of clients that open sessions. */
 const CLIENTS = 3;
+
+/** Users that are asked about. */
+const MOST_USERS = 4;
+
+const ADMINISTRATOR = nameOf(0);
+
+const NOT_FOUND: Answer = { outcome: 'refused', status: 404, error: 'not_found' };
+
+const actorOf = ({ claims }: Token) => `user:${String(claims['sub'])}`;
 
 export const no = (error: string): Answer => ({ outcome: 'refused', status: 401, error });
 
@@ -35,9 +43,13 @@ export function createRequests(
   rules: Rules,
   held: HeldTokens,
   secondsAt: (ms: number) => number,
+  events: ReferenceEvents,
   mistake?: Mistake,
 ) {
-  const service = createReferenceService(rules, mistake);
+  const service = createReferenceService(rules, events, mistake);
+  /** Those that somebody knows of, deleted ones for a while among them. */
+  const users = [...FIRST_USERS];
+  let added = 0;
   let passwords = 0;
   let scopes = 0;
   const changes: Change[] = [];
@@ -55,18 +67,26 @@ export function createRequests(
   function askOne(kind: string, start: number, end: number): Question | undefined {
     if (kind === 'fault') return { about: { name: 'kill', target: 'one', isKill: true }, act: () => ({}) };
     if (kind === 'retire-key') return { about: {}, act: () => (service.retireKey(), {}) };
-    const user = held.pick(USERS) ?? 'ann';
+    if (kind === 'add-user') return addUser();
+    const user = pickUser();
+    if (kind === 'delete' || kind === 'export') return askAboutUser(kind, user);
     if (kind === 'disable' || kind === 'enable')
-      return { about: { user }, act: () => (service[kind](user), {}) };
+      return { about: whoIs(user), act: () => ifThere(user, () => service[kind](user)) };
     if (kind === 'password') {
       const password = random() < 0.2 ? 0 : (passwords += 1);
-      return { about: { user, password }, act: () => (service.setPassword(user, password), {}) };
+      return {
+        about: { ...whoIs(user), password },
+        act: () => ifThere(user, () => service.setPassword(user, password)),
+      };
     }
     if (kind === 'own-password') return changeOwn(start, end);
     if (kind === 'scope') {
       if (scopes === 0 || random() < 0.8) scopes += 1;
       const scope = `version-${scopes}`;
-      return { about: { user, scope }, act: () => (service.setScope(user, scope), {}) };
+      return {
+        about: { ...whoIs(user), scope, actor: ADMINISTRATOR },
+        act: () => ifThere(user, () => service.setScope(user, scope, ADMINISTRATOR)),
+      };
     }
     if (kind === 'order') return order(start, end);
     if (kind === 'rows') return rows(start, end);
@@ -74,6 +94,48 @@ export function createRequests(
     const type = kind === 'refresh' ? 'refresh' : 'access';
     const token = held.pickToken(start, ['logout', 'revoke', 'introspect'].includes(kind) ? undefined : type);
     return token === undefined ? undefined : askWith(kind, token, end);
+  }
+
+  /** Now and then one that was deleted: users are forgotten slowly. */
+  function pickUser(): string {
+    return held.pick(users) ?? 'ann';
+  }
+
+  function whoIs(user: string): Answer {
+    return { user, sub: service.whoIs(user).sub };
+  }
+
+  function ifThere(user: string, act: () => void): Answer {
+    if (!service.isThere(user)) return NOT_FOUND;
+    act();
+    return {};
+  }
+
+  function addUser(): Question {
+    added += 1;
+    const user = `user-${added}`;
+    const { sub, scope } = service.whoIs(user);
+    return {
+      about: { user, scope, actor: ADMINISTRATOR },
+      act: (): Answer => {
+        service.add(user, ADMINISTRATOR);
+        users.push(user);
+        if (users.length > MOST_USERS) users.shift();
+        return { sub };
+      },
+    };
+  }
+
+  function askAboutUser(kind: 'delete' | 'export', user: string): Question {
+    const about = { ...whoIs(user), actor: ADMINISTRATOR };
+    if (kind === 'delete') return { about, act: () => (service.remove(user, ADMINISTRATOR), {}) };
+    return {
+      about,
+      act: (): Answer => {
+        const sids = service.exportOf(user);
+        return sids === null ? NOT_FOUND : { sids };
+      },
+    };
   }
 
   /** By one of two administrators. */
@@ -84,19 +146,20 @@ export function createRequests(
     const isDryRun = random() < 0.1;
     const actor = random() < 0.7 ? 0 : 1;
     return {
-      about: { ...about, by: wanted.by, isDryRun },
+      about: { ...about, by: wanted.by, isDryRun, actor: nameOf(actor) },
       act: (at: number): Answer => {
         if (isDryRun) return { counted: null };
-        const { ending, counted } = service.order(wanted, actor, secondsAt(at));
+        const { ending, counted, reached } = service.order(wanted, actor, secondsAt(at));
         held.learnEnding(ending, end);
-        return { ending, counted };
+        return { ending, counted, reached };
       },
     };
   }
 
   function orderAtChance(start: number): { about: Answer; wanted: Order } | undefined {
     const draw = random();
-    const user = held.pick(USERS) ?? 'ann';
+    const user = pickUser();
+    if (draw < 0.02) return { about: {}, wanted: { by: 'now' } };
     if (draw < 0.05) return { about: { users: [user] }, wanted: { by: 'user_ids', users: [user] } };
     if (draw < 0.1) {
       const before = EPOCH_MS + start - 20_000 - 30_000 * random();
@@ -134,10 +197,11 @@ export function createRequests(
   function lift(start: number): Question | undefined {
     const row = held.pickRow(start);
     if (row === undefined) return undefined;
+    const actor = random() < 0.7 ? 0 : 1;
     return {
-      about: { row: row.id, rowKind: row.kind, target: row.target },
+      about: { row: row.id, rowKind: row.kind, target: row.target, actor: nameOf(actor) },
       act: (at: number): Answer => {
-        const restored = service.lift(row.id, secondsAt(at));
+        const restored = service.lift(row.id, secondsAt(at), actor);
         return restored === null ? { outcome: 'refused', status: 409, error: 'not_liftable' } : { restored };
       },
     };
@@ -204,16 +268,27 @@ export function createRequests(
           act: (at: number) => judged(at, () => listed(token, service.list(token, secondsAt(at))), true),
         };
       case 'logout':
-        return { about, act: () => (service.end(token.sid), {}) };
-      case 'revoke':
-        return { about, act: () => (service.revoke(token), {}) };
+        return {
+          about,
+          act: (at: number) => {
+            service.end(token.sid, secondsAt(at), { actor: actorOf(token), reason: 'logout' });
+            return {};
+          },
+        };
+      case 'revoke': {
+        const actor = 'client:orders';
+        return {
+          about: { ...about, actor },
+          act: (at: number) => (service.revoke(token, secondsAt(at), actor), {}),
+        };
+      }
       case 'logout-all':
         return {
           about: { ...about, exceptCurrent },
           act: (at: number) => judged(at, () => (service.endAll(token, exceptCurrent), {})),
         };
       default:
-        return { about: { ...about, sid }, act: (at: number) => judged(at, () => endOther(token, sid)) };
+        return { about: { ...about, sid }, act: (at: number) => judged(at, () => endOther(token, sid, at)) };
     }
   }
 
@@ -221,10 +296,10 @@ export function createRequests(
     return { sids, current: sids.filter((one) => one === sid) };
   }
 
-  function endOther(token: Token, sid: string): Answer {
+  function endOther(token: Token, sid: string, at: number): Answer {
     const isOwn = held.tokens.find((other) => other.sid === sid)?.claims['sub'] === token.claims['sub'];
     if (!isOwn) return { outcome: 'refused', status: 404, error: 'not_found' };
-    service.end(sid);
+    service.end(sid, secondsAt(at), { actor: actorOf(token), reason: 'session_ended' });
     return {};
   }
 
@@ -234,15 +309,17 @@ export function createRequests(
 
   /** Reads the password now; what it gives opens the session later, and whatever happens in between meets the epoch. */
   function logIn(): { about: Answer; open: (at: number, end: number) => Answer } {
-    const user = held.pick(USERS) ?? 'ann';
-    const password = random() < 0.8 ? passwords : 0;
+    const user = pickUser();
+    const password = random() < 0.8 ? service.passwordOf(user) : 0;
     const epoch = service.authenticate(user, password);
     const client = Math.floor(CLIENTS * random());
     return {
       about: { client, user, password, honest: random() < 0.5, ...service.whoIs(user) },
       open: (at, end) => {
         const opened = epoch === null ? null : service.open(user, epoch, secondsAt(at), client);
-        return opened === null ? no('invalid_credentials') : held.learnPair(opened, end);
+        if (opened !== null) return held.learnPair(opened, end);
+        service.tellFailure();
+        return no('invalid_credentials');
       },
     };
   }

@@ -3,6 +3,7 @@
 import type { Beat, History, Operation, Rules } from '../chaos/history.js';
 import { EPOCH_MS, RULES } from './checker-story.js';
 import { createHeldTokens } from './reference-tokens.js';
+import { createReferenceEvents } from './reference-events.js';
 import { createRequests, type Answer } from './reference-requests.js';
 import type { Mistake } from './reference-service.js';
 
@@ -60,6 +61,9 @@ const KINDS: Kinds = [
   ['rows', 3],
   ['lift', 3],
   ['scope', 0.7],
+  ['delete', 0.4],
+  ['add-user', 0.8],
+  ['export', 1.5],
   ['fault', 0.5],
   ['away', 0.3],
   ['silence', 0.4],
@@ -81,10 +85,13 @@ export function runReference(
   const secondsAt = (ms: number) =>
     (EPOCH_MS + ms + (isSequential ? 0 : TOLERANCE_MS * Math.sin(ms / 9000))) / 1000;
   const held = createHeldTokens(random, rules);
-  const requests = createRequests(random, rules, held, secondsAt, mistake);
+  const events = createReferenceEvents();
+  const requests = createRequests(random, rules, held, secondsAt, events, mistake);
+  let marks = 0;
 
-  function record(kind: string, start: number, end: number, answer: Answer): void {
+  function record(kind: string, mark: number, start: number, end: number, answer: Answer): void {
     operations.push({
+      mark,
       id: operations.length,
       kind: RECORDED_AS[kind] ?? kind,
       replica: OPERATORS.has(kind) ? 'operator' : 'one',
@@ -98,16 +105,17 @@ export function runReference(
     });
   }
 
-  function logIn(start: number, openAt: number, end: number, isLost: boolean): void {
+  function logIn(mark: number, start: number, openAt: number, end: number, isLost: boolean): void {
     const { about, open } = requests.logIn();
+    const act = () => events.during(mark, () => open(openAt, end));
     const finish = () => {
       if (openAt < awayUntil) {
-        record('login', start, end, { ...about, outcome: 'unknown' });
+        record('login', mark, start, end, { ...about, outcome: 'unknown' });
         return;
       }
-      const answer = isLost ? ({ outcome: 'unknown' } as const) : open(openAt, end);
-      if (isLost) held.hide(() => open(openAt, end));
-      record('login', start, end, { ...about, ...answer });
+      const answer = isLost ? ({ outcome: 'unknown' } as const) : act();
+      if (isLost) held.hide(act);
+      record('login', mark, start, end, { ...about, ...answer });
     };
     if (isSequential) finish();
     else later.push({ at: openAt, act: finish });
@@ -116,6 +124,8 @@ export function runReference(
   function step(kind: string): void {
     const width = isSequential ? 0.4 : 400 * random() ** 3;
     const [start, end] = [now - width / 2, now + width];
+    marks += 1;
+    const mark = marks;
     const isLost = !isSequential && random() < 0.1;
     if (kind === 'away') {
       goAway();
@@ -126,15 +136,15 @@ export function runReference(
       return;
     }
     if (kind === 'login') {
-      logIn(start, isSequential ? now : now + width * 0.9, end, isLost);
+      logIn(mark, start, isSequential ? now : now + width * 0.9, end, isLost);
       return;
     }
     const asked = requests.ask(kind, start, end);
-    const act = (at: number) => asked.map((question) => question.act(at));
+    const act = (at: number) => events.during(mark, () => asked.map((question) => question.act(at)));
     const isUnanswered = kind !== 'fault' && (now < awayUntil || isLost);
     const answers = isUnanswered ? [] : act(now);
     for (const [place, { about }] of asked.entries())
-      record(kind, start, end, { ...about, ...(answers[place] ?? { outcome: 'unknown' }) });
+      record(kind, mark, start, end, { ...about, ...(answers[place] ?? { outcome: 'unknown' }) });
     if (!isUnanswered || now < awayUntil) return;
     const fate = random();
     if (fate < 0.4) held.hide(() => act(now));
@@ -151,7 +161,8 @@ export function runReference(
     if (now < awayUntil) return;
     const until = now + (isSequential ? 0.1 : (random() < 0.3 ? 9000 : 2000) * random());
     if (!isSequential) awayUntil = until;
-    record('fault', now, until, {
+    marks += 1;
+    record('fault', marks, now, until, {
       name: 'no-database',
       target: 'postgres',
       replica: 'operator',
@@ -222,6 +233,7 @@ export function runReference(
     toleranceMs: isSequential ? 0 : TOLERANCE_MS,
     tokens: held.tokens,
     beats,
+    events: events.all,
     operations: operations.toSorted((a, b) => a.end - b.end),
   };
 }

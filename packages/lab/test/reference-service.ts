@@ -1,5 +1,6 @@
 // The contract as one sequential program: what the service would answer if everything happened at one moment, in one place.
 import type { Row as WrittenRow, Rules, Token } from '../chaos/history.js';
+import type { ReferenceEvents } from './reference-events.js';
 import { createReferenceOrders } from './reference-orders.js';
 import type { AccessClaims, RefreshClaims, Session, TokenRules } from '../../../src/domain/tokens/claims.js';
 import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
@@ -27,6 +28,17 @@ interface User {
   password: number;
   isEnabled: boolean;
   epoch: number;
+  /** Nobody yet, or no more. */
+  isThere: boolean;
+}
+
+/** Whom nobody has to add. */
+export const FIRST_USERS = ['ann', 'bob'];
+
+/** Who ends a session, and why. */
+interface Ending {
+  actor: string;
+  reason: 'logout' | 'session_ended' | 'revoked';
 }
 
 export interface Row extends Session {
@@ -51,7 +63,7 @@ export type RefreshAnswer = ClaimsPair | 'invalid_token' | 'refresh_superseded' 
 export type ReferenceService = ReturnType<typeof createReferenceService>;
 
 /** Every `now` is in seconds since 1970. A service that nobody lets beat knows of no outage. */
-export function createReferenceService(rules: Rules, mistake?: Mistake) {
+export function createReferenceService(rules: Rules, events: ReferenceEvents, mistake?: Mistake) {
   const users = new Map<string, User>();
   const rows = new Map<string, Row>();
   const revoked = new Set<string>();
@@ -59,7 +71,10 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     rows,
     revoked,
     standsButForRows,
+    isThere: (name) => userOf(name).isThere,
     raise: (name) => (userOf(name).epoch += 1),
+    raiseAll: () => (serviceEpoch += 1),
+    events,
   });
   let serviceEpoch = 0;
   let beat: BeatRow = { beatenAt: Infinity, answeringSince: null, answeredUntil: null };
@@ -90,6 +105,7 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       password: 0,
       isEnabled: true,
       epoch: 0,
+      isThere: FIRST_USERS.includes(name),
     };
     users.set(name, user);
     return user;
@@ -176,10 +192,16 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     return isAlive && isRecent ? rows.get(by) : undefined;
   }
 
-  function end(sid: string): void {
+  /** What had ended for good before, by an epoch or by itself, is told of no more; what an operator holds is. */
+  function end(sid: string, now: number, { actor, reason }: Ending): void {
     const row = rows.get(sid);
-    if (row !== undefined) row.isEnded = true;
+    if (row === undefined) return;
+    if (row.expiresAt > now && standsButForRows(sid))
+      events.write('session.ended', { actor, reason, userId: row.userId, sessionId: sid });
+    row.isEnded = true;
   }
+
+  const actorOf = ({ userId }: Row) => `user:${userId}`;
 
   return {
     /** What a user was made with. */
@@ -191,13 +213,18 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
     /** The first half of a login: what it has read, or null when it is refused. */
     authenticate: (name: string, password: number): number | null => {
       const user = userOf(name);
-      return user.isEnabled && user.password === password ? epochOf(user) : null;
+      return user.isThere && user.isEnabled && user.password === password ? epochOf(user) : null;
     },
+
+    /** Of a login that is refused. */
+    tellFailure: (): void => events.write('login', { outcome: 'invalid_credentials', actor: 'gatehouse' }),
 
     open: (name: string, epoch: number, now: number, client: number): ClaimsPair | null => {
       const user = userOf(name);
       if (!user.isEnabled || epochOf(user) !== epoch) return null;
-      return pairOf(addRow(user, epoch, now, Math.floor(now) + rules.sessionTtl, client), now);
+      const row = addRow(user, epoch, now, Math.floor(now) + rules.sessionTtl, client);
+      events.write('session.opened', { actor: actorOf(row), userId: user.id, sessionId: row.id });
+      return pairOf(row, now);
     },
 
     refresh: ({ sid, generation, claims }: Token, now: number): RefreshAnswer => {
@@ -218,6 +245,12 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       const isLate = now > windowEnds(row);
       if (isLate && isAnswering(now)) {
         row.isEnded = true;
+        events.write('session.reused', {
+          outcome: 'refresh_reused',
+          actor: 'gatehouse',
+          userId: row.userId,
+          sessionId: sid,
+        });
         return 'refresh_reused';
       }
       return row.generation === generation + 1 && !isLate ? pairOf(row, now) : 'refresh_superseded';
@@ -250,14 +283,28 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
 
     end,
 
-    revoke: (token: Token): void => {
-      if (token.type === 'refresh') end(token.sid);
-      else revoked.add(token.lineage);
+    revoke: ({ type, sid, lineage }: Token, now: number, actor: string): void => {
+      if (type === 'refresh') {
+        end(sid, now, { actor, reason: 'revoked' });
+        return;
+      }
+      const row = rows.get(sid);
+      if (row !== undefined && row.expiresAt > now && standsButForRows(sid) && !revoked.has(lineage))
+        events.write('token.revoked', {
+          actor,
+          reason: 'revoked',
+          userId: row.userId,
+          sessionId: sid,
+          detail: { lineage },
+        });
+      revoked.add(lineage);
     },
 
     endAll: ({ sid }: Token, exceptCurrent: boolean): void => {
       const row = rows.get(sid);
       if (row === undefined) return;
+      const about = { actor: actorOf(row), userId: row.userId, sessionId: sid };
+      events.write('session.ended', { ...about, reason: 'logout_all' });
       userOf(row.username).epoch += 1;
       if (exceptCurrent) row.epoch += 1;
     },
@@ -266,6 +313,7 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       const user = userOf(name);
       user.password = password;
       user.epoch += 1;
+      events.write('password.changed', { userId: user.id });
     },
 
     passwordOf: (name: string): number => userOf(name).password,
@@ -291,24 +339,53 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
       user.epoch += 1;
       const opened = addRow(user, epochOf(user), now, row.expiresAt, client);
       row.replaced = { at: now, by: opened.id, under: serviceEpoch };
+      const about = { actor: actorOf(row), userId: user.id, sessionId: opened.id };
+      events.write('password.changed', about);
       return pairOf(opened, now);
     },
 
     disable: (name: string): void => {
       const user = userOf(name);
+      if (user.isEnabled) events.write('user.disabled', { userId: user.id });
       user.isEnabled = false;
       user.epoch += 1;
     },
 
     enable: (name: string): void => {
-      userOf(name).isEnabled = true;
+      const user = userOf(name);
+      if (!user.isEnabled) events.write('user.enabled', { userId: user.id });
+      user.isEnabled = true;
     },
 
-    setScope: (name: string, scope: string): void => {
+    isThere: (name: string): boolean => userOf(name).isThere,
+
+    setScope: (name: string, scope: string, actor: string): void => {
       const user = userOf(name);
-      if (user.scope !== scope) user.ver += 1;
+      if (user.scope !== scope) {
+        user.ver += 1;
+        events.write('user.changed', { actor, userId: user.id });
+      }
       user.scope = scope;
     },
+
+    add: (name: string, actor: string): void => {
+      const user = userOf(name);
+      user.isThere = true;
+      events.write('user.added', { actor, userId: user.id });
+    },
+
+    remove: (name: string, actor: string): void => {
+      const user = userOf(name);
+      if (!user.isThere) return;
+      Object.assign(user, { isThere: false, isEnabled: false, epoch: user.epoch + 1 });
+      events.write('user.deleted', { actor, userId: user.id });
+    },
+
+    /** The sessions that are kept of a user. */
+    exportOf: (name: string): string[] | null =>
+      userOf(name).isThere
+        ? [...rows.values()].filter(({ username }) => username === name).map(({ id }) => id)
+        : null,
 
     order: orders.order,
     rowsOf: (ending: string): WrittenRow[] => orders.rowsOf(ending),
@@ -316,6 +393,7 @@ export function createReferenceService(rules: Rules, mistake?: Mistake) {
 
     retireKey: (): void => {
       serviceEpoch += 1;
+      events.write('key.retired');
     },
   };
 }

@@ -1,6 +1,7 @@
 // @ts-check
-// What was done to a user as a whole: ends of all sessions, passwords, disabling and enabling; with what is certain of each.
+// What was done to a user as a whole: ends of all sessions, passwords, disabling, enabling and deletion; with what is certain of each.
 import { latestEffect } from './deadlines.js';
+import { firstOf } from './first-of.js';
 import { groupBy } from './group.js';
 import { createLeastAfter } from './least-after.js';
 import { createRaises } from './raises.js';
@@ -13,7 +14,7 @@ const okOf = (operations) => operations.filter(({ outcome }) => outcome === 'ok'
 
 /**
  * @param {object} about one user
- * @param {Operation[]} about.changes `password`, `disable`, `enable`, refused ones left out
+ * @param {Operation[]} about.changes `password`, `disable`, `enable`, `delete`, refused ones left out
  * @param {Raise[]} about.raises
  * @param {Operation[]} about.logins that were let in: they show which password was in force, and that the user was enabled
  *
@@ -25,7 +26,8 @@ export function createAccount({ changes, raises, logins }) {
   return {
     ...createRaises(raises, until),
     passwords: createPasswords(of('password'), logins, until),
-    access: createAccess(of('disable'), of('enable'), logins),
+    access: createAccess([...of('disable'), ...of('delete')], of('enable'), logins),
+    deletion: createDeletion(of('delete')),
   };
 }
 
@@ -156,5 +158,18 @@ function createAccess(disables, enables, logins) {
       const disabled = latestDisable(-end);
       return disabled === null || enabledBy(start) > -disabled.value;
     },
+  };
+}
+
+/** It is final, so it is certain from the first acknowledgement on. @param {Operation[]} deletions */
+function createDeletion(deletions) {
+  const done = okOf(deletions).reduce(firstOf, /** @type {Operation | null} */ (null));
+  const begunAt = Math.min(Infinity, ...deletions.map(({ start }) => start));
+  return {
+    /** The one that was acknowledged first. */
+    done,
+
+    /** Whether the user may have been deleted by the end of a bracket. @param {{ end: number }} bracket */
+    mayBeDone: ({ end }) => begunAt < end,
   };
 }

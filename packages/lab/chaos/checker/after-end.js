@@ -4,7 +4,7 @@
 // Certain because an answer is decided between its start and its end: one that began after the acknowledgement was decided
 // after the end had been made durable. An end that was not answered counts for nothing here. One that can be lifted counts until a
 // lift of it was asked for.
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { findSureHold } from './holds.js';
 import { sightings } from './sightings.js';
 
@@ -28,6 +28,7 @@ export function checkAfterEnd(world, findings) {
     const rule = hasKillBetween(world, end.end, operation.start) ? 'H' : 'A';
     findings.apply(rule, what, operation);
     if (what === 'ended' && wasLifted(session, operation)) findings.count('A ended, after a lift');
+    if (what === 'ended' && end.kind === 'delete') findings.count('A ended, by deletion');
     if (says === 'inactive' || says === 'gone') continue;
     const message = `${WORDS[says]} although ${end.kind} had been acknowledged${rule === 'H' ? ' before a kill' : ''}`;
     findings.report(rule, operation, message, { because: [end], session: session.sid });

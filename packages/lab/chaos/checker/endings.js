@@ -2,7 +2,8 @@
 // Who ended what: for each session and lineage the end that was acknowledged first, and when else it may have ended.
 import { createAccount } from './accounts.js';
 import { latestEffect } from './deadlines.js';
-import { isOrder } from './holds.js';
+import { firstOf } from './first-of.js';
+import { endsEverything, isOrder } from './holds.js';
 import { createRaises } from './raises.js';
 import { isOwnChange } from './replacements.js';
 import { createSpans } from './spans.js';
@@ -15,7 +16,8 @@ import { createSpans } from './spans.js';
 /** @typedef {import('./world.js').Subjects} Subjects */
 
 /** What ends all sessions of a user, and what lets a user in again. */
-const CHANGES = new Set(['password', 'disable', 'enable']);
+const CHANGES = new Set(['password', 'disable', 'enable', 'delete']);
+const ENDS_ALL = new Set(['password', 'disable', 'delete']);
 
 /**
  * @param {Operation[]} operations
@@ -27,6 +29,8 @@ export function readAccounts(operations, { tokenOf, sessionOf }, { changes }) {
   const found = new Map();
   /** @type {Raise[]} */
   const retired = [];
+  /** @type {Raise[]} */
+  const everybody = [];
   /** @param {string | null | undefined} user */
   const accountOf = (user) => {
     const name = user ?? '';
@@ -44,8 +48,9 @@ export function readAccounts(operations, { tokenOf, sessionOf }, { changes }) {
     if (outcome === 'refused' || isOwnChange(operation)) continue;
     if (kind === 'login' && outcome === 'ok') accountOf(user).logins.push(operation);
     if (kind === 'retire-key') retired.push({ operation, kept: null });
+    if (kind === 'retire-key' || endsEverything(operation)) everybody.push({ operation, kept: null });
     if (CHANGES.has(kind)) accountOf(user).changes.push(operation);
-    if (kind === 'disable' || kind === 'password') accountOf(user).raises.push({ operation, kept: null });
+    if (ENDS_ALL.has(kind)) accountOf(user).raises.push({ operation, kept: null });
     if (isOrder(operation) && operation.by === 'user_ids')
       for (const name of new Set(operation.users)) accountOf(name).raises.push({ operation, kept: null });
     if (kind !== 'logout-all') continue;
@@ -56,7 +61,7 @@ export function readAccounts(operations, { tokenOf, sessionOf }, { changes }) {
   /** @type {Map<string, Account>} */
   const accounts = new Map();
   for (const [user, about] of found) accounts.set(user, createAccount(about));
-  return { accounts, retirements: createRaises(retired) };
+  return { accounts, retirements: createRaises(retired), upheavals: createRaises(everybody) };
 }
 
 /**
@@ -79,6 +84,13 @@ export function endSessions(operations, sessions, subjects) {
 function addEnd(mortal, span) {
   mortal.ends ??= createSpans();
   mortal.ends.add(span);
+  mortal.finals ??= createSpans();
+  mortal.finals.add({ ...span, tag: tagOf(span.of) });
+}
+
+/** By which the end that an operation has made is told from all others. @param {Operation} operation */
+export function tagOf({ id }) {
+  return `operation ${id}`;
 }
 
 /**
@@ -108,28 +120,19 @@ function targetOf(operation, sessions, { tokenOf, sessionOf, lineageOf }) {
 /**
  * @param {Map<string, Session>} sessions
  * @param {Map<string, Account>} accounts
- * @param {ReturnType<typeof createRaises>} retirements
+ * @param {ReturnType<typeof createRaises>} upheavals
  */
-export function endByAccounts(sessions, accounts, retirements) {
+export function endByAccounts(sessions, accounts, upheavals) {
   for (const session of sessions.values()) {
     const { sid, login, user } = session;
     if (login === null) continue;
-    session.ended = firstOf(session.ended, retirements.certainEnd(sid, login));
+    session.ended = firstOf(session.ended, upheavals.certainEnd(sid, login));
     const account = accounts.get(user ?? '');
     if (account === undefined) continue;
     session.ended = firstOf(session.ended, account.certainEnd(sid, login));
     session.ended = firstOf(session.ended, account.passwords.replacedAfterRead(login));
     session.ended = firstOf(session.ended, account.access.disabledAfterRead(login));
+    // Whichever came first: nobody is let in afterwards.
+    session.ended = firstOf(session.ended, account.deletion.done);
   }
-}
-
-/**
- * The one that was acknowledged first.
- *
- * @param {Operation | null} one
- * @param {Operation | null} other
- */
-export function firstOf(one, other) {
-  if (one === null || other === null) return one ?? other;
-  return other.end < one.end ? other : one;
 }

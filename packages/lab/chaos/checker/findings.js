@@ -3,13 +3,13 @@
 
 /** @typedef {import('../history.js').Operation} Operation */
 
-/** @typedef {'A' | 'B' | 'C' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J'} Rule */
+/** @typedef {'A' | 'B' | 'C' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'K'} Rule */
 
 /**
  * @typedef {object} Violation
  * @property {Rule} rule
  * @property {string} message
- * @property {number[]} operations the wrong answer, then what shows that it is wrong
+ * @property {number[]} operations the wrong answer, then what shows that it is wrong; none where nobody has asked for what is wrong
  * @property {string=} session
  */
 
@@ -21,7 +21,7 @@ export function createFindings() {
   /** @type {Set<number>} */
   const reported = new Set();
   /** @type {Record<Rule, number>} */
-  const applied = { A: 0, B: 0, C: 0, D: 0, E: 0, F: 0, G: 0, H: 0, I: 0, J: 0 };
+  const applied = { A: 0, B: 0, C: 0, D: 0, E: 0, F: 0, G: 0, H: 0, I: 0, J: 0, K: 0 };
   /** @type {Record<string, number>} */
   const judged = {};
 
@@ -49,6 +49,11 @@ export function createFindings() {
       applied[rule] += 1;
       count(`${rule} ${what}`);
       if (batchSize !== undefined) count(`${rule} ${what}, in batches`);
+    },
+
+    /** Of something that no operation explains. @param {Rule} rule @param {string} message */
+    reportUnasked: (rule, message) => {
+      violations.push({ rule, message, operations: [] });
     },
 
     /** @param {Operation} operation */

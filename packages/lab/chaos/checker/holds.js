@@ -5,7 +5,7 @@
 // has written a row for is alive. Of what it named and wrote no row for, something else had ended it: that is dead until a lift of
 // another row of it begins. Nobody lifts a row that nobody was shown, so an order without an answer ends for good, if at all.
 import { latestEffect } from './deadlines.js';
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { groupBy } from './group.js';
 import { createSpans } from './spans.js';
 
@@ -37,6 +37,11 @@ export function isOrder({ kind, outcome, isDryRun }) {
   return kind === 'order' && outcome !== 'refused' && isDryRun !== true;
 }
 
+/** Orders that raise the epoch of the service, as a retired key does. @param {Operation} operation */
+export function endsEverything(operation) {
+  return isOrder(operation) && operation.by === 'now';
+}
+
 /**
  * @param {import('../history.js').History} history
  * @param {Map<string, Session>} sessions
@@ -52,7 +57,7 @@ export function holdByOrders({ operations, epochMs, rules }, sessions, lineages,
     { sessions, lineages, openedBetween, ...subjects },
     ({ start }) => epochMs + start - longestMs,
   );
-  const rows = readRows(operations);
+  const rows = rowsOfOrders(operations);
   const lifts = operations.filter(({ kind, outcome }) => kind === 'lift' && outcome !== 'refused');
   const liftsOfRow = groupBy(lifts, ({ row }) => row ?? '');
   const liftsOfTarget = groupBy(lifts, ({ target }) => target ?? '');
@@ -75,8 +80,8 @@ export function holdByOrders({ operations, epochMs, rules }, sessions, lineages,
   }
 }
 
-/** By ending, and then by target. @param {Operation[]} operations @returns {Map<string, Map<string, string>>} */
-function readRows(operations) {
+/** As far as anybody was shown them, by ending, and then by target. @param {Operation[]} operations @returns {Map<string, Map<string, string>>} */
+export function rowsOfOrders(operations) {
   const found = new Map();
   for (const { kind, outcome, ending, rows = [] } of operations)
     if (kind === 'rows' && outcome === 'ok')
@@ -115,6 +120,8 @@ function holdWithoutRow(order, lifts) {
 /** @param {Mortal} mortal @param {Operation} order */
 function endForGood(mortal, order) {
   addSpan(mortal, order);
+  mortal.finals ??= createSpans();
+  mortal.finals.add({ from: order.start, until: latestEffect(order), of: order });
   if (order.outcome === 'ok') mortal.ended = firstOf(mortal.ended, order);
 }
 

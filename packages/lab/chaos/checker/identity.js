@@ -38,7 +38,7 @@ function checkMinted(operation, { tokenOf, sessionOf, rules, scopes }, findings)
   if (session.login?.sub === undefined) return;
   findings.apply('I', 'minted');
   const { issuer, audience } = rules;
-  const { sub, user, scope: first = '' } = session.login;
+  const { sub, user, username = user, scope: first = '' } = session.login;
   const scope = scopeOf(access);
   const replaced = scopes.replacedBy(user, scope);
   if (scopes.isSurelyChanged(user, operation)) findings.apply('A', `scopes by ${operation.kind}`);
@@ -51,7 +51,7 @@ function checkMinted(operation, { tokenOf, sessionOf, rules, scopes }, findings)
   const ofAccess = {
     aud: audience,
     client_id: CLIENT_ID,
-    username: user,
+    username,
     ...(scope === '' ? {} : { scope }),
     ...(scope === first ? {} : { ver: access.claims['ver'] }),
   };

@@ -1,6 +1,6 @@
 // @ts-check
 // Rules B and G for lists of sessions: all that surely live are there, and none whose time had surely come.
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { mayComeBack } from './holds.js';
 
 /** @typedef {import('../history.js').Operation} Operation */

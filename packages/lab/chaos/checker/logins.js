@@ -1,5 +1,5 @@
 // @ts-check
-// Rules A and B for passwords: nobody gets in with what was replaced or while disabled, and nobody else is kept out.
+// Rules A and B for passwords: nobody gets in with what was replaced, while disabled or once deleted, and nobody else is kept out.
 //
 // A login reads password, user and epoch at one moment within its bracket and opens the session at a later one. Certain is
 // what holds at whichever moments those were; a change that may have taken effect in between excuses either answer.
@@ -42,12 +42,17 @@ function checkAccepted(login, world, findings) {
   const disabled = account.access.disabledAfterRead(login);
   if (disabled !== null && disabled.end < login.start)
     findings.report('A', login, 'let in a user who had been disabled', { because: [disabled], session });
+  const { done } = account.deletion;
+  if (done !== null && done.end < login.start)
+    findings.report('A', login, 'let in a user who had been deleted', { because: [done], session });
 }
 
 /** @param {Operation} login @param {World} world @param {Findings} findings */
 function checkRefused(login, world, findings) {
   if (!isSurelyWelcome(login, world)) {
     findings.apply('A', 'logins');
+    const done = world.accounts.get(login.user ?? '')?.deletion.done ?? null;
+    if (done !== null && done.end < login.start) findings.count('A logins of the deleted');
     return;
   }
   findings.apply('B', 'logins');
@@ -55,8 +60,8 @@ function checkRefused(login, world, findings) {
 }
 
 /** @param {Operation} login @param {World} world */
-function isSurelyWelcome(login, { accounts, retirements }) {
-  if (retirements.mayTouch(login)) return false;
+function isSurelyWelcome(login, { accounts, upheavals }) {
+  if (upheavals.mayTouch(login)) return false;
   const account = accounts.get(login.user ?? '');
   if (account === undefined) return login.password === 0;
   return (

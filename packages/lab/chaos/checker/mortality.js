@@ -5,6 +5,7 @@
 // answered, until the service's deadlines have passed. And an end is for ever: whoever was seen alive since has not met it
 // yet, and whoever was seen alive after that stretch never will. What can be lifted ends for as long as it is in force.
 
+import { tagOf } from './endings.js';
 import { mayBeHeld } from './holds.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -16,25 +17,48 @@ import { mayBeHeld } from './holds.js';
 /**
  * @param {object} world
  * @param {Map<string, import('./accounts.js').Account>} world.accounts
- * @param {ReturnType<typeof import('./raises.js').createRaises>} world.retirements
+ * @param {ReturnType<typeof import('./raises.js').createRaises>} world.upheavals
  * @param {number} world.windowMs the least that may pass between a rotation and a theft
  */
-export function createMortality({ accounts, retirements, windowMs }) {
+export function createMortality({ accounts, upheavals, windowMs }) {
   /**
    * @param {Session} session
    * @param {{ start: number, end: number }} bracket
    * @param {string | null=} exceptRow an operator's, which does not count
    */
   function mayHaveEnded(session, bracket, exceptRow = null) {
-    const { sid, login, user } = session;
+    const { login } = session;
     const { end: before } = bracket;
     if (login === null || mayBeHeld(session, bracket, exceptRow)) return true;
     const alive = lastAliveBefore(session, before);
     if (hasOwnEnd(session, alive, before) || mayBeTheft(session, alive, before)) return true;
+    return mayEndWithOthers(session, login, alive, before);
+  }
+
+  /** @param {Session} session @param {import('../history.js').Operation} login @param {number} alive @param {number} before */
+  function mayEndWithOthers({ sid, user }, login, alive, before) {
     const since = Math.max(alive, login.start);
     return (
-      retirements.mayEndBetween(sid, since, before) ||
+      upheavals.mayEndBetween(sid, since, before) ||
       (accounts.get(user ?? '')?.mayEndBetween(sid, since, before) ?? false)
+    );
+  }
+
+  /**
+   * Whether anything else than an operation may have ended the session for good by the operation's end.
+   *
+   * @param {Session} session
+   * @param {import('../history.js').Operation} operation
+   */
+  function mayHaveEndedOtherwise(session, operation) {
+    const { login, finals } = session;
+    const { end: before } = operation;
+    if (login === null) return true;
+    const alive = lastAliveBefore(session, before);
+    return (
+      (finals?.mayLieBetween(alive, before, tagOf(operation)) ?? false) ||
+      mayBeTheft(session, alive, before) ||
+      mayEndWithOthers(session, login, alive, before)
     );
   }
 
@@ -63,7 +87,7 @@ export function createMortality({ accounts, retirements, windowMs }) {
     );
   }
 
-  return { mayHaveEnded, mayBeRevoked };
+  return { mayHaveEnded, mayHaveEndedOtherwise, mayBeRevoked };
 }
 
 /**

@@ -3,7 +3,7 @@
 // end that was counted.
 //
 // Certain because a lift says what holds at its moment, and an order's rows are there before its answer and for as long as a run.
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { findSureHold, mayComeBack } from './holds.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -93,7 +93,7 @@ function checkRows({ operations }, findings) {
     const { kind, outcome, ending = '', rows = [] } = operation;
     const order = orders.get(ending);
     if (kind !== 'rows' || outcome !== 'ok' || order === undefined) continue;
-    if (order.by === 'all' || order.by === 'user_ids') continue;
+    if (order.by === 'all' || order.by === 'now' || order.by === 'user_ids') continue;
     findings.apply('A', 'rows of orders');
     if ((order.counted ?? 0) > rows.length)
       findings.report('A', operation, `shows ${rows.length} of ${order.counted} ends`, { because: [order] });

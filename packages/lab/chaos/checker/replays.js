@@ -4,7 +4,7 @@
 // Certain because a rotation lies between two moments: the first that began may have done it, and the first answer tells
 // that it was done. A window is surely open if even the earliest last rotation is that near to the end of the request, and
 // surely shut if even the latest is that far from its start.
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { mayComeBack } from './holds.js';
 import { isTurnedAway, tellsOfLife } from './sightings.js';
 
@@ -141,12 +141,12 @@ function isOwed({ operation, token, session, isSpent }, { clock }) {
  */
 function checkUnknown(found, world, findings) {
   const { operation, token, session } = found;
-  const { clock, replacements, retirements } = world;
+  const { clock, replacements, upheavals } = world;
   if (
     session.login !== null &&
     replacements.isRecent(session.sid, operation) &&
     !clock.isPossiblyPast(session.expiresAt, operation) &&
-    !retirements.mayEndBetween(session.sid, session.login.start, operation.end)
+    !upheavals.mayEndBetween(session.sid, session.login.start, operation.end)
   ) {
     const message = 'did not know a refresh token of a session that a new password had just replaced';
     findings.report('D', operation, message, { session: session.sid });

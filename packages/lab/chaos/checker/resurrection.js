@@ -4,7 +4,7 @@
 // Certain because ends are for ever and clocks do not turn back: of two contradicting answers, where the second began after
 // the first had come, one is wrong. Answers that another rule has called wrong are evidence of nothing, nor is a no from while an
 // operator's row may have been in force that was lifted.
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { mayComeBack } from './holds.js';
 import { hasSuccessor, sightings } from './sightings.js';
 

@@ -4,7 +4,7 @@
 // Certain as with passwords: after a change to another scope that surely came later than every one to this scope, this scope is in
 // force no more. A scope that is set again, while it is in force, changes nothing.
 import { latestEffect } from './deadlines.js';
-import { firstOf } from './endings.js';
+import { firstOf } from './first-of.js';
 import { groupBy } from './group.js';
 import { createSpans } from './spans.js';
 

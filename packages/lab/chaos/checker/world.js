@@ -3,7 +3,7 @@
 import { createClock } from './clock.js';
 import { latestEffect } from './deadlines.js';
 import { endByAccounts, endSessions, readAccounts } from './endings.js';
-import { holdByOrders, isOrder } from './holds.js';
+import { holdByOrders, isOrder, rowsOfOrders } from './holds.js';
 import { createLeastAfter } from './least-after.js';
 import { createMortality } from './mortality.js';
 import { createReplacements, isOwnChange } from './replacements.js';
@@ -23,7 +23,8 @@ import { createWindows } from './windows.js';
  *
  * @typedef {object} Mortal
  * @property {Operation | null} ended the end that was acknowledged first
- * @property {import('./spans.js').Spans | null} ends when it may have ended for good by something that was done to it alone
+ * @property {import('./spans.js').Spans | null} ends when it may have ended, for good as far as anybody was told, by something that was done to it alone
+ * @property {import('./spans.js').Spans | null} finals those of them that no lift can undo, tagged by what has done it
  * @property {import('./holds.js').Hold[]} holds ends of operators, which can be lifted
  * @property {boolean} isNamed whether an order may have written a row for it
  * @property {number[]} seenAlive starts of the answers that say it lived, in ascending order
@@ -84,25 +85,31 @@ export function createWorld(told) {
     lineageOf: ({ id }) => lineageOfToken[id] ?? null,
   };
   addRotations(history, clock, subjects);
-  const { accounts, retirements } = readAccounts(operations, subjects, replacements);
+  const { accounts, retirements, upheavals } = readAccounts(operations, subjects, replacements);
   endSessions(operations, sessions, subjects);
-  endByAccounts(sessions, accounts, retirements);
+  endByAccounts(sessions, accounts, upheavals);
   holdByOrders(history, sessions, lineages, subjects);
   const scopes = createScopes(operations);
   endByScopes(firsts, scopes);
 
+  const rows = rowsOfOrders(operations);
   const kills = operations.filter(({ isKill }) => isKill === true);
   const world = {
     ...history,
     ...subjects,
-    ...createMortality({ accounts, retirements, windowMs: 1000 * rules.replayWindow - clock.slackMs }),
+    ...createMortality({ accounts, upheavals, windowMs: 1000 * rules.replayWindow - clock.slackMs }),
     clock,
     sessions,
     lineages,
     scopes,
     accounts,
+    /** Of keys, whose tokens are nobody's then. */
     retirements,
+    /** Those, and all else that ends every session of everybody. */
+    upheavals,
     kills,
+    /** What an order has written, by target; null where nobody was shown it. @param {string | undefined} ending */
+    rowsOf: (ending) => rows.get(ending ?? '') ?? null,
     windows: createWindows(history, clock),
     replacements,
     /** Of the kills that were over after a moment the one that began first. */
@@ -181,7 +188,7 @@ function sessionOf(sessions, sid) {
 
 /** @returns {Mortal} */
 function createMortal() {
-  return { ended: null, ends: null, holds: [], isNamed: false, seenAlive: [], foundGone: null };
+  return { ended: null, ends: null, finals: null, holds: [], isNamed: false, seenAlive: [], foundGone: null };
 }
 
 /**
@@ -212,7 +219,7 @@ function mayName(order, { sid, lineage }, tokenOf) {
   if (order.by === 'session_ids') return order.sids?.includes(sid) === true;
   if (order.by === 'jti') return order.lineage === sid || order.lineage === lineage;
   if (order.by === 'token') return [sid, lineage].includes(tokenOf(order.token).lineage);
-  return order.by !== 'user_ids';
+  return order.by !== 'user_ids' && order.by !== 'now';
 }
 
 /**

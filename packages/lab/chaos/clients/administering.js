@@ -1,6 +1,8 @@
 // @ts-check
-// An administrator at `/admin`: ends what others hold, in each way, before the eyes of everybody; takes some of it back; changes scopes.
+// Administrators at `/admin`: end what others hold, in each way, before the eyes of everybody; take some of it back; change scopes; delete users.
+import { createDeleting } from './deleting.js';
 import { logInMeanwhile } from './family.js';
+import { everyCycle } from './cycle.js';
 import { adopt, open, refresh } from './holding.js';
 import { askEverywhere, endWatched, tryDead } from './watching.js';
 
@@ -11,10 +13,23 @@ import { askEverywhere, endWatched, tryDead } from './watching.js';
 /** @typedef {import('../orders.js').How} How */
 /** @typedef {import('../history.js').Row} Row */
 
-/** How often, in seconds, ends and changes of scope begin; and how much of what the administrator ends are sessions of its own making. */
-const PACE = { ends: 0.8, scopes: 1.3, ownShare: 0.2 };
+/**
+ * How often, in seconds, ends, changes of scope and deletions begin; and how much of what the administrator ends are sessions of its own
+ * making. `everything` lists when, within each cycle, everything ends that is open: some must live long.
+ */
+const PACE = {
+  ends: 0.8,
+  scopes: 1.3,
+  deletions: 2.5,
+  ownShare: 0.2,
+  everything: [6.5, 11.5],
+  everythingCycle: 82,
+};
 
 /** @typedef {typeof PACE} Pace */
+
+/** Sessions that are watched while everything ends. */
+const WATCHED = 4;
 
 /** Side by side, since each waits for answers, and most of the time before a lift. */
 const ENDING = 6;
@@ -43,7 +58,7 @@ const WAYS = [
 
 /** @param {Scene} scene @param {Partial<Pace>=} pace 0 for never */
 export function createAdministering(scene, pace = {}) {
-  const { ends, scopes, ownShare } = { ...PACE, ...pace };
+  const { ends, scopes, deletions, ownShare, everything, everythingCycle } = { ...PACE, ...pace };
   const caller = scene.newCaller();
   const pickAdministrator = () => Math.floor(scene.between(0, ADMINISTRATORS));
 
@@ -76,6 +91,20 @@ export function createAdministering(scene, pace = {}) {
     await scene.wait(scene.pick([0, 30, scene.between(0, 2500)]));
     await lift(scene.chance(0.7) ? rows : rows.slice(0, 1), meant);
     if (scene.chance(0.8)) await goOn(meant);
+  }
+
+  /** Whoever logs in meanwhile is out as well, or was let in afterwards. */
+  async function endEverything() {
+    const living = findLiving(scene).slice(-WATCHED);
+    const late = Promise.all(living.slice(0, 2).map(({ user }) => logInMeanwhile(scene, user)));
+    const tokens = living.flatMap(({ access, known }) => [access, scene.pick(known)]);
+    const administrator = pickAdministrator();
+    const target = /** @type {const} */ ({ by: 'now' });
+    if (scene.chance(0.5)) await lookFirst(target, tokens, administrator);
+    const endings = await endUntilAnswered(target, tokens, { administrator });
+    for (const held of living) await tryDead(scene, held);
+    if (scene.chance(0.5)) await lift(await rowsOf(endings), living);
+    await late;
   }
 
   /** Some that live, as far as anybody knows: what others use, or what was opened for this. */
@@ -127,7 +156,7 @@ export function createAdministering(scene, pace = {}) {
     return found;
   }
 
-  /** @param {() => Promise<Reply>} ask */
+  /** @template {Reply} T @param {() => Promise<T>} ask */
   async function untilAnswered(ask) {
     for (let attempt = 0; attempt < TRIES && !scene.isOver(); attempt += 1) {
       const reply = await ask();
@@ -199,9 +228,13 @@ export function createAdministering(scene, pace = {}) {
     }
   }
 
+  const { deleteOne } = createDeleting(scene, { untilAnswered, pickAdministrator });
+
   return {
     run: () =>
       Promise.all([
+        ...(deletions > 0 ? [every(deletions, deleteOne)] : []),
+        everyCycle(scene, { at: everything, length: everythingCycle }, endEverything),
         ...(ends > 0 ? Array.from({ length: ENDING }, () => every(ENDING * ends, endSome)) : []),
         ...(scopes > 0 ? Array.from({ length: CHANGING }, () => every(CHANGING * scopes, changeScope)) : []),
       ]),

@@ -42,8 +42,8 @@ export async function open(scene, { honest, user }) {
  * @param {{ honest: boolean, caller?: Held['caller'] }} options
  */
 export async function logIn(scene, user, { honest, caller = scene.newCaller() }) {
-  const { version, username, id, scope } = user;
-  const who = { username, id, scope, password: passwordOf(version), version, honest };
+  const { version, username, label, id, scope } = user;
+  const who = { username, label, id, scope, password: passwordOf(version, user), version, honest };
   const reply = await scene.ask.login(caller, scene.replica(), who);
   if (reply.error === 'invalid_credentials') user.wrongGuesses += 1;
   return { ...reply, caller };

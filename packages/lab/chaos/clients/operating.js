@@ -1,5 +1,7 @@
 // @ts-check
 // The operator: disables and enables users, sets passwords, rotates, retires and prunes, with logins under way.
+import { actorOf } from '../noted-events.js';
+import { everyCycle } from './cycle.js';
 import { logInMeanwhile } from './family.js';
 import { passwordOf } from './scene.js';
 import { endWatched, tryDead } from './watching.js';
@@ -8,7 +10,7 @@ import { endWatched, tryDead } from './watching.js';
 /** @typedef {import('./scene.js').User} User */
 /** @typedef {import('../questions.js').Done} Done */
 /** @typedef {Pick<import('../operator.js').Operator, 'disable' | 'enable' | 'setPassword' | 'retireKey' | 'rotateKey' | 'prune'>} Verbs */
-/** @typedef {{ add: (operation: Done) => unknown }} Recorder */
+/** @typedef {{ mark: () => number, add: (operation: Done) => unknown }} Recorder */
 
 /** How often, in seconds; `retire` lists when, within each cycle: it ends everything, and some must live long. */
 const PACE = { endings: 0.7, prune: 3, rotate: 9, retire: [4, 9, 14], retireCycle: 82 };
@@ -27,18 +29,25 @@ const WATCHED = 3;
 export function createOperating(scene, verbs, recorder, pace = {}) {
   const { endings, prune, rotate, retire, retireCycle } = { ...PACE, ...pace };
 
-  /** @param {{ kind: string, user?: string, password?: number }} what @param {() => Promise<unknown>} work */
+  /** @param {Partial<Done> & { kind: string }} what @param {(by: string) => Promise<unknown>} work */
   async function record(what, work) {
+    const mark = recorder.mark();
     const start = scene.now();
-    const outcome = await work().then(
-      () => /** @type {const} */ ('ok'),
+    /** @type {Partial<Done>} */
+    const told = {};
+    const outcome = await work(actorOf(mark)).then(
+      (isDone) => {
+        if (isDone === false) told.isDone = false;
+        return /** @type {const} */ ('ok');
+      },
       (error) => {
         if (error.name !== 'DatabaseUnavailable') throw error;
         return /** @type {const} */ ('unknown');
       },
     );
     const end = scene.now();
-    recorder.add({ ...what, replica: 'operator', client: 0, start, end, outcome, status: null, error: null });
+    const common = { mark, replica: 'operator', client: 0, status: null, error: null };
+    recorder.add({ ...what, ...told, ...common, start, end, outcome });
     return { outcome };
   }
 
@@ -57,20 +66,21 @@ export function createOperating(scene, verbs, recorder, pace = {}) {
 
   /** @param {User} user */
   async function disable(user) {
-    const { username } = user;
-    await endAllOf(user, () => record({ kind: 'disable', user: username }, () => verbs.disable(username)));
+    const { username, label, id } = user;
+    const about = { user: label, sub: id };
+    await endAllOf(user, () => record({ kind: 'disable', ...about }, (by) => verbs.disable(username, by)));
     await logInMeanwhile(scene, user);
     await scene.wait(scene.between(0, 800));
-    await untilDone(() => record({ kind: 'enable', user: username }, () => verbs.enable(username)));
+    await untilDone(() => record({ kind: 'enable', ...about }, (by) => verbs.enable(username, by)));
   }
 
   /** @param {User} user */
   async function setPassword(user) {
-    const { username } = user;
+    const { username, label, id } = user;
     const version = user.version + 1;
     const set = () =>
-      record({ kind: 'password', user: username, password: version }, () =>
-        verbs.setPassword(username, passwordOf(version)),
+      record({ kind: 'password', user: label, sub: id, password: version }, (by) =>
+        verbs.setPassword(username, passwordOf(version, user), by),
       );
     await endAllOf(user, set);
     // Its owner learns of it when it is certain.
@@ -108,19 +118,6 @@ export function createOperating(scene, verbs, recorder, pace = {}) {
     }
   }
 
-  async function retireInTurns() {
-    const startedAt = scene.now();
-    for (let cycle = 0; !scene.isOver(); cycle += 1) {
-      for (const second of retire) {
-        await scene.wait(
-          startedAt + 1000 * (cycle * retireCycle + second + scene.between(-1, 1)) - scene.now(),
-        );
-        if (!scene.isOver()) await retireWatched();
-      }
-      if (retire.length === 0) return;
-    }
-  }
-
   async function retireWatched() {
     const living = scene.remembered.filter(({ isOver }) => !isOver).slice(-4);
     const late = Promise.all(living.slice(0, 2).map(({ user }) => logInMeanwhile(scene, user)));
@@ -135,7 +132,7 @@ export function createOperating(scene, verbs, recorder, pace = {}) {
         ...(endings > 0 ? [endUsers(), endUsers()] : []),
         ...(prune > 0 ? [every(prune, () => record({ kind: 'prune' }, verbs.prune))] : []),
         ...(rotate > 0 ? [every(rotate, () => record({ kind: 'rotate-key' }, verbs.rotateKey))] : []),
-        retireInTurns(),
+        everyCycle(scene, { at: retire, length: retireCycle }, retireWatched),
       ]),
   };
 }

@@ -5,7 +5,7 @@ import { setMaxListeners } from 'node:events';
 import { createHttp } from '../http.js';
 import { createQuestions } from '../questions.js';
 import { createSignatures } from '../signatures.js';
-import { createScene, passwordOf } from './scene.js';
+import { createScene, newUser, passwordOf } from './scene.js';
 
 /** @typedef {import('./scene.js').Scene} Scene */
 /** @typedef {import('./scene.js').User} User */
@@ -110,7 +110,7 @@ async function addUsers(operator, prefix, count) {
       passwordOf(0),
       scope,
     );
-    users.push({ id, username, scope, version: 0, isBusy: false, wrongGuesses: 0, scopes: 0 });
+    users.push(newUser({ id, username, scope }));
   }
   return users;
 }

@@ -62,14 +62,15 @@ async function renew(scene, held) {
  * @returns {Promise<Reply[]>}
  */
 async function change(scene, { user, caller, access }, version) {
-  const { username, id, scope } = user;
-  const current = { password: passwordOf(user.version), version: user.version };
+  const { username, label, id, scope } = user;
+  const current = { password: passwordOf(user.version, user), version: user.version };
   const how = {
     username,
+    label,
     id,
     scope,
     current,
-    next: { password: passwordOf(version), version },
+    next: { password: passwordOf(version, user), version },
     honest: true,
   };
   const lastTryAt = scene.now() + SAFE_SHARE_OF_WINDOW * 1000 * scene.rules.replayWindow;

@@ -14,6 +14,8 @@ import { createOutages } from '../outages.js';
 /**
  * @typedef {object} User
  * @property {string} username
+ * @property {string} label the name, with a number behind it where somebody else had the name before
+ * @property {number} turn how many have had the name before
  * @property {string} id
  * @property {string} scope that the user was made with
  * @property {number} scopes how many other scopes an administrator has thought of since
@@ -167,7 +169,26 @@ export function createScene({
   };
 }
 
-/** @param {number} version */
-export function passwordOf(version) {
-  return `correct horse battery staple ${version}`;
+/**
+ * With the first password.
+ *
+ * @param {Pick<User, 'id' | 'username' | 'scope'> & Partial<User>} whose
+ * @returns {User}
+ */
+export function newUser({ username, ...whose }) {
+  return {
+    username,
+    label: username,
+    turn: 0,
+    version: 0,
+    isBusy: false,
+    wrongGuesses: 0,
+    scopes: 0,
+    ...whose,
+  };
+}
+
+/** Nobody has the password of who had the name before. @param {number} version @param {{ turn?: number }} user */
+export function passwordOf(version, { turn = 0 } = {}) {
+  return `correct horse battery staple ${version}${turn === 0 ? '' : ` of ${turn}`}`;
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { check } from '../checker.js';
 import { runClients } from '../clients.js';
-import { openCluster } from '../cluster.js';
+import { openCluster, readDatabase } from '../cluster.js';
 import { runFaults } from '../faults.js';
 import { createRecorder } from '../history.js';
 import { createRandom } from '../../shared/random.js';
@@ -124,7 +124,7 @@ async function chase({ recorder, isOver, ...options }) {
   const breaches = [];
   for (let number = 0; ; number += 1) {
     breaches.push(...(await runRound({ recorder, isOver, number, ...options })));
-    recorder.setBeats(await options.cluster.readBeats());
+    await readDatabase(recorder, options.cluster);
     if (isOver() || check(recorder.history()).violations.length > 0) return breaches;
   }
 }
@@ -152,7 +152,7 @@ async function runRound({ hunt, cluster, recorder, isOver, untilMs, log, number 
     // Should clients or faults break, that ends the hunt at once.
     for (let suspects = new Set(); !isOver();) {
       await Promise.race([sleep(LOOK_MS), work]);
-      recorder.setBeats(await cluster.readBeats());
+      await readDatabase(recorder, cluster);
       const wrong = check(recorder.history()).violations.map(({ operations: [id] }) => id);
       // What excuses an answer may still be under way: it counts when it still looks wrong a moment later.
       if (wrong.some((id) => suspects.has(id))) break;
@@ -175,7 +175,7 @@ function describe(mutant, history) {
   const { violations } = check(history);
   const places = new Map(history.operations.map(({ id }, place) => [id, place]));
   const found = violations
-    .map((violation) => ({ violation, place: places.get(violation.operations[0] ?? -1) ?? Infinity }))
+    .map((violation) => ({ violation, place: places.get(violation.operations[0] ?? -1) ?? places.size - 1 }))
     .toSorted((a, b) => a.place - b.place);
   const [first] = found;
   const caughtBy = [...new Set(found.map(({ violation }) => violation.rule))].join('');

@@ -1,6 +1,6 @@
 // @ts-check
-// Mutants of what administrators do: ends by half, lifts that give too much back, scopes that outlive their change.
-import { ADMINISTERED, RESCOPED } from './profiles.js';
+// Mutants of what administrators do: ends by half, lifts that give too much back, scopes that outlive their change, and users their deletion.
+import { ADMINISTERED, DELETING, RESCOPED } from './profiles.js';
 
 /** @typedef {import('../mutants.js').Mutant} Mutant */
 
@@ -54,4 +54,24 @@ export const oldScopeRenewed = {
     },
   ],
   hunt: { profile: RESCOPED },
+};
+
+/** @type {Mutant} */
+export const deletedAlive = {
+  name: 'deleted-alive',
+  sentence:
+    'A deleted user keeps the epoch, and liveness does not mind the deletion: tokens live until their rows are gone.',
+  patches: [
+    {
+      file: 'domain/operators/deletion.js',
+      find: `scope = '', epoch = epoch + 1,`,
+      replace: `scope = '', epoch = epoch,`,
+    },
+    {
+      file: 'domain/sessions/standing.js',
+      find: `users.id = sessions.user_id AND \${USER_IS_ENABLED}\n`,
+      replace: `users.id = sessions.user_id AND (\${USER_IS_ENABLED} OR \${IS_DELETED})\n`,
+    },
+  ],
+  hunt: { profile: DELETING },
 };

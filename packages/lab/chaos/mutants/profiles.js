@@ -7,7 +7,7 @@
 const IDLE = { endings: 0, prune: 0, rotate: 0, retire: [] };
 
 /** An administrator who does nothing. */
-const AWAY = { ends: 0, scopes: 0 };
+const AWAY = { ends: 0, scopes: 0, deletions: 0, everything: [] };
 
 /** What most hunts are like. @type {Profile} */
 const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: IDLE, administrator: AWAY };
@@ -84,4 +84,12 @@ export const RESCOPED = {
   lives: { device: 1 },
   resourceServers: 2,
   administrator: { ...AWAY, scopes: 0.1 },
+};
+
+/** An administrator who deletes users, and adds others. @type {Profile} */
+export const DELETING = {
+  ...USUAL,
+  lives: { device: 1 },
+  resourceServers: 2,
+  administrator: { ...AWAY, deletions: 0.1 },
 };

@@ -102,6 +102,7 @@ export async function openStage({
       client,
       recorder: {
         token: recorder.token,
+        mark: recorder.mark,
         add: (operation) => {
           ledger.note(operation);
           // Its commit waits for a standby, however long that takes.
