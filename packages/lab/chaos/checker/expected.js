@@ -150,7 +150,7 @@ function ownerOf({ token: id }, { tokenOf, sessionOf }) {
 
 /** @type {Expecting} */
 function ofLogin({ outcome, sub, access, error }, { tokenOf }, isOk) {
-  const failed = { type: 'login', outcome: 'invalid_credentials' };
+  const failed = { type: 'login', outcome: 'invalid_credentials', actor: 'gatehouse' };
   // Written after the verdict, where it can be: it explains itself, and is owed to nobody.
   if (error === 'invalid_credentials') return { what: 'failed logins', allowed: [failed], isOwed: false };
   const { claims = /** @type {Record<string, unknown>} */ ({}), sid = undefined } = isOk
