@@ -129,10 +129,8 @@ export const IS_HELD = sql`EXISTS (
       SELECT FROM revocations WHERE ${WHAT_IT_ENDS} = asked.id AND ${IS_LIFTABLE} AND ${IS_IN_FORCE}
     )`;
 
-/** No row but those that can be lifted names the session in `sessions`. */
-const IS_UNREVOKED_BUT_HELD = unrevoked(sql`sessions.id`, IS_LIFTABLE);
-
 /** Nothing has ended the session in `sessions` for good: it stands, or a lift may give it back. */
+const IS_UNREVOKED_BUT_HELD = unrevoked(sql`sessions.id`, IS_LIFTABLE);
 export const STANDS_OR_IS_HELD = standing(sql`=`, IS_UNREVOKED_BUT_HELD);
 
 /**
@@ -152,10 +150,7 @@ export const IS_UNREVOKED_BUT_FOR_OTHERS = unrevoked(sql`asked.lineage`, IS_HELD
 export const STANDS_WITHOUT_LIFTED = standing(sql`=`, unrevoked(sql`sessions.id`, IS_LIFTED));
 export const IS_UNREVOKED_WITHOUT_LIFTED = unrevoked(sql`lifted.target`, IS_LIFTED);
 
-/**
- * For what an UPDATE of `sessions` returns that has just ended it, at `now`: nothing had ended it for good until then. Rows that can be
- * lifted do not count, since the lift will find it ended by this.
- */
+/** For what an UPDATE of `sessions` returns that has just ended it, at `now`: nothing had ended it for good until then. */
 export const STOOD_UNTIL_NOW = standing(sql`>=`, IS_UNREVOKED_BUT_HELD, sql`sessions.ended_at = now`);
 
 /**
