@@ -1,17 +1,18 @@
 /** `gatehouse clients`: resource servers and what they may ask. */
-import { CLIENT_ID } from '@gatehouse/protocol';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
-import {
-  addClient,
-  changeClient,
-  listClients,
-  PERMISSIONS,
-  removeClient,
-  type Permission,
-} from '../domain/clients.js';
+import { addClient, changeClient, listClients, PERMISSIONS, removeClient } from '../domain/clients.js';
 import { findClient } from '../domain/operators/clients.js';
 import { showClient } from '../domain/operators/shown.js';
+import {
+  AUDIENCE_HELP,
+  collectAudiences,
+  collectPermissions,
+  describeClient,
+  parseClientId,
+  readChange,
+  type Granting,
+} from './client-options.js';
 import { defineSecrets, noClient } from './client-secrets.js';
 import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
@@ -39,32 +40,33 @@ function defineAdd(clients: Command, { withDatabase, print }: Shell): void {
         .argParser(collectPermissions)
         .default(undefined, 'introspect'),
     )
+    .option('--audience <name>', AUDIENCE_HELP, collectAudiences)
     .addHelpText(
       'after',
       `\nPermissions: ${PERMISSIONS.join(', ')}.\n` +
         examples(
           'gatehouse clients add orders-api',
           'gatehouse clients add admin-console --permission introspect --permission revoke',
+          'gatehouse clients add shop --permission sessions:open --audience orders --audience stock',
         ),
     )
-    .action(
-      async (id: string, { permission: permissions = ['introspect'] }: { permission?: Permission[] }) => {
-        await withDatabase(
-          async (database) => {
-            const client = await addClient(database, id, permissions, findActor());
-            if (client === null)
-              throw new Refusal(
-                `there is a client ${id} already: choose another id, or remove that client first`,
-              );
-            print(
-              { id, secret: client.secret, permissions },
-              `added the client ${id}, which may ${permissions.join(' and ')}\nsecret, shown this once: ${client.secret}`,
+    .action(async (id: string, options: Granting) => {
+      const { permission: permissions = ['introspect'], audience: audiences = [] } = options;
+      await withDatabase(
+        async (database) => {
+          const client = await addClient(database, { id, permissions, audiences }, findActor());
+          if (client === null)
+            throw new Refusal(
+              `there is a client ${id} already, or was one: an id is never given again, so choose another one`,
             );
-          },
-          { mayCreate: true },
-        );
-      },
-    );
+          print(
+            { id, secret: client.secret, permissions, audiences },
+            `added the client ${id}, which ${describeClient(client)}\nsecret, shown this once: ${client.secret}`,
+          );
+        },
+        { mayCreate: true },
+      );
+    });
 }
 
 function defineList(clients: Command, { withDatabase, print }: Shell): void {
@@ -73,9 +75,10 @@ function defineList(clients: Command, { withDatabase, print }: Shell): void {
     .description('list all clients')
     .action(async () => {
       await withDatabase(async (database) => {
-        const rows = (await listClients(database)).map(({ id, permissions, createdAt }) => ({
+        const rows = (await listClients(database)).map(({ id, permissions, audiences, createdAt }) => ({
           id,
           permissions,
+          audiences,
           created_at: createdAt.toISOString(),
         }));
         print(rows, toTable(rows, 'no clients'));
@@ -110,7 +113,7 @@ function defineShow(clients: Command, { withDatabase, print }: Shell): void {
           shown.secrets.map(({ id: secret, created_at }) => ({ secret, created_at })),
           'no secrets: nobody can be this client',
         );
-        print(shown, `the client ${id} ${describePermissions(client.permissions)}\n${secrets}`);
+        print(shown, `the client ${id} ${describeClient(client)}\n${secrets}`);
       });
     });
 }
@@ -118,7 +121,9 @@ function defineShow(clients: Command, { withDatabase, print }: Shell): void {
 function defineChange(clients: Command, { withDatabase, print }: Shell): void {
   clients
     .command('change')
-    .description('give a client permissions in place of those that it has, at once on every replica')
+    .description(
+      'give a client permissions, or audiences, in place of those that it has, at once on every replica',
+    )
     .argument('<id>')
     .addOption(
       new Option('--permission <permission>', 'what it may do; repeat it for several').argParser(
@@ -126,37 +131,30 @@ function defineChange(clients: Command, { withDatabase, print }: Shell): void {
       ),
     )
     .option('--no-permissions', 'it may do nothing any more')
+    .option('--audience <name>', AUDIENCE_HELP, collectAudiences)
+    .option('--no-audiences', 'its audiences are no limit any more')
     .addHelpText(
       'after',
       `\nPermissions: ${PERMISSIONS.join(', ')}.\n` +
-        examples('gatehouse clients change orders-api --permission introspect --permission revoke'),
+        examples(
+          'gatehouse clients change orders-api --permission introspect --permission revoke',
+          'gatehouse clients change orders-api --audience orders',
+        ),
     )
-    .action(async (id: string, options: { permission?: Permission[]; permissions: boolean }) => {
-      if ((options.permission === undefined) === options.permissions)
-        throw new Refusal('nothing was changed: say --permission for each permission, or --no-permissions', {
-          isWrongUsage: true,
-        });
+    .action(async (id: string, options: Granting & { permissions: boolean; audiences: boolean }) => {
+      const change = {
+        permissions: readChange(options.permission, !options.permissions, 'permission'),
+        audiences: readChange(options.audience, !options.audiences, 'audience'),
+      };
+      if (change.permissions === null && change.audiences === null)
+        throw new Refusal(
+          'nothing was changed: say --permission for each permission, or --no-permissions, or the same of audiences',
+          { isWrongUsage: true },
+        );
       await withDatabase(async (database) => {
-        const client = await changeClient(database, id, options.permission ?? [], findActor());
+        const client = await changeClient(database, id, change, findActor());
         if (client === null) throw noClient(id);
-        print(showClient(client), `the client ${id} ${describePermissions(client.permissions)}`);
+        print(showClient(client), `the client ${id} ${describeClient(client)}`);
       });
     });
-}
-
-function describePermissions(permissions: readonly Permission[]): string {
-  return permissions.length === 0 ? 'may do nothing' : `may ${permissions.join(' and ')}`;
-}
-
-function parseClientId(id: string): string {
-  if (CLIENT_ID.test(id)) return id;
-  throw new InvalidArgumentError(
-    'It is up to 100 letters, digits, dots, hyphens and underscores, begins with a letter or a digit, and is not gatehouse.',
-  );
-}
-
-function collectPermissions(text: string, previous: Permission[] | undefined): Permission[] {
-  const permission = PERMISSIONS.find((known) => known === text);
-  if (permission === undefined) throw new InvalidArgumentError(`It is one of ${PERMISSIONS.join(', ')}.`);
-  return [...new Set(previous).add(permission)];
 }

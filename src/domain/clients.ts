@@ -40,6 +40,13 @@ export interface ClientCredentials {
   readonly secret: string;
 }
 
+/** What a client is given. */
+export interface Granted {
+  permissions: readonly Permission[];
+  /** Empty for no limit. */
+  audiences: readonly string[];
+}
+
 /** A secret as lists show it. */
 export interface ListedSecret {
   id: string;
@@ -77,14 +84,15 @@ export function permissionsIn(stored: readonly string[] | null): Permission[] {
 const NO_SECRET = sql`decode(repeat('00', 32), 'hex')`;
 
 /**
- * What each statement below begins with, after `asked (actor, client_id, given)`: both clients' rows, held until it commits, and
- * whether the actor may do this. An actor needs every permission that it would give, and every one that the other client holds; a
- * null one is the command line, which may do all. Rows are held in the order of their ids, so that two statements wait for each
- * other in one direction only, and the later one decides by what the earlier one has left.
+ * What each statement below begins with, after `asked (actor, client_id, given, audiences)`: both clients' rows, held until it commits,
+ * and whether the actor may do this. An actor needs every permission that it would give, and every one that the other client holds. One
+ * with audiences gives only of these, and not none, which would be no limit; and the audiences of the other client must be among them,
+ * too. A null actor is the command line, which may do all; null for `given` or `audiences` gives nothing. Rows are held in the order of
+ * their ids, so that two statements wait for each other in one direction only, and the later one decides by what the earlier one has left.
  */
 const JUDGED = sql`clock AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS now),
     held AS MATERIALIZED (
-      SELECT clients.id, clients.permissions
+      SELECT clients.id, clients.permissions, clients.audiences
       FROM clients, asked
       WHERE clients.id IN (asked.actor, asked.client_id)
       ORDER BY clients.id
@@ -92,7 +100,10 @@ const JUDGED = sql`clock AS MATERIALIZED (SELECT date_trunc('milliseconds', cloc
     ), judged AS MATERIALIZED (
       SELECT asked.*, now, client.id IS NOT NULL AS is_known,
              asked.actor IS NULL
-               OR (actor.permissions @> (ARRAY['clients:write'] || asked.given || client.permissions)) IS TRUE AS is_allowed
+               OR (actor.permissions @> (ARRAY['clients:write'] || asked.given || client.permissions)
+                   AND (actor.audiences = '{}'
+                        OR actor.audiences @> (coalesce(asked.audiences, '{}') || coalesce(client.audiences, '{}'))
+                           AND asked.audiences IS DISTINCT FROM '{}' AND client.audiences IS DISTINCT FROM '{}')) IS TRUE AS is_allowed
       FROM clock, asked LEFT JOIN held AS actor ON actor.id = asked.actor LEFT JOIN held AS client ON client.id = asked.client_id
     )`;
 
@@ -102,9 +113,12 @@ const NOTED = sql`noted AS (UPDATE service SET clients_version = gen_random_uuid
 const CLIENT_ADDED = eventOf({ from: sql`added, judged`, clientId: sql`added.id` });
 const CLIENT_CHANGED = eventOf({
   from: sql`changed JOIN held USING (id), judged`,
-  where: sql`changed.permissions <> held.permissions`,
+  where: sql`changed.permissions <> held.permissions OR changed.audiences <> held.audiences`,
   clientId: sql`changed.id`,
-  detail: sql`jsonb_build_object('permissions', changed.permissions, 'before', held.permissions)`,
+  detail: sql`CASE WHEN changed.permissions = held.permissions THEN '{}' ELSE
+                 jsonb_build_object('permissions', changed.permissions, 'before', held.permissions) END ||
+               CASE WHEN changed.audiences = held.audiences THEN '{}' ELSE
+                 jsonb_build_object('audiences', changed.audiences, 'audiences_before', held.audiences) END`,
 });
 const CLIENT_REMOVED = eventOf({ from: sql`removed, judged`, clientId: sql`removed.id` });
 const SECRET_ADDED = eventOf({ from: sql`made, judged`, clientId: sql`judged.client_id` });
@@ -113,7 +127,7 @@ const SECRET_REMOVED = eventOf({ from: sql`removed, judged`, clientId: sql`remov
 const JUDGED_COLUMNS = { isKnown: 'bool', isAllowed: 'bool' } as const;
 
 const LACKING =
-  'The client lacks a permission for this: it needs each one that it would give, and each one that the other client holds.';
+  'The client lacks a permission or an audience for this: it needs each permission that it would give, and each one that the other client holds; and where it has audiences, they are all that it can give, and all that the other client may have.';
 
 /** @throws {AuthError} insufficient_scope */
 function readVerdict<Row extends RowOf<typeof JUDGED_COLUMNS>>(rows: readonly Row[]): Row {
@@ -125,44 +139,44 @@ function readVerdict<Row extends RowOf<typeof JUDGED_COLUMNS>>(rows: readonly Ro
 /**
  * Adds a client and makes its secret, which is returned this once; null when the id is taken, or was another client's once.
  *
- * @param by who asks, as it stands in rows: a client, or the command line, which may give every permission
+ * @param by who asks, as it stands in rows: a client, or the command line, which may give everything
  * @throws {AuthError} insufficient_scope
  */
 export async function addClient(
   database: Database,
-  id: string,
-  permissions: readonly Permission[],
+  { id, permissions, audiences = [] }: Pick<Granted, 'permissions'> & Partial<Granted> & { id: string },
   by: string = GATEHOUSE,
   trail?: Trail,
 ): Promise<(FoundClient & { secret: string }) | null> {
   const secret = makeSecret();
   const secretId = randomUUID();
+  const facts = { type: 'client.added', actor: by, detail: { permissions, audiences } } as const;
   // Settles two additions of one id, and an addition against a removal: the primary key of all ids that there have been lets one in,
   // ever. Tokens and users bear the id, and would be another client's. What the actor may give is read where the row of the actor is
   // held, so that a permission that was taken from it a moment ago is not given any more.
   const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given, ${audiences}::text[] AS audiences
     ), ${JUDGED}, named AS (
       INSERT INTO client_ids (id) SELECT client_id FROM judged WHERE is_allowed
       ON CONFLICT (id) DO NOTHING
       RETURNING id
     ), added AS (
-      INSERT INTO clients (id, secret_hash, permissions, created_at)
-      SELECT client_id, ${hashSecret(secret)}::bytea, given, now FROM judged JOIN named ON named.id = judged.client_id
+      INSERT INTO clients (id, secret_hash, permissions, audiences, created_at)
+      SELECT client_id, ${hashSecret(secret)}::bytea, given, audiences, now FROM judged JOIN named ON named.id = judged.client_id
       ON CONFLICT (id) DO NOTHING
       RETURNING id, secret_hash, created_at
     ), made AS (
       INSERT INTO client_secrets (id, client_id, secret_hash, created_at)
       SELECT ${secretId}::uuid, id, secret_hash, created_at FROM added
-    ), ${NOTED}${recorded(database, CLIENT_ADDED, { type: 'client.added', actor: by, detail: { permissions } }, trail)}
+    ), ${NOTED}${recorded(database, CLIENT_ADDED, facts, trail)}
     SELECT is_known AS "isKnown", is_allowed AS "isAllowed", added.created_at AS "createdAt" FROM judged LEFT JOIN added ON true`;
   const { createdAt } = readVerdict(rows);
   if (createdAt === null) return null;
   return {
     id,
     permissions: permissionsIn(permissions),
-    audiences: [],
+    audiences: [...audiences],
     createdAt,
     secrets: [{ id: secretId, createdAt }],
     secret,
@@ -191,7 +205,7 @@ export function toClient(rows: readonly RowOf<typeof CLIENT_COLUMNS>[]): FoundCl
 }
 
 /**
- * Gives a client these permissions in place of those that it has; null leaves them as they are.
+ * Gives a client these permissions and audiences in place of those that it has; what is not named stays.
  *
  * @param by as with {@link addClient}
  * @returns the client as it is now; null when there is none
@@ -200,7 +214,7 @@ export function toClient(rows: readonly RowOf<typeof CLIENT_COLUMNS>[]): FoundCl
 export async function changeClient(
   database: Database,
   id: string,
-  permissions: readonly Permission[] | null,
+  { permissions = null, audiences = null }: { [Name in keyof Granted]?: Granted[Name] | null | undefined },
   by: string,
   trail?: Trail,
 ): Promise<FoundClient | null> {
@@ -214,9 +228,10 @@ export async function changeClient(
     secretCreatedAt,
   })`
     WITH asked AS MATERIALIZED (
-      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, ${permissions}::text[] AS given, ${audiences}::text[] AS audiences
     ), ${JUDGED}, changed AS (
-      UPDATE clients SET permissions = coalesce(judged.given, clients.permissions)
+      UPDATE clients SET
+        permissions = coalesce(judged.given, clients.permissions), audiences = coalesce(judged.audiences, clients.audiences)
       FROM judged WHERE clients.id = judged.client_id AND is_allowed
       RETURNING clients.id, clients.permissions, clients.audiences, clients.created_at
     ), ${NOTED}${recorded(database, CLIENT_CHANGED, { type: 'client.changed', actor: by }, trail)}
@@ -252,7 +267,7 @@ export async function removeClient(
   // that remove each other, one is gone when the other's turn comes, and removes nothing.
   const rows = await database.query(JUDGED_COLUMNS)`
     WITH asked AS MATERIALIZED (
-      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, NULL::text[] AS audiences
     ), ${JUDGED}, removed AS (
       DELETE FROM clients USING judged WHERE clients.id = judged.client_id AND is_allowed
       RETURNING clients.id
@@ -281,7 +296,7 @@ export async function addSecret(
   // Settles two additions at once: they are counted in the client's row, which the later one reads when the earlier one has committed.
   const rows = await database.query({ ...JUDGED_COLUMNS, createdAt: 'timestamptz?' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, ${hashSecret(secret)}::bytea AS secret_hash
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, NULL::text[] AS audiences, ${hashSecret(secret)}::bytea AS secret_hash
     ), ${JUDGED}, counted AS (
       UPDATE clients SET
         secret_count = secret_count + 1,
@@ -319,7 +334,7 @@ export async function removeSecret(
   // does not count it again.
   const rows = await database.query({ ...JUDGED_COLUMNS, isRemoved: 'bool' })`
     WITH asked AS MATERIALIZED (
-      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given
+      SELECT ${clientOfActor(by)}::text AS actor, ${id}::text AS client_id, NULL::text[] AS given, NULL::text[] AS audiences
     ), ${JUDGED}, removed AS (
       DELETE FROM client_secrets USING judged
       WHERE client_secrets.id = ${secretId}::uuid AND client_secrets.client_id = judged.client_id AND is_allowed

@@ -31,7 +31,7 @@ export async function createDemo(
     SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM clients) AS "isEmpty"`;
   if (found?.isEmpty !== true) return false;
   const password = generatePassword();
-  const client = await addClient(database, CLIENT_ID, ['introspect', 'revoke']);
+  const client = await addClient(database, { id: CLIENT_ID, permissions: ['introspect', 'revoke'] });
   const user = await addUser(database, {
     username: USERNAME,
     passwordHash: await hasher.hash(password),

@@ -30,6 +30,7 @@ it('adds a client that may introspect, at once on every replica', async () => {
     id: 'orders-api',
     secret: expect.stringMatching(/^[0-9A-Za-z]{43}$/) as string,
     permissions: ['introspect'],
+    audiences: [],
   });
   expect(await statusesOf(client)).toEqual([
     [200, 403],
@@ -64,7 +65,8 @@ it('refuses an id that is taken, and leaves the first its secret', async () => {
   expect(await inHouse(house, ['clients', 'add', 'taken', '--json'])).toEqual({
     status: 1,
     stdout: '',
-    stderr: 'gatehouse: there is a client taken already: choose another id, or remove that client first\n',
+    stderr:
+      'gatehouse: there is a client taken already, or was one: an id is never given again, so choose another one\n',
   });
   expect(await statusesOf(client)).toEqual([
     [200, 403],
@@ -80,6 +82,8 @@ it.each([
   ['an id of 101 characters', ['a'.repeat(101)]],
   ['an unknown permission', ['fine', '--permission', 'everything']],
   ['a permission in capitals', ['fine', '--permission', 'INTROSPECT']],
+  ['an audience with a space', ['fine', '--audience', 'a b']],
+  ['21 audiences', ['fine', ...Array.from({ length: 21 }, (_, place) => ['--audience', `a${place}`]).flat()]],
 ])('refuses %s as wrong usage', async (_, args) => {
   const { status, stdout, stderr } = await inHouse(house, ['clients', 'add', ...args, '--json']);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -99,15 +103,18 @@ it('lists all clients without their secrets', async () => {
       'introspect',
       '--permission',
       'revoke',
+      '--audience',
+      'orders',
+      '--audience=stock',
     ]);
     await jsonInHouse(own, ['clients', 'add', 'first']);
     const created_at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/) as string;
     expect(await jsonInHouse(own, ['clients', 'list'])).toEqual([
-      { id: 'first', permissions: ['introspect'], created_at },
-      { id: 'second', permissions: ['introspect', 'revoke'], created_at },
+      { id: 'first', permissions: ['introspect'], audiences: [], created_at },
+      { id: 'second', permissions: ['introspect', 'revoke'], audiences: ['orders', 'stock'], created_at },
     ]);
     expect((await inHouse(own, ['clients', 'list'])).stdout).toMatch(
-      /^ID +PERMISSIONS +CREATED AT\nfirst +introspect +\S+\nsecond +introspect revoke +\S+\n$/,
+      /^ID +PERMISSIONS +AUDIENCES +CREATED AT\nfirst +introspect +- +\S+\nsecond +introspect revoke +orders stock +\S+\n$/,
     );
   } finally {
     await own.close();
@@ -150,6 +157,7 @@ it('shows a client with the ids of its secrets', async () => {
   expect(await show('shown')).toEqual({
     id: 'shown',
     permissions: ['introspect'],
+    audiences: [],
     created_at,
     secrets: [{ id, created_at }],
   });
@@ -160,6 +168,22 @@ it('shows a client with the ids of its secrets', async () => {
     status: 1,
     stdout: '',
     stderr: 'gatehouse: there is no client nobody: see `gatehouse clients list`\n',
+  });
+});
+
+it('changes the audiences of a client, and leaves what is not named', async () => {
+  await jsonInHouse(house, ['clients', 'add', 'limited', '--audience', 'orders']);
+  const change = ['clients', 'change', 'limited'];
+  expect(await jsonInHouse(house, [...change, '--audience', 'stock', '--audience', 'mail'])).toMatchObject({
+    permissions: ['introspect'],
+    audiences: ['stock', 'mail'],
+  });
+  expect((await inHouse(house, [...change, '--no-permissions'])).stdout).toBe(
+    'the client limited may do nothing, for stock and mail alone\n',
+  );
+  expect(await jsonInHouse(house, [...change, '--no-audiences'])).toMatchObject({
+    permissions: [],
+    audiences: [],
   });
 });
 
@@ -183,7 +207,11 @@ it('changes what a client may do, at once on every replica', async () => {
     [403, 403],
     [403, 403],
   ]);
-  for (const wrong of [[], ['--permission', 'revoke', '--no-permissions']])
+  for (const wrong of [
+    [],
+    ['--permission', 'revoke', '--no-permissions'],
+    ['--audience', 'orders', '--no-audiences'],
+  ])
     expect((await inHouse(house, [...change, ...wrong])).status).toBe(2);
   expect((await inHouse(house, ['clients', 'change', 'nobody', '--no-permissions'])).status).toBe(1);
 });

@@ -548,26 +548,33 @@ describe('what operators end', () => {
 });
 
 it('what operators do with clients: each change once, and none that is refused', async () => {
-  const poor = await addClient(database, 'poor', ['clients:write']);
+  const poor = await addClient(database, { id: 'poor', permissions: ['clients:write'] });
   expect(poor).not.toBeNull();
   const events = await eventsOf(async () => {
-    for (let time = 0; time < 2; time += 1) await addClient(database, 'orders', ['introspect'], CLI, trail());
-    await changeClient(database, 'orders', ['introspect'], CLI, trail());
-    await changeClient(database, 'orders', null, CLI, trail());
-    await changeClient(database, 'orders', ['revoke'], CLI, trail());
-    await refuse(changeClient(database, 'orders', [], 'client:poor', trail()), 'insufficient_scope');
+    const orders = { id: 'orders', permissions: ['introspect'] } as const;
+    for (let time = 0; time < 2; time += 1) await addClient(database, orders, CLI, trail());
+    await changeClient(database, 'orders', { permissions: ['introspect'] }, CLI, trail());
+    await changeClient(database, 'orders', {}, CLI, trail());
+    await changeClient(database, 'orders', { permissions: ['revoke'] }, CLI, trail());
+    for (let time = 0; time < 2; time += 1)
+      await changeClient(database, 'orders', { audiences: ['orders'] }, CLI, trail());
+    await refuse(
+      changeClient(database, 'orders', { permissions: [] }, 'client:poor', trail()),
+      'insufficient_scope',
+    );
     const secret = await addSecret(database, 'orders', CLI, trail());
     await refuse(addSecret(database, 'orders', CLI, trail()), 'too_many_secrets');
     for (let time = 0; time < 2; time += 1)
       await removeSecret(database, 'orders', secret?.id ?? '', CLI, trail());
     for (let time = 0; time < 2; time += 1) await removeClient(database, 'orders', CLI, trail());
-    await changeClient(database, 'orders', [], CLI, trail());
+    await changeClient(database, 'orders', { permissions: [] }, CLI, trail());
     await removeClient(database, 'poor', 'client:poor', trail());
   });
   const common = { outcome: 'ok', actor: CLI, client_id: 'orders', ...FROM };
   expect(events).toEqual([
-    { ...common, type: 'client.added', detail: { permissions: ['introspect'] } },
+    { ...common, type: 'client.added', detail: { permissions: ['introspect'], audiences: [] } },
     { ...common, type: 'client.changed', detail: { permissions: ['revoke'], before: ['introspect'] } },
+    { ...common, type: 'client.changed', detail: { audiences: ['orders'], audiences_before: [] } },
     { ...common, type: 'client.secret_added', detail: { secret_id: UUID } },
     { ...common, type: 'client.secret_removed', detail: { secret_id: UUID } },
     { ...common, type: 'client.removed' },
@@ -644,7 +651,7 @@ it('with EVENTS=off no statement names events, and nothing is written', async ()
     await quiet.logout(pair.accessToken, 'access', trail());
     await quiet.operators.end({ userIds: [user.id] }, order(), trail());
     await quiet.operators.changeUser(user.id, { scope: 'read' }, CLI, trail());
-    await quiet.operators.addClient('quiet', [], CLI, trail());
+    await quiet.operators.addClient({ id: 'quiet', permissions: [], audiences: [] }, CLI, trail());
     await quiet.operators.rotateKeys(CLI, trail());
     expect(off.asked.length).toBeGreaterThan(8);
     expect(off.asked.filter(({ text }) => /\bevents\b/.test(text))).toEqual([]);

@@ -338,7 +338,7 @@ describe('a batch', () => {
 
   it('learns of a removed client, and of a retired key, in the request that asks', async () => {
     const pair = await logIn();
-    const client = await addClient(real, 'leaving', ['introspect']);
+    const client = await addClient(real, { id: 'leaving', permissions: ['introspect'] });
     const credentials = { id: 'leaving', secret: client?.secret ?? '' };
     const ask = () => gatehouse.judgeMany([pair.access_token, pair.access_token], credentials);
     expect((await ask()).map(({ client, stands }) => [client?.id, stands])).toEqual(
@@ -355,7 +355,7 @@ describe('a batch', () => {
 
 describe('what is remembered', () => {
   it('learns of a new client, and of one that is removed, in the request that asks', async () => {
-    const client = await addClient(real, 'late', ['introspect']);
+    const client = await addClient(real, { id: 'late', permissions: ['introspect'] });
     const credentials = { id: 'late', secret: client?.secret ?? '' };
     expect((await gatehouse.judge(null, credentials)).client).toEqual({
       id: 'late',

@@ -148,7 +148,7 @@ async function useSessions(database: Database, gatehouse: Gatehouse): Promise<vo
 
 /** What backends ask for. */
 async function useBackends(database: Database, { backends }: Gatehouse): Promise<void> {
-  await addClient(database, 'shop', ['sessions:open']);
+  await addClient(database, { id: 'shop', permissions: ['sessions:open'] });
   const shop = { id: 'shop', permissions: ['sessions:open' as const], audiences: [] };
   const wanted = { externalId: 'customer-1', claims: {}, refreshes: true, ip: null, userAgent: null };
   const { sessionId } = await retryUnavailable(() => backends.openSession(shop, wanted));
@@ -159,7 +159,7 @@ async function useBackends(database: Database, { backends }: Gatehouse): Promise
 
 /** What operators and housekeeping ask for. */
 async function operate(database: Database): Promise<void> {
-  await addClient(database, 'orders', ['introspect']);
+  await addClient(database, { id: 'orders', permissions: ['introspect'] });
   await removeClient(database, 'orders');
   await changePassword(database, 'alice', await hasher.hash('another'));
   await disableUser(database, 'alice');
@@ -243,9 +243,12 @@ async function operateOverHttp({ operators }: Gatehouse): Promise<void> {
 
 /** What operators do with clients. */
 async function operateClients(database: Database, { operators }: Gatehouse): Promise<void> {
-  await addClient(database, 'console', ['clients:write', 'revoke']);
-  const { id } = await operators.addClient('billing', ['revoke'], 'client:console');
-  expect((await operators.changeClient(id, [], 'client:console')).permissions).toEqual([]);
+  await addClient(database, { id: 'console', permissions: ['clients:write', 'revoke'] });
+  const { id } = await operators.addClient(
+    { id: 'billing', permissions: ['revoke'], audiences: [] },
+    'client:console',
+  );
+  expect((await operators.changeClient(id, { permissions: [] }, 'client:console')).permissions).toEqual([]);
   const { id: secretId } = await operators.addSecret(id, 'client:console');
   expect((await operators.findClient(id)).secrets).toHaveLength(2);
   await operators.removeSecret(id, secretId, 'client:console');

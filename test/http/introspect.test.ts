@@ -145,7 +145,7 @@ describe('the client', () => {
 
   it('may have an id of one letter', async () => {
     const database = openDatabase(house.database.url, { connections: 1, deadlineMs: AMPLE_MS });
-    const short = await addClient(database, 'x', ['introspect']);
+    const short = await addClient(database, { id: 'x', permissions: ['introspect'] });
     await database.close();
     if (short === null) throw new Error('the client exists');
     const response = await post(`token=${pair.access_token}`, basic(short));

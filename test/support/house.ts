@@ -80,7 +80,8 @@ export interface House {
     through?: (database: Database) => Database;
   }) => Promise<Replica>;
   user: (options?: { username?: string; scope?: string }) => Promise<TestUser>;
-  client: (permissions?: Permission[]) => Promise<TestClient>;
+  /** @param audiences of all tokens by default */
+  client: (permissions?: Permission[], audiences?: string[]) => Promise<TestClient>;
   close: () => Promise<void>;
 }
 
@@ -153,8 +154,8 @@ export async function openHouse({ deadlines = 'ample', ...options }: HouseOption
       if (user === null) throw new Error(`the user ${username} exists`);
       return { id: user.id, username, password };
     },
-    client: async (permissions = ['introspect', 'revoke']) => {
-      const client = await addClient(admin, `client-${randomUUID()}`, permissions);
+    client: async (permissions = ['introspect', 'revoke'], audiences = []) => {
+      const client = await addClient(admin, { id: `client-${randomUUID()}`, permissions, audiences });
       if (client === null) throw new Error('the client exists');
       return client;
     },

@@ -50,7 +50,7 @@ async function addResident(databaseUrl: string): Promise<{ id: string; secret: s
   const hasher = createPasswordHasher({ maxWaitMs: AMPLE_MS });
   try {
     await addUser(database, { username: NAME, passwordHash: await hasher.hash(PASSWORD), scope: '' });
-    const client = await addClient(database, 'resource', ['introspect', 'revoke']);
+    const client = await addClient(database, { id: 'resource', permissions: ['introspect', 'revoke'] });
     if (client === null) throw new Error('the client exists');
     return client;
   } finally {

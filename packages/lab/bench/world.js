@@ -68,7 +68,7 @@ export async function openWorld(cluster = undefined) {
   await createFirstKey(database, config.jwtAlgorithm, SECRET);
   const ring = await loadRing(database, [SECRET], config, createTokenCodec);
   const [{ publicKey }] = (await loadKeys(database)).keys;
-  const client = await addClient(database, 'bench', ['introspect', 'revoke']);
+  const client = await addClient(database, { id: 'bench', permissions: ['introspect', 'revoke'] });
   return {
     url,
     database,

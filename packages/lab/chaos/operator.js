@@ -82,7 +82,7 @@ export async function openOperator({ dist, url, secret }) {
      * @returns {Promise<{ id: string, secret: string }>}
      */
     addClient: async (id, permissions = ['introspect', 'revoke']) => {
-      const client = await addClient(calm, id, permissions, SETTING_UP);
+      const client = await addClient(calm, { id, permissions }, SETTING_UP);
       if (client === null) throw new Error(`there is a client ${id} already`);
       return client;
     },

@@ -4,7 +4,7 @@ import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 import type { Database } from '../../database/prisma.js';
 import type { Client, ClientCredentials } from '../clients.js';
 import { AuthError, Reason } from '../errors.js';
-import type { TokenRules } from '../tokens/claims.js';
+import { mayKnow, type TokenRules } from '../tokens/claims.js';
 import type { AccessToken, ReadToken } from '../tokens/reader.js';
 import { isExpired, reissue } from '../tokens/successor.js';
 import { mapInPortions } from '../scheduling/portions.js';
@@ -15,7 +15,7 @@ import { isCurrent, type ReplicaState, type Snapshot } from './replica-state.js'
 export interface Judgement {
   /** The token, if it is an access token that may be let in now; null otherwise. */
   live: AccessToken | null;
-  /** What was read, live or not; null for a text that we have not issued, or not under a key that still counts. */
+  /** What was read, live or not; null for a text that we have not issued, or not under a key that still counts, or not for the client. */
   token: ReadToken | null;
   /** Who asked, where credentials were given; null when they are wrong. */
   client: Client | null;
@@ -59,7 +59,7 @@ export function createJudges(database: Database, state: ReplicaState): Judges {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const snapshot = state.current();
       const client = credentials === undefined ? null : snapshot.clients.authenticate(credentials);
-      const tokens = await mapInPortions(texts, (text) => (text === null ? null : snapshot.ring.read(text)));
+      const tokens = await mapInPortions(texts, (text) => read(text, snapshot, client));
       const answers = await askTogether(tokens.map((token) => token?.question ?? null));
       if (isCurrent(snapshot, answers)) {
         const { now } = answers;
@@ -80,6 +80,12 @@ export function createJudges(database: Database, state: ReplicaState): Judges {
     },
     judgeMany: (texts, credentials) => judgeTogether(texts, credentials, askMany),
   };
+}
+
+/** Of a token that is not for the client that asks, nothing is known to it, neither that it is live nor its successor. */
+function read(text: string | null, { ring }: Snapshot, client: Client | null): ReadToken | null {
+  const token = text === null ? null : ring.read(text);
+  return token === null || mayKnow(client?.audiences ?? [], token.claims) ? token : null;
 }
 
 /** Grace is not life: a token is live until its `exp`, by the primary's clock, and no longer. */

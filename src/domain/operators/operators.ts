@@ -8,7 +8,7 @@ import {
   removeSecret,
   type FoundClient,
   type ListedSecret,
-  type Permission,
+  type Granted,
 } from '../clients.js';
 import { AuthError } from '../errors.js';
 import type { Throttle } from '../guessing/throttle.js';
@@ -144,25 +144,24 @@ export interface Operators {
   /** @throws {AuthError} not_found */
   findClient: (id: string) => Promise<FoundClient>;
   /**
-   * Where `by` is a client, it needs each permission that it would give, and each one that the
-   * other client holds, at the moment in which this is done.
+   * Where `by` is a client, it needs each permission that it would give, and each one that the other client holds, at the moment in
+   * which this is done; where it has audiences, those that it would give, and those of the other client, must be among them.
    *
    * @returns the client with its one secret, which is shown this once
    * @throws {AuthError} insufficient_scope, client_id_taken
    */
   addClient: (
-    id: string,
-    permissions: readonly Permission[],
+    client: Granted & { id: string },
     by: string,
     trail?: Trail,
   ) => Promise<FoundClient & { secret: string }>;
   /**
-   * @param permissions in place of those that it has; null changes nothing
+   * @param change in place of what it has; what is not named stays
    * @throws {AuthError} not_found, insufficient_scope
    */
   changeClient: (
     id: string,
-    permissions: readonly Permission[] | null,
+    change: Parameters<typeof changeClient>[2],
     by: string,
     trail?: Trail,
   ) => Promise<FoundClient>;
@@ -261,13 +260,13 @@ export function createOperators(parts: {
 
     findClients: (page) => findClients(database, page),
     findClient: async (id) => found(await findClient(database, id), 'client'),
-    addClient: async (id, permissions, by, trail) => {
-      const client = await addClient(database, id, permissions, by, trail);
+    addClient: async (asked, by, trail) => {
+      const client = await addClient(database, asked, by, trail);
       if (client === null) throw new AuthError('client_id_taken');
       return client;
     },
-    changeClient: async (id, permissions, by, trail) =>
-      found(await changeClient(database, id, permissions, by, trail), 'client'),
+    changeClient: async (id, change, by, trail) =>
+      found(await changeClient(database, id, change, by, trail), 'client'),
     removeClient: async (id, by, trail) => {
       await removeClient(database, id, by, trail);
     },

@@ -103,6 +103,14 @@ export function isMeantFor({ aud }: Pick<AccessClaims, 'aud'>, audience: string)
   return Array.isArray(aud) ? aud.includes(audience) : aud === audience;
 }
 
+/**
+ * Whether a client of these audiences may know of a token: any client without audiences, and another one of tokens for one of its own.
+ * A refresh token is for the issuer.
+ */
+export function mayKnow(audiences: readonly string[], claims: Pick<AccessClaims, 'aud'>): boolean {
+  return audiences.length === 0 || audiences.some((audience) => isMeantFor(claims, audience));
+}
+
 /** Whether a payload whose signature holds is a refresh token's. */
 export function isRefreshClaims(payload: unknown, rules: TokenRules): payload is RefreshClaims {
   return (

@@ -25,6 +25,8 @@ export interface SessionClaims {
 export type ChangeableClaim = 'scope' | 'ext' | 'auth_time' | 'amr' | 'acr';
 
 export const MOST_AUDIENCES = 5;
+/** Of one client. */
+export const MOST_CLIENT_AUDIENCES = 20;
 const MOST_METHODS = 16;
 
 const PRINTABLE = /^[!-~]{1,255}$/;
@@ -52,10 +54,18 @@ export function explainSessionScope(value: unknown): string | null {
   return value === '' ? 'must not be empty: leave it out' : explainScope(value);
 }
 
+const NAMES = 'different names of 1 to 255 printable ASCII characters without spaces';
+
 export function explainAudiences(value: unknown): string | null {
-  return isListOf(value, PRINTABLE, MOST_AUDIENCES)
+  return isListOf(value, PRINTABLE, MOST_AUDIENCES) ? null : `must be 1 to ${MOST_AUDIENCES} ${NAMES}`;
+}
+
+/** The audiences of a client, of which none is no limit. */
+export function explainClientAudiences(value: unknown): string | null {
+  const isEmpty = Array.isArray(value) && value.length === 0;
+  return isEmpty || isListOf(value, PRINTABLE, MOST_CLIENT_AUDIENCES)
     ? null
-    : `must be 1 to ${MOST_AUDIENCES} different names of 1 to 255 printable ASCII characters without spaces`;
+    : `must be at most ${MOST_CLIENT_AUDIENCES} ${NAMES}`;
 }
 
 export function explainMethods(value: unknown): string | null {

@@ -88,7 +88,7 @@ export const MEANINGS = {
   client_id_taken: {
     status: 409,
     title: 'Client id taken',
-    detail: 'There is a client of this id already. Choose another id, or delete that client first.',
+    detail: 'There is a client of this id, or there was one: an id is never given again. Choose another one.',
   },
   too_many_secrets: {
     status: 409,

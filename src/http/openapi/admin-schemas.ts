@@ -12,6 +12,7 @@ import { DEFAULT_PAGE, LARGEST_PAGE } from '../../domain/operators/pages.js';
 import { DEFAULT_CODE_SECONDS, MOST_CODE_SECONDS } from '../../domain/passwords/codes.js';
 import { readNetwork } from '../../domain/networks.js';
 import { isJti, isUuid } from '../../domain/tokens/claims.js';
+import { explainClientAudiences, MOST_CLIENT_AUDIENCES } from '../../domain/tokens/session-claims.js';
 import { explainScope } from '../../domain/users/scopes.js';
 import { explainUsername } from '../../domain/users/usernames.js';
 
@@ -440,6 +441,18 @@ const permissions = z
   .refine((names) => new Set(names).size === names.length, 'must name each permission once')
   .describe('What it may ask.');
 
+const audiences = z
+  .array(z.string())
+  .superRefine((value, context) => {
+    const message = explainClientAudiences(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  })
+  .meta({ examples: [['https://orders.example.com']] })
+  .describe(
+    'For whom it may open sessions, and whose tokens it may ask about and revoke. Empty for no limit: then it asks about every token, ' +
+      'and opens sessions for `AUDIENCE`.',
+  );
+
 const listedSecret = { id: uuid, created_at: instant };
 
 const ofClient = {
@@ -447,6 +460,7 @@ const ofClient = {
   permissions: z.array(z.enum(PERMISSIONS)),
   audiences: z
     .array(z.string())
+    .max(MOST_CLIENT_AUDIENCES)
     .describe('For whom it may open sessions, and whose tokens it may ask about; empty for no limit.'),
   created_at: instant,
   secrets: z.array(z.object(listedSecret)).max(MOST_SECRETS).describe('Those that count, oldest first.'),
@@ -458,12 +472,14 @@ export const foundClient = z.object(ofClient).meta({ id: 'Client' });
 
 export const foundClients = z.object({ clients: z.array(foundClient), next }).meta({ id: 'Clients' });
 
-export const newClient = z.strictObject({ id: clientId, permissions }).meta({ id: 'NewClient' });
+export const newClient = z
+  .strictObject({ id: clientId, permissions, audiences: audiences.optional() })
+  .meta({ id: 'NewClient' });
 
 export const addedClient = z.object({ ...ofClient, secret }).meta({ id: 'AddedClient' });
 
 export const clientChange = z
-  .strictObject({ permissions: permissions.optional() })
+  .strictObject({ permissions: permissions.optional(), audiences: audiences.optional() })
   .meta({ id: 'ClientChange' });
 
 export const noMembers = z.strictObject({}).nullish();

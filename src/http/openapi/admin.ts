@@ -39,7 +39,8 @@ const DOOR = [
 const BODY = ['too_large', 'unsupported_media_type'] as const;
 
 const GIVING =
-  'The client that asks needs each permission that it gives, and each one that the other client holds. Permission: `clients:write`.';
+  'The client that asks needs each permission that it gives, and each one that the other client holds. One with audiences gives only of its ' +
+  'own, at least one, and the other client may have no others. Permission: `clients:write`.';
 
 export const describeAdmin = {
   users: {

@@ -29,7 +29,8 @@ const REASONS: Record<DocumentedCode, string> = {
   too_many_sessions:
     'The user has as many sessions as `SESSIONS_PER_USER` allows; for operators: more would end than `max_sessions`. Nothing has changed.',
   not_liftable: 'The end is final. Nothing has changed.',
-  client_id_taken: 'There is such a client already. Nothing has changed.',
+  client_id_taken:
+    'There is such a client already, or was one: an id is never given again. Nothing has changed.',
   too_many_secrets: 'The client has two secrets already. Nothing has changed.',
   too_large:
     'The body is larger than 16 KiB, at `/introspect/batch` and `/admin/users/import` than 1 MiB, at `/admin/revocations` than 64 KiB.',

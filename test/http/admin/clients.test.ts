@@ -32,6 +32,7 @@ interface Answer {
 interface Shown {
   id: string;
   permissions: Permission[];
+  audiences: string[];
   created_at: string;
   secrets: { id: string; created_at: string }[];
 }
@@ -88,6 +89,7 @@ describe('adding', () => {
     expect(added).toEqual({
       id: 'orders-api',
       permissions,
+      audiences: [],
       created_at: INSTANT,
       secrets: [{ id: UUID, created_at: added.created_at }],
       secret: expect.stringMatching(/^[0-9A-Za-z]{43}$/) as string,
@@ -263,12 +265,15 @@ describe('deleting', () => {
     expect((await ask(operator, 'DELETE', `/${client.id}`)).status).toBe(204);
     expect(await statusOf(client)).toBe(401);
     expect((await ask(operator, 'GET', `/${client.id}`)).error).toBe('not_found');
-    const { status, body } = await ask(operator, 'POST', '', { id: client.id, permissions: ['introspect'] });
-    expect(status).toBe(201);
-    expect([
-      await statusOf(client),
-      await statusOf({ id: client.id, secret: String(body['secret']) }),
-    ]).toEqual([401, 200]);
+  });
+
+  it('leaves nobody the id, which tokens and users bear', async () => {
+    const client = await house.client(['introspect']);
+    expect((await ask(operator, 'DELETE', `/${client.id}`)).status).toBe(204);
+    const { status, error, body } = await ask(operator, 'POST', '', { id: client.id, permissions: [] });
+    expect([status, error]).toEqual([409, 'client_id_taken']);
+    expect(body['detail']).toContain('never given again');
+    expect((await ask(operator, 'GET', `/${client.id}`)).error).toBe('not_found');
   });
 
   it('may be of the client that asks, which is nobody from then on', async () => {
@@ -314,6 +319,137 @@ describe.each(PERMISSIONS)('nobody without %s', (permission) => {
     for (const [method, path, payload] of acts)
       statuses.push((await ask(holding, method, path, payload)).status);
     expect(statuses).toEqual([201, 200, 200, 200, 201, 204, 204]);
+  });
+});
+
+describe('audiences', () => {
+  it('are what an addition and a change say, in every answer', async () => {
+    const id = `client-${randomUUID()}`;
+    const added = await ask(operator, 'POST', '', { id, permissions: [], audiences: ['orders', 'stock'] });
+    expect([added.status, added.body['audiences']]).toEqual([201, ['orders', 'stock']]);
+    expect((await ask(operator, 'PATCH', `/${id}`, { permissions: ['revoke'] })).body).toMatchObject({
+      permissions: ['revoke'],
+      audiences: ['orders', 'stock'],
+    });
+    expect((await ask(operator, 'PATCH', `/${id}`, { audiences: ['stock'] })).body).toMatchObject({
+      permissions: ['revoke'],
+      audiences: ['stock'],
+    });
+    expect(await show({ id })).toMatchObject({ audiences: ['stock'] });
+    const { body } = await ask(operator, 'GET', '?limit=1');
+    expect(body['clients']).toMatchObject([{ id, audiences: ['stock'] }]);
+    expect((await ask(operator, 'PATCH', `/${id}`, { audiences: [] })).body).toMatchObject({ audiences: [] });
+  });
+
+  it.each([[['a', 'a']], [['']], [['a b']], [['ä']], [['a'.repeat(256)]], ['a'], [null]])(
+    'are not %j',
+    async (audiences) => {
+      const client = await house.client([]);
+      expect((await ask(operator, 'PATCH', `/${client.id}`, { audiences })).error).toBe('invalid_request');
+      const id = `client-${randomUUID()}`;
+      expect((await ask(operator, 'POST', '', { id, permissions: [], audiences })).error).toBe(
+        'invalid_request',
+      );
+    },
+  );
+
+  it('are 20 at most', async () => {
+    const client = await house.client([]);
+    const audiences = Array.from({ length: 21 }, (_, place) => `a${place}`);
+    expect((await ask(operator, 'PATCH', `/${client.id}`, { audiences })).status).toBe(400);
+    const most = audiences.slice(1);
+    expect((await ask(operator, 'PATCH', `/${client.id}`, { audiences: most })).status).toBe(200);
+  });
+
+  const acts = (id: string, secretId: string): [Method, string, object?][] => [
+    ['PATCH', `/${id}`, { permissions: [] }],
+    ['PATCH', `/${id}`, {}],
+    ['POST', `/${id}/secrets`],
+    ['DELETE', `/${id}/secrets/${secretId}`],
+    ['DELETE', `/${id}`],
+  ];
+
+  it('are given by a client that has some, only out of its own, and never none', async () => {
+    const giver = await house.client([...PERMISSIONS], ['orders', 'stock']);
+    const addition = (audiences?: string[]) =>
+      ask(giver, 'POST', '', {
+        id: `client-${randomUUID()}`,
+        permissions: [],
+        ...(audiences && { audiences }),
+      });
+    for (const audiences of [undefined, [], ['mail'], ['orders', 'mail']]) {
+      const { status, error } = await addition(audiences);
+      expect([audiences, status, error]).toEqual([audiences, 403, 'insufficient_scope']);
+    }
+    for (const audiences of [['orders'], ['stock', 'orders']])
+      expect((await addition(audiences)).body['audiences']).toEqual(audiences);
+    const target = await house.client([], ['orders']);
+    for (const { id } of [target, giver]) {
+      const before = await show({ id });
+      for (const audiences of [[], ['mail'], ['orders', 'mail']]) {
+        const { status } = await ask(giver, 'PATCH', `/${id}`, { audiences });
+        expect([audiences, status]).toEqual([audiences, 403]);
+      }
+      expect(await show({ id })).toEqual(before);
+      expect((await ask(giver, 'PATCH', `/${id}`, { audiences: ['stock'] })).body).toMatchObject({
+        audiences: ['stock'],
+      });
+      await ask(operator, 'PATCH', `/${giver.id}`, { audiences: ['orders', 'stock'] });
+    }
+  });
+
+  it.each([[[]], [['mail']], [['orders', 'mail']]])(
+    'of %j keep a client from one with others, who may not touch it',
+    async (audiences) => {
+      const giver = await house.client([...PERMISSIONS], ['orders', 'stock']);
+      const target = await house.client(['introspect'], audiences);
+      const before = await show(target);
+      const [secretId = ''] = await secretsOf(target);
+      for (const [method, path, payload] of [
+        ...acts(target.id, secretId),
+        ['PATCH', `/${target.id}`, { audiences: ['orders'] }] as const,
+      ]) {
+        const { status, error } = await ask(giver, method, path, payload);
+        expect([method, path, status, error]).toEqual([method, path, 403, 'insufficient_scope']);
+      }
+      expect(await show(target)).toEqual(before);
+    },
+  );
+
+  it('of one among those of another let that one do all, and so does having none', async () => {
+    for (const own of [['orders', 'stock'], []]) {
+      const target = await house.client(['introspect'], ['orders']);
+      const [secretId = ''] = await secretsOf(target);
+      const giver = await house.client([...PERMISSIONS], own);
+      const statuses = [];
+      for (const [method, path, payload] of acts(target.id, secretId))
+        statuses.push((await ask(giver, method, path, payload)).status);
+      expect(statuses).toEqual([200, 200, 201, 204, 204]);
+    }
+  });
+
+  it('that are being taken from a client are not given by it any more', async () => {
+    const target = await house.client([], ['orders']);
+    const requests: [Method, string, object?][] = [
+      ['POST', '', { id: `late-${randomUUID()}`, permissions: [], audiences: ['orders'] }],
+      ['PATCH', `/${target.id}`, { audiences: ['orders', 'stock'] }],
+      ['DELETE', `/${target.id}`],
+    ];
+    const before = await show(target);
+    for (const [method, path, payload] of requests) {
+      const giver = await house.client(['clients:write'], ['orders', 'stock']);
+      // The version stays, so that the replica remembers what the giver has no more.
+      const taking = await holdRow(
+        house.database,
+        `UPDATE clients SET audiences = '{stock}' WHERE id = $1`,
+        giver.id,
+      );
+      const asked = ask(giver, method, path, payload);
+      await taking.queue(1);
+      await taking.release();
+      expect([method, path, (await asked).error]).toEqual([method, path, 'insufficient_scope']);
+    }
+    expect(await show(target)).toEqual(before);
   });
 });
 

@@ -113,7 +113,7 @@ beforeAll(async () => {
   replica = await house.replica();
   await house.user({ username: 'taken' });
   everything = await house.client([...PERMISSIONS]);
-  await addClient(replica.database, 'taken', []);
+  await addClient(replica.database, { id: 'taken', permissions: [] });
   document = (await replica.app.inject({ url: '/openapi.json' })).json();
 });
 afterAll(() => house.close());

@@ -67,7 +67,7 @@ export async function openStage(): Promise<Stage> {
   const replica = await house.replica({ config: { issuer: way.url } });
   await replica.app.listen({ host: '127.0.0.1', port: 0 });
   gatehouse.port = (replica.app.server.address() as AddressInfo).port;
-  const client = await addClient(replica.database, 'orders', ['introspect']);
+  const client = await addClient(replica.database, { id: 'orders', permissions: ['introspect'] });
   if (client === null) throw new Error('the client exists');
   return {
     house,

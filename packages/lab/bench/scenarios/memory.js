@@ -45,7 +45,7 @@ export async function memory({ quick, log }) {
   try {
     const clients = [];
     for (let n = 0; n < CLIENTS; n += 1)
-      clients.push(await addClient(world.database, `client-${n}`, ['introspect']));
+      clients.push(await addClient(world.database, { id: `client-${n}`, permissions: ['introspect'] }));
     const server = await startGatehouse(world);
     try {
       log(`memory: ${durationMs / 1000} s of load`);

@@ -42,8 +42,9 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
     '/admin/clients',
     { schema: { ...describeAdmin.addClient, body: newClient }, config: WRITE },
     async (request, reply) => {
-      const { id, permissions } = request.body;
-      const { secret, ...added } = await operators.addClient(id, permissions, ...byClient(request));
+      const { id, permissions, audiences = [] } = request.body;
+      const asked = { id, permissions, audiences };
+      const { secret, ...added } = await operators.addClient(asked, ...byClient(request));
       return reply
         .code(201)
         .header('location', `/admin/clients/${id}`)
@@ -55,8 +56,8 @@ export const adminClientsRoute: FastifyPluginCallbackZod<{ operators: Operators 
     '/admin/clients/:id',
     { schema: { ...describeAdmin.changeClient, params: byId, body: clientChange }, config: WRITE },
     async (request) => {
-      const { permissions = null } = request.body;
-      return showClient(await operators.changeClient(request.params.id, permissions, ...byClient(request)));
+      const { params, body } = request;
+      return showClient(await operators.changeClient(params.id, body, ...byClient(request)));
     },
   );
 
