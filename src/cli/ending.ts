@@ -11,6 +11,7 @@ import {
 import { DEFAULT_REASON, REASON } from '../domain/operators/notes.js';
 import { showEnding, showForeseen } from '../domain/operators/shown.js';
 import { isJti, parseJti } from '../domain/tokens/claims.js';
+import { parseClientId } from './client-options.js';
 import {
   collectIds,
   findActor,
@@ -29,6 +30,7 @@ interface AddOptions {
   jti?: string;
   tokenStdin?: true;
   ip?: string[];
+  clientId?: string;
   since?: Date;
   until?: Date;
   all?: true;
@@ -59,8 +61,9 @@ export function defineAdd(revocations: Command, { withDatabase, print, stdin }: 
       'sessions opened from an address or a CIDR range, with --since and --until',
       parseNetwork,
     )
-    .option('--since <time>', 'with --ip: opened from here on', parseTime)
-    .option('--until <time>', 'with --ip: opened before', parseTime)
+    .option('--client-id <id>', 'sessions that a client has opened, with --since and --until', parseClientId)
+    .option('--since <time>', 'with --ip or --client-id: opened from here on', parseTime)
+    .option('--until <time>', 'with --ip or --client-id: opened before', parseTime)
     .option('--all', 'sessions of everybody, for good, with --opened-before')
     .option('--opened-before <time>', 'with --all: a time that has passed, or now', parsePast)
     .option('--dry-run', 'end nothing, and show what would end')
@@ -76,7 +79,7 @@ export function defineAdd(revocations: Command, { withDatabase, print, stdin }: 
     .option('--note <text>', 'for those who ask later why', parseNote)
     .addHelpText(
       'after',
-      '\nWhat is ended by --session-id, --ip, --jti or --token-stdin can be lifted.\n' +
+      '\nWhat is ended by --session-id, --ip, --client-id, --jti or --token-stdin can be lifted.\n' +
         examples(
           'gatehouse revocations add --ip 198.51.100.0/24 --since 2026-11-30T15:00:00Z --until 2026-11-30T18:00:00Z --dry-run',
           'gatehouse revocations add --session-id 019b1c2d-3e4f-7a5b-8c6d-7e8f9a0b1c2d --note "laptop lost"',
@@ -108,18 +111,19 @@ export function defineAdd(revocations: Command, { withDatabase, print, stdin }: 
     });
 }
 
-const WAYS = '--session-id, --user-id, --jti, --token-stdin, --ip, --all';
+const WAYS = '--session-id, --user-id, --jti, --token-stdin, --ip, --client-id, --all';
 
 async function readDoomed(
   options: AddOptions,
   stdin: Shell['stdin'],
 ): Promise<Exclude<Doomed, { token: unknown }>> {
-  const { sessionId, userId, jti, tokenStdin, ip, since, until, all, openedBefore } = options;
-  const ways = [sessionId, userId, jti, tokenStdin, ip, all].filter((way) => way !== undefined);
+  const { sessionId, userId, jti, tokenStdin, ip, clientId, since, until, all, openedBefore } = options;
+  const ways = [sessionId, userId, jti, tokenStdin, ip, clientId, all].filter((way) => way !== undefined);
   const refuse = (line: string) => new Refusal(line, { isWrongUsage: true });
   if (ways.length !== 1) throw refuse(`name exactly one of ${WAYS}`);
   if ((sessionId ?? userId ?? []).length > MOST_NAMED) throw refuse(`name at most ${MOST_NAMED} at once`);
-  if (ip === undefined && (since ?? until) !== undefined) throw refuse('--since and --until go with --ip');
+  if ((ip ?? clientId) === undefined && (since ?? until) !== undefined)
+    throw refuse('--since and --until go with --ip or --client-id');
   if ((all === undefined) !== (openedBefore === undefined))
     throw refuse('--all and --opened-before go together');
   if (sessionId !== undefined) return { sessionIds: sessionId };
@@ -127,10 +131,11 @@ async function readDoomed(
   if (jti !== undefined) return { lineage: parseJti(jti).lineage };
   if (tokenStdin === true) return { lineage: parseJti(await readJti(stdin)).lineage };
   if (openedBefore !== undefined) return { openedBefore: openedBefore === 'now' ? null : openedBefore };
-  if (ip === undefined || since === undefined || until === undefined)
-    throw refuse('--ip wants --since and --until beside it');
+  if (since === undefined || until === undefined)
+    throw refuse(`${ip === undefined ? '--client-id' : '--ip'} wants --since and --until beside it`);
   if (since >= until) throw refuse('--until must be later than --since');
-  return { networks: ip, since, until };
+  if (clientId !== undefined) return { clientId, since, until };
+  return { networks: ip ?? [], since, until };
 }
 
 function parseTypedJti(text: string): string {

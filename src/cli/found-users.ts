@@ -1,4 +1,4 @@
-/** `gatehouse users find`, `show`, `change`, `delete`, `export`, `unlock` and `reset`: what /admin/users does, typed. */
+/** `gatehouse users show`, `change`, `delete`, `export`, `unlock` and `reset`: what /admin/users does, typed. */
 import { InvalidArgumentError, type Command } from 'commander';
 
 import type { Database } from '../database/prisma.js';
@@ -6,15 +6,15 @@ import { forgetAttempts } from '../domain/guessing/forgetting.js';
 import { locksOf } from '../domain/guessing/guesses.js';
 import { deleteUser } from '../domain/operators/deletion.js';
 import { exportUser, type UserExport } from '../domain/operators/export.js';
-import { changeUser, findUsers } from '../domain/operators/users.js';
+import { changeUser } from '../domain/operators/users.js';
 import { issueCode, MOST_CODE_SECONDS } from '../domain/passwords/codes.js';
 import { showExport, showUser } from '../domain/operators/shown.js';
 import { isUuid } from '../domain/tokens/claims.js';
 import { findUser, findUserById, type FoundUser } from '../domain/users/found.js';
 import { explainScope } from '../domain/users/scopes.js';
 import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
-import { findActor, refusing, takePage, type PageOptions } from './options.js';
-import { examples, Refusal, toJson, toLine, toPage, toRecord } from './output.js';
+import { findActor, refusing } from './options.js';
+import { examples, Refusal, toJson, toLine, toRecord } from './output.js';
 import type { Shell } from './shell.js';
 
 export function parseUsername(typed: string): string {
@@ -39,31 +39,6 @@ async function findAny(database: Database, nameOrId: string): Promise<FoundUser>
   const user = isUuid(nameOrId) ? await findUserById(database, nameOrId) : await findUser(database, nameOrId);
   if (user === null) throw noUser(nameOrId);
   return user;
-}
-
-export function defineFind(users: Command, { withDatabase, print }: Shell): void {
-  takePage(
-    users
-      .command('find')
-      .description('find users, latest added first, page by page')
-      .option('--username <name>', 'of this name', parseUsername)
-      .option('--disabled <answer>', 'who may not log in (yes), or who may (no)', parseAnswer),
-  )
-    .addHelpText('after', examples('gatehouse users find --disabled yes'))
-    .action(
-      async ({
-        limit,
-        after = null,
-        ...options
-      }: PageOptions & { username?: string; disabled?: boolean }) => {
-        const filter = { username: options.username ?? null, isDisabled: options.disabled ?? null };
-        await withDatabase(async (database) => {
-          const page = await refusing(() => findUsers(database, filter, { limit, after }));
-          const rows = page.rows.map(showUser);
-          print({ users: rows, next: page.next }, toPage(rows, page.next, 'no users'));
-        });
-      },
-    );
 }
 
 export function defineShow(users: Command, { withDatabase, print }: Shell): void {
@@ -97,11 +72,6 @@ export function defineChange(users: Command, { withDatabase, print, config }: Sh
         print(shown, `${shown.username} has the scope ${shown.scope === '' ? '-' : shown.scope}`);
       });
     });
-}
-
-function parseAnswer(text: string): boolean {
-  if (text !== 'yes' && text !== 'no') throw new InvalidArgumentError('It is yes or no.');
-  return text === 'yes';
 }
 
 export function defineDelete(users: Command, { withDatabase, print }: Shell): void {

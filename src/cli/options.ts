@@ -99,5 +99,5 @@ const REFUSALS: Partial<Record<AuthError['code'], string>> = {
   user_disabled: 'the user is disabled: see `gatehouse users enable --help`',
   username_taken: 'there is a user of that name already: choose another one',
   not_liftable:
-    'this end is final: only what was ended by --session-id, --ip, --jti or --token-stdin can be lifted',
+    'this end is final: only what was ended by --session-id, --ip, --client-id, --jti or --token-stdin can be lifted',
 };

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 import { liftRevocation } from '../domain/operators/lift.js';
-import { findRevocation, findRevocations } from '../domain/operators/lists.js';
+import { findRevocation, findRevocations } from '../domain/operators/found-revocations.js';
 import { showRevocation } from '../domain/operators/shown.js';
 import { pruneDeletedUsers } from '../domain/operators/deletion.js';
 import { pruneCodes } from '../domain/passwords/codes.js';

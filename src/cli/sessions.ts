@@ -1,7 +1,7 @@
 /** `gatehouse sessions`: where a user is logged in, and how an operator ends it. */
 import type { Command } from 'commander';
 
-import { findSession, findSessions } from '../domain/operators/lists.js';
+import { findSession, findSessions } from '../domain/operators/found-sessions.js';
 import { showSession } from '../domain/operators/shown.js';
 import { endSession } from '../domain/sessions/endings.js';
 import { listSessions } from '../domain/sessions/listed.js';
@@ -16,7 +16,7 @@ import {
   takePage,
   type PageOptions,
 } from './options.js';
-import { examples, Refusal, toId, toLine, toPage, toRecord, toTable } from './output.js';
+import { examples, Refusal, toId, toJson, toLine, toPage, toRecord, toTable } from './output.js';
 import type { Shell } from './shell.js';
 
 export function defineSessions(sessions: Command, shell: Shell): void {
@@ -86,7 +86,9 @@ function defineFind(sessions: Command, { withDatabase, print }: Shell): void {
         const filter = { userId, networks, since, until };
         const page = await refusing(() => findSessions(database, filter, { limit, after }));
         const rows = page.rows.map(showSession);
-        print({ sessions: rows, next: page.next }, toPage(rows, page.next, 'no sessions'));
+        // What a client says of a session is longer than a line: `sessions show` has it.
+        const short = rows.map(({ claims: _claims, ...row }) => row);
+        print({ sessions: rows, next: page.next }, toPage(short, page.next, 'no sessions'));
       });
     });
 }
@@ -101,7 +103,9 @@ function defineShow(sessions: Command, { withDatabase, print }: Shell): void {
         const session = isUuid(id) ? await findSession(database, id) : null;
         if (session === null)
           throw new Refusal(`there is no session ${toId(id)}, or its row is not kept any more`);
-        print(showSession(session), toRecord(showSession(session)));
+        const shown = showSession(session);
+        const claims = shown.claims === null ? null : toJson(shown.claims);
+        print(shown, toRecord({ ...shown, claims }));
       });
     });
 }

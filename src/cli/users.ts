@@ -7,11 +7,11 @@ import { showUser } from '../domain/operators/shown.js';
 import { canonicalUsername } from '../domain/users/usernames.js';
 import { findUser, listUsers } from '../domain/users/found.js';
 import { addUser, changePassword, disableUser, enableUser } from '../domain/users/users.js';
+import { defineFind } from './find-users.js';
 import {
   defineChange,
   defineDelete,
   defineExport,
-  defineFind,
   defineReset,
   defineUnlock,
   defineShow,

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/database/prisma.js';
 import { end, type Doomed } from '../../src/domain/operators/endings.js';
 import { liftRevocation } from '../../src/domain/operators/lift.js';
-import { findRevocations, findSessions } from '../../src/domain/operators/lists.js';
-import { findUsers } from '../../src/domain/operators/users.js';
+import { findRevocations } from '../../src/domain/operators/found-revocations.js';
+import { findSessions } from '../../src/domain/operators/found-sessions.js';
+import { findUsers } from '../../src/domain/operators/found-users.js';
 import { openHouse, type House, type TestUser } from '../support/house.js';
 import { askNothing, explain } from '../support/plans.js';
 
@@ -29,6 +30,13 @@ beforeAll(async () => {
      SELECT gen_random_uuid(), 'user' || n, '', now() FROM generate_series(1, $1::int) AS n`,
     [USERS],
   );
+  // Many of one client, and few of another.
+  await admin.query(
+    `INSERT INTO users (id, username, client_id, external_id, created_at)
+     SELECT gen_random_uuid(), client_id || ' ' || n, client_id, n::text, now()
+     FROM generate_series(1, $1::int) AS n, LATERAL (SELECT CASE WHEN n % 1000 = 0 THEN 'forum' ELSE 'shop' END AS client_id) AS owner`,
+    [USERS],
+  );
   await admin.query(
     `INSERT INTO sessions (id, user_id, epoch, opened_at, rotated_at, refresh_expires_at, expires_at, ip)
      SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
@@ -49,14 +57,25 @@ beforeAll(async () => {
 afterAll(() => house.close());
 
 const NOTHING = { userId: null, sessionId: null, endingId: null, actor: null, since: null, until: null };
+const ANY_USER = { username: null, isDisabled: null, ofClient: null };
 const anyone = { userId: null, networks: null, since: null, until: null };
 
 const MINUTE = { since: new Date(Date.now() - 60_000), until: new Date() };
 
 const LISTS: [string, (database: Database) => Promise<unknown>][] = [
-  ['users', (database) => findUsers(database, { username: null, isDisabled: null }, PAGE)],
-  ['users of a name', (database) => findUsers(database, { username: 'nobody', isDisabled: null }, PAGE)],
-  ['users who may not log in', (database) => findUsers(database, { username: null, isDisabled: true }, PAGE)],
+  ['users', (database) => findUsers(database, ANY_USER, PAGE)],
+  ['users of a name', (database) => findUsers(database, { ...ANY_USER, username: 'nobody' }, PAGE)],
+  ['users who may not log in', (database) => findUsers(database, { ...ANY_USER, isDisabled: true }, PAGE)],
+  ...['shop', 'forum', 'nobody'].flatMap((clientId): [string, (database: Database) => Promise<unknown>][] => [
+    [
+      `users of ${clientId}`,
+      (database) => findUsers(database, { ...ANY_USER, ofClient: { clientId, externalId: null } }, PAGE),
+    ],
+    [
+      `the user that ${clientId} calls so`,
+      (database) => findUsers(database, { ...ANY_USER, ofClient: { clientId, externalId: '7' } }, PAGE),
+    ],
+  ]),
   ['sessions', (database) => findSessions(database, anyone, PAGE)],
   ['sessions of one user', (database) => findSessions(database, { ...anyone, userId: user.id }, PAGE)],
   [
@@ -97,6 +116,10 @@ const ENDS: [string, (database: Database) => Promise<unknown>][] = [
   ['the end of a lineage', endOf(() => ({ lineage: randomUUID() }))],
   ['the end of a user', endOf(() => ({ userIds: [user.id] }))],
   ['the end of a network', endOf(() => ({ networks: ['203.0.113.0/24'], ...MINUTE }))],
+  ...['shop', 'forum', 'nobody'].map((clientId): [string, (database: Database) => Promise<unknown>] => [
+    `the end of what ${clientId} has opened`,
+    endOf(() => ({ clientId, ...MINUTE })),
+  ]),
   ['a lift', (database) => liftRevocation(database, randomUUID(), 'client:console', null)],
 ];
 

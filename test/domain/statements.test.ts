@@ -211,7 +211,7 @@ async function operate(database: Database): Promise<void> {
 /** What operators end, look up and take back. */
 async function operateOverHttp({ operators }: Gatehouse): Promise<void> {
   const page = { limit: 1, after: null };
-  const alice = await operators.findUsers({ username: 'alice', isDisabled: false }, page);
+  const alice = await operators.findUsers({ username: 'alice', isDisabled: false, ofClient: null }, page);
   const { id: aliceId } = alice.rows[0] ?? { id: '' };
   expect((await operators.changeUser(aliceId, { scope: 'read' }, 'client:console')).scope).toBe('read');
   const anything = { userId: null, since: null, until: null };
@@ -227,6 +227,7 @@ async function operateOverHttp({ operators }: Gatehouse): Promise<void> {
     { sessionIds: [id] },
     { lineage: randomUUID() },
     { networks: ['192.0.2.0/24'], ...times },
+    { clientId: 'shop', ...times },
     { userIds: [userId] },
     { openedBefore: new Date(0) },
     { openedBefore: null },

@@ -45,6 +45,13 @@ it('names the users whose tokens would be too long, and no other', async () => {
   const namesBeyond = async (rules: typeof names) =>
     (await findUsersBeyondTokens(database, rules)).map(({ username }) => username);
   await Promise.all([add('large', 2100), add('too-large', 2400), add('huge', 9000), add('small', 0)]);
+  await twins.house.database.admin.query(
+    `INSERT INTO users (id, username, client_id, external_id, created_at)
+     SELECT gen_random_uuid(), 'shop ' || name, 'shop', name, now() FROM repeat('x', 255) AS name`,
+  );
+  expect(await namesBeyond({ ...names, issuer: `https://${'i'.repeat(1200)}.example` })).not.toContainEqual(
+    expect.stringContaining('shop'),
+  );
   expect(await namesBeyond(names)).toEqual(['huge', 'too-large']);
   const longer = { ...names, audience: 'a'.repeat(1000) };
   expect(await namesBeyond(longer)).toEqual(['huge', 'large', 'too-large']);

@@ -35,7 +35,7 @@ export const MOST_NAMED = 1000;
 const TO_COME =
   'The time is later than the clock of the database. Use `now` to end what is being opened, too.';
 
-const TOO_LONG = `More than ${MOST_LOOKED_AT} sessions of all networks were opened in this time, which is more than are looked at in one call. So nothing has ended: cut the time into parts, and end the network in one part after the other.`;
+const TOO_LONG = `More than ${MOST_LOOKED_AT} sessions were opened in this time, which is more than are looked at in one call. So nothing has ended: cut the time into parts, and end them in one part after the other.`;
 
 /** Of the sessions that would end, so many are shown beforehand. */
 const MOST_SHOWN = 10;
@@ -46,6 +46,8 @@ export type Doomed =
   | { userIds: readonly string[] }
   /** Sessions that were opened from an address of these networks, from `since` on and before `until`. */
   | { networks: readonly string[]; since: Date; until: Date }
+  /** Sessions that this client has opened in that time; it may have been removed. */
+  | { clientId: string; since: Date; until: Date }
   /** A session, where `id` is one's; otherwise the access tokens of this lineage. */
   | { lineage: string }
   | { token: ReadToken }
@@ -160,7 +162,7 @@ async function ask(
   trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
   if ('sessionIds' in doomed) return await endByIds(database, doomed.sessionIds, words, trail);
-  if ('networks' in doomed) return await endByNetwork(database, doomed, words, trail);
+  if ('since' in doomed) return await endOfSpan(database, doomed, words, trail);
   if ('userIds' in doomed) return await endOfUsers(database, doomed.userIds, words, trail);
   if ('openedBefore' in doomed) return await endOpenedBefore(database, doomed.openedBefore, words, trail);
   if ('lineage' in doomed) return await endLineage(database, doomed.lineage, null, words, trail);
@@ -265,24 +267,27 @@ async function endByIds(
     ${OUTCOME}`;
 }
 
-async function endByNetwork(
+async function endOfSpan(
   database: Database,
-  { networks, since, until }: Extract<Doomed, { networks: unknown }>,
+  { since, until, ...of }: Extract<Doomed, { since: Date }>,
   words: Words,
   trail: Trail | undefined,
 ): Promise<OutcomeRow[]> {
+  const { networks, clientId } = { networks: null, clientId: null, ...of };
   const { first, last } = idsOfSpan(since, until);
   // Nothing depends on this look but how long the statement takes: sessions that are opened after it are ended all the same.
   if ((await findBeyondLook(database, first, last)) !== null)
     throw new AuthError('invalid_request', { detail: TOO_LONG });
-  // Settles the same. A login that has not committed yet is not seen: ask again with a later time. The ids of sessions begin with the
+  // Settles the same. An opening that has not committed yet is not seen: ask again with a later time. The ids of sessions begin with the
   // time of their opening, so those of a span of time lie side by side in the primary key.
   return await database.query(OUTCOME_COLUMNS)`
     WITH ${CLOCK}, given AS (SELECT ${JSON.stringify(words)}::jsonb AS words), ${ASKED}, doomed AS MATERIALIZED (
       SELECT ${DOOMED_SESSION}
       FROM asked, sessions, users, service, clock
       WHERE sessions.id >= ${first}::uuid AND sessions.id < ${last}::uuid
-        AND sessions.ip <<= ANY (${networks}::inet[]) AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
+        AND (${networks}::inet[] IS NULL OR sessions.ip <<= ANY (${networks}::inet[]))
+        AND (${clientId}::text IS NULL OR users.client_id = ${clientId}::text AND sessions.claims IS NOT NULL)
+        AND sessions.expires_at > now AND ${STANDS_BUT_FOR_OTHERS}
       LIMIT ${ONE_TOO_MANY}::int4
     ), ${VERDICT_ON_DOOMED}, noted AS (${ROW}), waited AS (${WAIT_FOR_THE_FIRST})${recorded(database, REVOCATION_ADDED, factsOf(words), trail)}
     ${OUTCOME}`;

@@ -5,7 +5,8 @@ import { findAttempts, type CountedAttempts } from '../guessing/locks.js';
 import { findCodeExpiry } from '../passwords/codes.js';
 import { findUserById, type FoundUser } from '../users/found.js';
 import { findEvents, type FoundEvent } from './events.js';
-import { findRevocations, findSessions, type FoundRevocation, type FoundSession } from './lists.js';
+import { findRevocations, type FoundRevocation } from './found-revocations.js';
+import { findSessions, type FoundSession } from './found-sessions.js';
 import { NO_PLACE, type PageOrder } from './pages.js';
 
 /** Of sessions, of revocations and of events, that one part has at most. */

@@ -26,20 +26,18 @@ import { findEvents, type EventFilter, type FoundEvent } from './events.js';
 import {
   findRevocation,
   findRevocations,
-  findSession,
-  findSessions,
   type FoundRevocation,
-  type FoundSession,
   type RevocationFilter,
-  type SessionFilter,
-} from './lists.js';
+} from './found-revocations.js';
+import { findSession, findSessions, type FoundSession, type SessionFilter } from './found-sessions.js';
+import { findUsers, type UserFilter } from './found-users.js';
 import { liftRevocation } from './lift.js';
 import type { Page, PageOrder } from './pages.js';
 import { generatePassword, refusePassword, type PasswordRules } from '../passwords/policy.js';
 import { issueCode, type Code } from '../passwords/codes.js';
 import type { PasswordHasher } from '../passwords/hasher.js';
 import type { TokenRules } from '../tokens/claims.js';
-import { changeUser, createUser, findUsers, type UserChange, type UserFilter } from './users.js';
+import { changeUser, createUser, type UserChange } from './users.js';
 import { findUserById, type FoundUser } from '../users/found.js';
 
 /** A password that is set by an operator, or is to be made here; null for none, until a code sets one. */
@@ -50,7 +48,7 @@ export type NewPassword = { text: string } | { isGenerated: true } | null;
  * primary cannot be asked.
  */
 export interface Operators {
-  /** Users, latest added first. @throws {AuthError} invalid_request for a cursor of another list */
+  /** Users, latest id first. @throws {AuthError} invalid_request for a cursor of another list */
   findUsers: (filter: UserFilter, page: PageOrder) => Promise<Page<FoundUser>>;
   /** @throws {AuthError} not_found */
   findUser: (id: string) => Promise<FoundUser>;

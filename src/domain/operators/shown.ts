@@ -5,7 +5,9 @@ import type { EndingOutcome, Foreseen } from './endings.js';
 import type { UserExport } from './export.js';
 import type { FoundEvent } from './events.js';
 import type { Imported } from './import.js';
-import type { FoundRevocation, FoundSession } from './lists.js';
+import type { FoundRevocation } from './found-revocations.js';
+import type { FoundSession } from './found-sessions.js';
+import { readClaims } from '../tokens/session-claims.js';
 import type { FoundUser } from '../users/found.js';
 
 export function showUser(user: FoundUser) {
@@ -89,10 +91,16 @@ export function showTime(seconds: number): string {
 }
 
 export function showSession(session: FoundSession) {
+  const { clientId, externalId } = session;
+  // Of a user who was deleted the row has lost its client, and what that has said of the session goes with the session's row.
+  const claims = clientId === null || session.claims === null ? null : readClaims(session.claims);
   return {
     id: session.id,
     user_id: session.userId,
-    username: session.username,
+    username: claims?.username ?? externalId ?? session.username,
+    client_id: clientId,
+    external_id: externalId,
+    claims,
     live: session.isLive,
     created_at: session.openedAt.toISOString(),
     last_used_at: session.rotatedAt.toISOString(),

@@ -1,4 +1,4 @@
-/** What operators do with users: look them up, add them, and change their names, scopes, passwords, and whether they may log in. */
+/** What operators do with users: add them, and change their names, scopes, passwords, and whether they may log in. */
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 
 import type { Database } from '../../database/prisma.js';
@@ -12,41 +12,8 @@ import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { fitsIntoTokens } from '../tokens/length.js';
-import { findUserById, USER_COLUMNS, USER_SHOWN, withLocks, type FoundUser } from '../users/found.js';
+import { findUserById, type FoundUser } from '../users/found.js';
 import { addUser } from '../users/users.js';
-import { LAST_ID, readPage, type Page, type PageOrder } from './pages.js';
-
-export interface UserFilter {
-  /** Canonical. */
-  username: string | null;
-  isDisabled: boolean | null;
-}
-
-/** Users, latest added first. */
-export async function findUsers(
-  database: Database,
-  filter: UserFilter,
-  order: PageOrder,
-): Promise<Page<FoundUser>> {
-  const { username, isDisabled } = filter;
-  return await readPage(
-    { name: 'users', filter },
-    order,
-    ({ id }) => ({ at: null, id }),
-    async (after, count) => {
-      const rows = await database.query(USER_COLUMNS)`
-      SELECT ${USER_SHOWN}
-      FROM users
-      WHERE id < ${after?.id ?? LAST_ID}::uuid AND NOT ${IS_DELETED}
-        AND (${username}::text IS NULL OR username = ${username}::text)
-        AND (${isDisabled !== true}::boolean OR NOT ${USER_IS_ENABLED})
-        AND (${isDisabled !== false}::boolean OR ${USER_IS_ENABLED})
-      ORDER BY id DESC
-      LIMIT ${count}::int4`;
-      return await withLocks(database, rows);
-    },
-  );
-}
 
 /**
  * Adds a user under a canonical name.

@@ -50,14 +50,16 @@ export async function addUser(
 /** So many are named at once: where ISSUER is too long, all users are meant. */
 const MOST_NAMED = 100;
 
-/** Users whose tokens would be too long, the first {@link MOST_NAMED}: they were added before that was refused, or ISSUER or AUDIENCE were shorter. */
+/**
+ * Users whose tokens would be too long, the first {@link MOST_NAMED}; not those of clients, whose openings are refused each. They were added before that was refused, or ISSUER or AUDIENCE were shorter.
+ */
 export async function findUsersBeyondTokens(
   database: Database,
   rules: Pick<TokenRules, 'issuer' | 'audience'>,
 ): Promise<{ id: string; username: string }[]> {
   const rows = await database.query({ id: 'uuid', username: 'text', scope: 'text' })`
     SELECT id, username, scope FROM users
-    WHERE 2 * octet_length(username) + octet_length(scope) > ${bytesThatFit(rules)}::int4
+    WHERE client_id IS NULL AND 2 * octet_length(username) + octet_length(scope) > ${bytesThatFit(rules)}::int4
     ORDER BY username
     LIMIT ${MOST_NAMED}::int4`;
   return rows.filter((user) => !fitsIntoTokens(user, rules));

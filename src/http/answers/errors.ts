@@ -83,7 +83,7 @@ export const MEANINGS = {
     status: 409,
     title: 'Not liftable',
     detail:
-      'This end is final. Only what an operator has ended by session, network, jti or token can be lifted.',
+      'This end is final. Only what an operator has ended by session, network, client, jti or token can be lifted.',
   },
   client_id_taken: {
     status: 409,

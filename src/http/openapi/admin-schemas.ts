@@ -1,5 +1,5 @@
 /** Shapes of /admin on the wire, as zod: references are called user_id, session_id and client_id, instants are RFC 3339. */
-import { CLIENT_ID } from '@gatehouse/protocol';
+import { CLIENT_ID, isExternalId } from '@gatehouse/protocol';
 import { z } from 'zod';
 
 import { MOST_SECRETS, PERMISSIONS } from '../../domain/clients.js';
@@ -68,11 +68,33 @@ const password = z
   .refine((text) => text.isWellFormed(), 'contains a lone surrogate')
   .describe('Taken as typed.');
 
-export const userFilter = z.strictObject({
-  username: z.string().max(2048).optional().describe('Case and width do not matter.'),
-  disabled: z.enum(['true', 'false']).optional(),
-  ...page,
-});
+const clientId = z
+  .string()
+  .regex(
+    CLIENT_ID,
+    'must be up to 100 letters, digits, dots, hyphens and underscores, begin with a letter or a digit, and not be gatehouse',
+  )
+  .describe('What the client calls itself, for example `orders-api`.');
+
+const EXTERNAL_ID =
+  'must be 1 to 255 printable ASCII characters without spaces, and not begin with client: or gatehouse:';
+
+export const userFilter = z
+  .strictObject({
+    username: z.string().max(2048).optional().describe('Case and width do not matter.'),
+    disabled: z.enum(['true', 'false']).optional(),
+    client_id: clientId.optional().describe('Users of this client, in the order of their ids.'),
+    external_id: z
+      .string()
+      .refine(isExternalId, EXTERNAL_ID)
+      .optional()
+      .describe('With `client_id`: the user that the client calls so.'),
+    ...page,
+  })
+  .refine(({ client_id: client, external_id: external }) => external === undefined || client !== undefined, {
+    error: 'external_id wants client_id beside it',
+    path: ['external_id'],
+  });
 
 const userShape = {
   id: uuid,
@@ -177,7 +199,15 @@ export const foundSession = z
   .object({
     id: uuid,
     user_id: uuid,
-    username: z.string(),
+    username: z
+      .string()
+      .describe('Of a user of a client, what that says of the session; otherwise the external id.'),
+    client_id: z.string().nullable().describe('The client that has opened it; null for a login.'),
+    external_id: z.string().nullable().describe('What that client calls the user.'),
+    claims: z
+      .looseObject({})
+      .nullable()
+      .describe('What that client says of it; null for a login, and of a user who was deleted.'),
     live: z.boolean().describe('Its tokens are taken: it stands, and has not expired.'),
     created_at: instant,
     last_used_at: instant.describe('When its refresh token was rotated; its opening before that.'),
@@ -315,7 +345,7 @@ export const exportedUser = z
   })
   .meta({ id: 'UserExport' });
 
-const MEANT = ['session_ids', 'user_ids', 'jti', 'token', 'ip', 'all'] as const;
+const MEANT = ['session_ids', 'user_ids', 'jti', 'token', 'ip', 'client_id', 'all'] as const;
 
 export const ending = z
   .strictObject({
@@ -344,6 +374,9 @@ export const ending = z
     ip: network
       .optional()
       .describe('Sessions that were opened from here, from `since` on and before `until`.'),
+    client_id: clientId
+      .optional()
+      .describe('Sessions that this client has opened in that time. It may have been deleted.'),
     since: instant.optional(),
     until: instant.optional(),
     all: z
@@ -377,12 +410,13 @@ export const ending = z
     };
     if (meant.length !== 1) issue('', `exactly one of ${MEANT.join(', ')} says what is to be ended`);
     const hasTimes = body.since !== undefined && body.until !== undefined;
-    if (body.ip !== undefined && !hasTimes) issue('ip', 'wants since and until beside it');
+    const inTime = (['ip', 'client_id'] as const).find((name) => body[name] !== undefined);
+    if (inTime !== undefined && !hasTimes) issue(inTime, 'wants since and until beside it');
     const { since, until } = body;
     if (since !== undefined && until !== undefined && Date.parse(since) >= Date.parse(until))
       issue('until', 'must be later than since');
-    if (body.ip === undefined && (body.since ?? body.until) !== undefined)
-      issue('since', 'since and until go with ip');
+    if (inTime === undefined && (body.since ?? body.until) !== undefined)
+      issue('since', 'since and until go with ip, or with client_id');
     if ((body.all === undefined) !== (body.opened_before === undefined))
       issue('opened_before', 'all and opened_before go together');
   })
@@ -426,14 +460,6 @@ export const lifted = z
       ),
   })
   .meta({ id: 'Lifted' });
-
-const clientId = z
-  .string()
-  .regex(
-    CLIENT_ID,
-    'must be up to 100 letters, digits, dots, hyphens and underscores, begin with a letter or a digit, and not be gatehouse',
-  )
-  .describe('What the client calls itself, for example `orders-api`.');
 
 const permissions = z
   .array(z.enum(PERMISSIONS))

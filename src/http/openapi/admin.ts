@@ -46,7 +46,8 @@ export const describeAdmin = {
   users: {
     operationId: 'findUsers',
     summary: 'Find users',
-    description: 'Latest added first. Permission: `users:read`.',
+    description:
+      'Latest id first: ids of users who were made here begin with the time of their making; those of users of clients do not. Permission: `users:read`.',
     ...forOperators,
     response: { 200: answer('One page.', foundUsers), ...problems(...DOOR) },
   },
@@ -153,9 +154,9 @@ export const describeAdmin = {
     operationId: 'endByOperator',
     summary: 'End sessions and tokens',
     description:
-      'Ends what is named, at once and on every replica, all or nothing. `dry_run` shows it first. Ends of sessions, networks and tokens can ' +
-      'be lifted; those of users and of everybody cannot. A repetition changes nothing. A network is 400 for a time in which more than 500,000 ' +
-      'sessions of all networks were opened: cut it into parts. Permission: `sessions:end`.',
+      'Ends what is named, at once and on every replica, all or nothing. `dry_run` shows it first. Ends of sessions, networks, clients and tokens can ' +
+      'be lifted; those of users and of everybody cannot. A repetition changes nothing. A network, or a client, is 400 for a time in which more than ' +
+      '500,000 sessions of all were opened: cut it into parts. Permission: `sessions:end`.',
     ...forOperators,
     response: {
       200: answer('What has ended; with `dry_run` what would end.', z.union([endingDone, endingForeseen])),

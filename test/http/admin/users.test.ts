@@ -66,6 +66,8 @@ describe('a user that is added', () => {
         id: expect.any(String) as string,
         username: username.toLowerCase(),
         scope: 'read write',
+        client_id: null,
+        external_id: null,
         created_at: expect.stringMatching(/Z$/) as string,
         disabled_at: null,
         has_password: true,

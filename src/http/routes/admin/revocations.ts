@@ -92,9 +92,12 @@ function doomedIn(body: z.infer<typeof ending>): Parameters<Operators['end']>[0]
   if (body.user_ids !== undefined) return { userIds: body.user_ids };
   if (body.token !== undefined) return { text: body.token };
   if (body.jti !== undefined) return { lineage: parseJti(body.jti).lineage };
-  const { ip, since, until, opened_before: before } = body;
-  if (ip !== undefined && since !== undefined && until !== undefined)
-    return { networks: readNetwork(ip) ?? [], since: new Date(since), until: new Date(until) };
+  const { ip, client_id: clientId, since, until, opened_before: before } = body;
+  if (since !== undefined && until !== undefined) {
+    const times = { since: new Date(since), until: new Date(until) };
+    if (clientId !== undefined) return { clientId, ...times };
+    if (ip !== undefined) return { networks: readNetwork(ip) ?? [], ...times };
+  }
   if (before === undefined) throw new Error('the schema of an ending lets nothing pass that names nothing');
   return { openedBefore: before === 'now' ? null : new Date(before) };
 }

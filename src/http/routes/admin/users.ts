@@ -32,6 +32,10 @@ export const adminUsersRoute: FastifyPluginCallbackZod<{ operators: Operators }>
       const filter = {
         username: query.username === undefined ? null : canonical(query.username),
         isDisabled,
+        ofClient:
+          query.client_id === undefined
+            ? null
+            : { clientId: query.client_id, externalId: query.external_id ?? null },
       };
       const { rows, next } = await operators.findUsers(filter, pageOrder(query));
       return { users: rows.map(showUser), next };
