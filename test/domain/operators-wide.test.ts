@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Database } from '../../src/database/prisma.js';
 import { AuthError } from '../../src/domain/errors.js';
 import { end } from '../../src/domain/operators/endings.js';
-import { findSessions } from '../../src/domain/operators/lists.js';
+import { findSessions } from '../../src/domain/operators/found-sessions.js';
 import { MOST_LOOKED_AT } from '../../src/domain/operators/looked-at.js';
 import { openHouse, type House } from '../support/house.js';
 import { listen } from '../support/plans.js';
