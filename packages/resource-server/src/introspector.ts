@@ -108,8 +108,8 @@ export function createIntrospector(options: GatehouseOptions): Introspector {
 function foreignTo({ iss, aud }: User, { issuer, audience }: Settings): string | null {
   if (issuer !== undefined && iss !== issuer)
     return 'A live token was refused: its `iss` is not the option `issuer`.';
-  if (audience !== undefined && aud !== audience)
-    return 'A live token was refused: its `aud` is not the option `audience`.';
+  if (audience !== undefined && ![aud].flat().includes(audience))
+    return 'A live token was refused: its `aud` does not hold the option `audience`.';
   return null;
 }
 

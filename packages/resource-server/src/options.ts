@@ -9,7 +9,10 @@ export interface GatehouseOptions {
   clientSecret: string | undefined;
   /** What `iss` of every token must be. Gatehouse has checked its own; this tells one Gatehouse from another. */
   issuer?: string | undefined;
-  /** What `aud` of every token must be. */
+  /**
+   * What `aud` of every token must be, or hold where it is a list. Without it a live token for any other server is good here, too: a client
+   * may open sessions for several audiences.
+   */
   audience?: string | undefined;
   /** How long a caller waits for Gatehouse at most, a second attempt included. Default 3000. */
   timeoutMs?: number | undefined;

@@ -4,8 +4,11 @@ import { isScope, isTokenText, type AccessClaims } from '@gatehouse/protocol';
 import { Unanswered } from './unanswered.js';
 import type { UpstreamAnswer } from './upstream.js';
 
-/** Whose live token it is: the claims, as Gatehouse names them. */
-export type User = AccessClaims;
+/**
+ * Whose live token it is: the claims, as Gatehouse names them. The user is the pair of `client_id` and `sub`: two clients that open sessions
+ * for users of their own may have one name for two people.
+ */
+export type User = Omit<AccessClaims, 'ver'>;
 
 export interface Verdict {
   /** Null for every token that is not alive. */
@@ -16,7 +19,7 @@ export interface Verdict {
   date: unknown;
 }
 
-const TEXTS = ['iss', 'sub', 'aud', 'client_id', 'username', 'sid', 'jti'];
+const TEXTS = ['iss', 'sub', 'client_id', 'username', 'sid', 'jti'];
 const TIMES = ['iat', 'exp', 'auth_time', 'session_exp'];
 
 const MAX_RETRY_AFTER_SECONDS = 60;
@@ -74,15 +77,54 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function readUser({ token_type, ...claims }: Record<string, unknown>): Readonly<User> {
   delete claims['active'];
-  const { scope } = claims;
   const wrong = [
-    ...TEXTS.filter((name) => typeof claims[name] !== 'string' || claims[name] === ''),
+    ...TEXTS.filter((name) => !isText(claims[name])),
+    ...(isText(claims['aud']) || isTexts(claims['aud']) ? [] : ['aud']),
     ...TIMES.filter((name) => !Number.isSafeInteger(claims[name]) || Number(claims[name]) < 0),
-    ...(scope === undefined || isScope(scope) ? [] : ['scope']),
+    ...Object.entries(OPTIONAL)
+      .filter(([name, isGood]) => claims[name] !== undefined && !isGood(claims[name]))
+      .map(([name]) => name),
     ...(token_type === 'Bearer' ? [] : ['token_type']),
   ];
   if (wrong.length > 0) throw malformed(`lacks a good ${wrong.join(', ')}`);
-  return Object.freeze(claims as unknown as User);
+  return freeze(claims as unknown as User);
+}
+
+/** Claims that not every token has. */
+const OPTIONAL: Record<string, (value: unknown) => boolean> = {
+  scope: isScope,
+  ext: isObject,
+  amr: isTexts,
+  acr: isText,
+  act: isActing,
+};
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 && value.every(isText);
+}
+
+/** RFC 8693 section 4.1: who acts, and within, who acted before. */
+function isActing(value: unknown): boolean {
+  for (let acting = value; acting !== undefined; acting = acting['act']) {
+    if (!isObject(acting) || !isText(acting['sub'])) return false;
+    if (![acting['iss'], acting['client_id']].every((text) => text === undefined || isText(text)))
+      return false;
+  }
+  return true;
+}
+
+/** To its depth, which is that of an answer of any depth: the cache hands one object to many requests. */
+function freeze<Frozen>(value: Frozen): Readonly<Frozen> {
+  const objects: unknown[] = [value];
+  for (const each of objects) {
+    if (typeof each !== 'object' || each === null) continue;
+    for (const inner of Object.values(Object.freeze(each))) objects.push(inner);
+  }
+  return value;
 }
 
 function readSuccessor(given: unknown): string | null {

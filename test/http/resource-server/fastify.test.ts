@@ -162,13 +162,13 @@ describe('everybody else is refused', () => {
   });
 
   it('of a live token of another issuer or audience, and the log says so', async () => {
-    for (const [name, value] of [
-      ['issuer', 'https://elsewhere.example'],
-      ['audience', 'elsewhere'],
+    for (const [name, value, why] of [
+      ['issuer', 'https://elsewhere.example', 'is not'],
+      ['audience', 'elsewhere', 'does not hold'],
     ] as const) {
       const strict = await openOrders({ ...stage.options, [name]: value });
       expect(refusalOf(await strict.get('/me', pair.access_token))).toMatchObject({ status: 401 });
-      expect(strict.log.join('')).toContain(`is not the option \`${name}\``);
+      expect(strict.log.join('')).toContain(`${why} the option \`${name}\``);
     }
     const same = { issuer: 'http://gatehouse.test', audience: 'gatehouse' };
     const right = await openOrders({ ...stage.options, ...same });

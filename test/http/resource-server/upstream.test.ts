@@ -17,7 +17,7 @@ import { hearWarnings, listen, openOrders, openStage, type Stage } from './stage
 
 const TOKEN = 'Bearer some.access.token';
 const ALL_CLAIMS =
-  'iss, sub, aud, client_id, username, sid, jti, iat, exp, auth_time, session_exp, token_type';
+  'iss, sub, client_id, username, sid, jti, aud, iat, exp, auth_time, session_exp, token_type';
 const CREDENTIALS = { clientId: 'orders', clientSecret: 'secret' };
 
 let stage: Stage;
@@ -77,6 +77,17 @@ describe('an answer that is none', () => {
     expect((await open(url)(TOKEN)).user).toEqual(claimsOf(pair.access_token));
   });
 
+  it('is told from one that is nested deeper than any of Gatehouse, which is only slow to read', async () => {
+    const depth = 20_000;
+    const ext = `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    const act = `${'{"sub":"a","act":'.repeat(depth)}{"sub":"a"}${'}'.repeat(depth)}`;
+    const body = JSON.stringify({ ...claims(), ext: 'EXT', act: 'ACT' });
+    const { url } = await listen(answering(200, body.replace('"EXT"', ext).replace('"ACT"', act)));
+    const { user } = await open(url)(TOKEN);
+    expect(Object.isFrozen(user.ext?.['a'])).toBe(true);
+    expect(user.act?.act?.act?.sub).toBe('a');
+  });
+
   it.each([
     ['no scope', { scope: undefined }],
     ['a time that is 0', { auth_time: 0 }],
@@ -126,6 +137,31 @@ describe('an answer that is none', () => {
     ['an exp before 1970', () => answering(200, { ...claims(), exp: -1 })],
     ['an exp that is a text', () => answering(200, { ...claims(), exp: '1e9' })],
     ['a scope that is a list', () => answering(200, { ...claims(), scope: ['orders:read'] })],
+    ['no audience', () => answering(200, { ...claims(), aud: undefined })],
+    ['an empty audience', () => answering(200, { ...claims(), aud: '' })],
+    ['an empty list of audiences', () => answering(200, { ...claims(), aud: [] })],
+    [
+      'an audience that is an object',
+      () => answering(200, { ...claims(), aud: { 0: 'gatehouse', length: 1 } }),
+    ],
+    ['audiences of which one is empty', () => answering(200, { ...claims(), aud: ['gatehouse', ''] })],
+    ['audiences of which one is a list', () => answering(200, { ...claims(), aud: ['a', ['gatehouse']] })],
+    ['an ext that is a list', () => answering(200, { ...claims(), ext: [] })],
+    ['an ext that is a text', () => answering(200, { ...claims(), ext: '{}' })],
+    ['an ext that is null', () => answering(200, { ...claims(), ext: null })],
+    ['methods that are a text', () => answering(200, { ...claims(), amr: 'pwd' })],
+    ['no methods in a list', () => answering(200, { ...claims(), amr: [] })],
+    ['a method that is a number', () => answering(200, { ...claims(), amr: ['pwd', 1] })],
+    ['a context that is a list', () => answering(200, { ...claims(), acr: ['silver'] })],
+    ['an empty context', () => answering(200, { ...claims(), acr: '' })],
+    ['an actor that is a text', () => answering(200, { ...claims(), act: 'robot' })],
+    ['an actor without a name', () => answering(200, { ...claims(), act: { act: { sub: 'robot' } } })],
+    ['an actor before without a name', () => answering(200, { ...claims(), act: { sub: 'robot', act: {} } })],
+    ['an actor before that is null', () => answering(200, { ...claims(), act: { sub: 'robot', act: null } })],
+    [
+      'an actor of a client that is none',
+      () => answering(200, { ...claims(), act: { sub: 'a', client_id: 7 } }),
+    ],
     ['another type of token', () => answering(200, { ...claims(), token_type: 'mac' })],
     ['a successor that is no token', () => answering(200, claims(), jwtLike)],
     ['204', () => answering(204, '')],
