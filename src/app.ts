@@ -60,7 +60,15 @@ export interface AppOptions {
   gatehouse: Gatehouse;
   config: Pick<
     Config,
-    'corsOrigins' | 'trustProxy' | 'docs' | 'admin' | 'accountPage' | 'accountHelp' | 'issuer' | 'host'
+    | 'corsOrigins'
+    | 'trustProxy'
+    | 'gatewayExt'
+    | 'docs'
+    | 'admin'
+    | 'accountPage'
+    | 'accountHelp'
+    | 'issuer'
+    | 'host'
   >;
   logger: Logger;
   /** Whether this replica is about to go: `/ready` tells load balancers. */
@@ -218,7 +226,7 @@ async function openPublicDoors(
   await app.register(async (users) => {
     await users.register(usersDoor, { gatehouse });
     // Gateways ask for everyone from one address: it is not limited.
-    await users.register(sessionRoute);
+    await users.register(sessionRoute, config);
     await users.register(async (limited) => {
       rates.byNetwork(limited);
       await limited.register(logoutAllRoute, { gatehouse });

@@ -41,6 +41,8 @@ export interface Config {
   passwordMinLength: number;
   corsOrigins: string[];
   trustProxy: string[];
+  /** Whether gateways are told what backends say in `ext`. */
+  gatewayExt: boolean;
   docs: boolean;
   /** Whether operators are served over HTTP. */
   admin: boolean;
@@ -121,6 +123,7 @@ export function readConfig(environment: Record<string, string | undefined>): Rea
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy: values.TRUST_PROXY,
+    gatewayExt: values.GATEWAY_EXT === 'on',
     docs: values.DOCS === 'on',
     admin: values.ADMIN === 'on',
     adminAddress: values.ADMIN_ADDRESS ?? null,

@@ -149,6 +149,7 @@ export const environmentSchema = z.object({
       'must be addresses or CIDR ranges such as 10.0.0.0/8, separated by commas',
     )
     .default([]),
+  GATEWAY_EXT: z.enum(['on', 'off'], 'must be on or off').default('off'),
   DOCS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN_ADDRESS: address.optional(),

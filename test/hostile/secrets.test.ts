@@ -667,6 +667,7 @@ describe('a start with many mistakes', () => {
     PASSWORD_MIN_LENGTH: ['as-short-as-hunter2', /must be a whole number from 8 to 64/],
     CORS_ORIGINS: ['https://app.example.invalid/path,*,null', /must be exact origins such as https:/],
     TRUST_PROXY: ['everybody.invalid', /must be addresses or CIDR ranges such as 10\.0\.0\.0\/8/],
+    GATEWAY_EXT: ['for-some-gateways', /must be on or off/],
     DOCS: ['perhaps-tomorrow', /must be on or off/],
     ACCOUNT_PAGE: ['perhaps-never', /must be on or off/],
     LOG_LEVEL: ['deafening-loud', /must be one of trace/],

@@ -1,4 +1,4 @@
-// /session and /session/*: who is this? The claims for frontends, four headers for gateways, by whatever method.
+// /session and /session/*: who is this? The claims for frontends, five headers for gateways, and a sixth where it is wanted, by whatever method.
 import { once } from 'node:events';
 import { Agent, METHODS, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,12 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { forge, MARKER, PLAIN_CHALLENGE, problemOf, TOKEN_CHALLENGE } from '../support/answers.js';
 import {
+  basic,
   bearer,
   claimsOf,
   login,
   openHouse,
   type House,
   type Replica,
+  type TestClient,
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
@@ -37,7 +39,7 @@ function send(method: string, url: string, options: Omit<InjectOptions, 'method'
   return replica.app.inject({ method: method, url, ...options });
 }
 
-it('answers the claims of the token, and who it is in four headers', async () => {
+it('answers the claims of the token, and who it is in five headers', async () => {
   const response = await send('GET', '/session', { headers: bearer(pair.access_token) });
   expect(response.statusCode).toBe(200);
   expect(response.json()).toEqual(claimsOf(pair.access_token));
@@ -48,6 +50,60 @@ it('answers the claims of the token, and who it is in four headers', async () =>
     'x-auth-username': user.username,
     'x-auth-session': pair.session_id,
     'x-auth-scope': 'read write',
+    'x-auth-client': 'gatehouse',
+  });
+  expect(response.headers).not.toHaveProperty('x-auth-ext');
+});
+
+describe('with GATEWAY_EXT=on', () => {
+  const decode = (header: unknown): unknown =>
+    JSON.parse(Buffer.from(String(header), 'base64url').toString('utf8'));
+  let told: Replica;
+  let shop: TestClient;
+  beforeAll(async () => {
+    told = await house.replica({ config: { gatewayExt: true } });
+    shop = await house.client(['sessions:open']);
+  });
+
+  async function open(ext: object): Promise<string> {
+    const payload = { external_id: 'customer', ext, auth_time: 1 };
+    const answer = await told.app.inject({ method: 'POST', url: '/sessions', headers: basic(shop), payload });
+    if (answer.statusCode !== 201) throw new Error(`${answer.statusCode} ${answer.body}`);
+    return answer.json<TokenPair>().access_token;
+  }
+
+  it.each(['/session', '/session/any/path'])('gateways are told `ext` in a sixth at %s', async (url) => {
+    for (const ext of [{ plan: 'gold' }, { note: 'a\r\nX-Auth-Subject: root', name: 'Zoë 日本' }, {}]) {
+      const { headers } = await told.app.inject({ url, headers: bearer(await open(ext)) });
+      expect(headers['x-auth-ext']).toMatch(/^[\w-]+$/);
+      expect(decode(headers['x-auth-ext'])).toEqual(ext);
+    }
+  });
+
+  it('it is never left out, so that no forged one can stay', async () => {
+    const { headers } = await told.app.inject({
+      url: '/session',
+      headers: { ...bearer(pair.access_token), 'x-auth-ext': 'forged' },
+    });
+    expect(headers['x-auth-ext']).toBe('e30');
+  });
+
+  it('the longest one takes 1,366 characters', async () => {
+    const ext = { a: 'x'.repeat(1016) };
+    expect(JSON.stringify(ext)).toHaveLength(1024);
+    const { headers } = await told.app.inject({ url: '/session', headers: bearer(await open(ext)) });
+    expect(headers['x-auth-ext']).toHaveLength(1366);
+    expect(decode(headers['x-auth-ext'])).toEqual(ext);
+  });
+
+  it('a refusal tells nothing', async () => {
+    const token = await open({ plan: 'gold' });
+    const { headers, statusCode } = await told.app.inject({
+      url: '/session?max_age=60',
+      headers: bearer(token),
+    });
+    expect(statusCode).toBe(401);
+    expect(Object.keys(headers).filter((name) => name.startsWith('x-auth'))).toEqual([]);
   });
 });
 

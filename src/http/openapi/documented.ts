@@ -91,6 +91,9 @@ export const HEADERS = {
     'X-Auth-Session': header('`sid`.'),
     'X-Auth-Scope': header('`scope`; empty for none.'),
     'X-Auth-Client': header('`client_id`: together with `sub` it says who the user is.'),
+    'X-Auth-Ext': header(
+      'With `GATEWAY_EXT=on`: `ext`, as base64url of JSON; `e30`, which is `{}`, for none.',
+    ),
   },
   created: { Location: header('What was made.') },
   page: {

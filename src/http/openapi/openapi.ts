@@ -162,8 +162,8 @@ export const describe = {
     tags: ['people', 'gateways'],
     summary: 'Who is this?',
     description:
-      'Claims of the access token, and who it is in `X-Auth-Subject`, `X-Auth-Username` (percent-encoded UTF-8), `X-Auth-Session` ' +
-      'and `X-Auth-Scope`. Any method, also below `/session/`: the target for forward authentication. Carries ' +
+      'Claims of the access token, and who it is in `X-Auth-Subject`, `X-Auth-Client`, `X-Auth-Username` (percent-encoded UTF-8), ' +
+      '`X-Auth-Session`, `X-Auth-Scope` and, with `GATEWAY_EXT=on`, `X-Auth-Ext`. A user is the pair of client and subject. Any method, also below `/session/`: the target for forward authentication. Carries ' +
       'the successor near the end of the token and in the grace after it. With `max_age`, at this very path, 401 where the password was given longer ago.',
     ...behindUsersDoor,
     response: {
