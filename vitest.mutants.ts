@@ -12,6 +12,7 @@ function inPackages(path: string): string {
 export default defineConfig({
   resolve: {
     alias: {
+      '@gatehouse/backend': inPackages('backend/src/backend.ts'),
       '@gatehouse/browser': inPackages('browser/src/gatehouse.ts'),
       '@gatehouse/protocol': inPackages('protocol/src/index.ts'),
       // Before the name of its package, which would be found in it.

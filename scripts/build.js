@@ -87,9 +87,10 @@ async function bundleForBrowsers(name, entry, file, { minify }) {
   await bundle.close();
 }
 
-function buildResourceServer() {
-  compile('resource-server');
-  bundleProtocol('resource-server', (file) => /\.(?:js|d\.ts)$/.test(file));
+/** A package for Node: a file for each source. */
+function buildForServers(name) {
+  compile(name);
+  bundleProtocol(name, (file) => /\.(?:js|d\.ts)$/.test(file));
 }
 
 async function buildBrowser() {
@@ -140,7 +141,10 @@ if (!process.argv.includes('--generate')) {
   await make('service', ['src', ...sourcesOf('protocol', 'local-postgres')], () =>
     run('typescript/bin/tsc', '--project', 'tsconfig.json'),
   );
-  await make('resource-server', sourcesOf('protocol', 'resource-server'), buildResourceServer);
+  await make('resource-server', sourcesOf('protocol', 'resource-server'), () =>
+    buildForServers('resource-server'),
+  );
+  await make('backend', sourcesOf('protocol', 'backend'), () => buildForServers('backend'));
   await make('browser', sourcesOf('protocol', 'browser'), buildBrowser);
   await make('account-page', sourcesOf('protocol', 'browser', 'account-page'), buildAccountPage);
   // The service hashes with it: what is missing is said here in a line, and not by a stack at its start.

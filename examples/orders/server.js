@@ -13,18 +13,20 @@ await app.register(cors, { origin: WEB_ORIGIN, exposedHeaders });
 // From here on every route wants a live token, unless it says otherwise.
 await app.register(gatehouse, { url: GATEHOUSE_URL, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET });
 
+/** By user, who is the pair of these two: two clients may have one name for two of their own users. */
 const ordersOf = new Map();
+const keyOf = ({ client_id, sub }) => `${client_id} ${sub}`;
 const body = { type: 'object', required: ['item'], properties: { item: { type: 'string', maxLength: 80 } } };
 
 app.get('/health', { config: { public: true } }, () => ({ status: 'alive' }));
 
 app.get('/orders', { config: { scope: 'orders:read' } }, ({ user }) => ({
-  orders: ordersOf.get(user.sub) ?? [],
+  orders: ordersOf.get(keyOf(user)) ?? [],
 }));
 
 app.post('/orders', { config: { scope: 'orders:write' }, schema: { body } }, (request, reply) => {
-  const orders = ordersOf.get(request.user.sub) ?? [];
-  ordersOf.set(request.user.sub, [...orders, request.body.item]);
+  const orders = ordersOf.get(keyOf(request.user)) ?? [];
+  ordersOf.set(keyOf(request.user), [...orders, request.body.item]);
   return reply.code(201).send({ item: request.body.item });
 });
 

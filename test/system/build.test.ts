@@ -30,6 +30,7 @@ const ALL = [
   'local-postgres',
   'service',
   'resource-server',
+  'backend',
   'browser',
   'account-page',
 ];
@@ -96,6 +97,7 @@ it.each([
   ['src/main.ts', ['service']],
   ['prisma/schema.prisma', ['prisma client', 'service']],
   ['packages/resource-server/src/cache.ts', ['resource-server']],
+  ['packages/backend/src/wire.ts', ['backend']],
   ['packages/account-page/src/account.css', ['account-page']],
   ['packages/browser/src/tabs.ts', ['browser', 'account-page']],
   ['packages/local-postgres/src/lock-connection.ts', ['local-postgres', 'service']],

@@ -17,7 +17,7 @@ afterEach(() => clone.remove());
 async function passForBuilt(): Promise<void> {
   for (const name of [
     'src/database/generated/client.ts',
-    ...['protocol', 'local-postgres', 'service', 'resource-server', 'browser', 'account-page'].map(
+    ...['protocol', 'local-postgres', 'service', 'resource-server', 'backend', 'browser', 'account-page'].map(
       (what) => `dist/.${what}`,
     ),
   ]) {

@@ -96,6 +96,18 @@ const CASES = [
     lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
   },
   {
+    name: 'backend',
+    mostBytes: 100_000,
+    exports: { '.': ['BackendError', 'createBackend'] },
+    use: `import { createBackend, type OpenedSession } from '@gatehouse/backend';
+      const backend = createBackend({ url: 'https://auth.example', clientId: 'a', clientSecret: 'b' });
+      export const opened: Promise<OpenedSession> = backend.openSession({ external_id: 'ada', ext: { plan: 'gold' } });
+      export const hasEnded: Promise<boolean> = opened.then(({ session_id }) => backend.endSession(session_id));`,
+    misuse: `import type { OpenedSession } from '@gatehouse/backend';
+      export const end = (opened: OpenedSession): string => opened.expires_in;`,
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
+  },
+  {
     name: 'resource-server',
     mostBytes: 8_000_000,
     exports: {

