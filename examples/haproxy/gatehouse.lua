@@ -43,7 +43,7 @@ core.register_action("ask_gatehouse", { "http-req" }, function(txn)
   })
 
   if answer.status == 200 then
-    for _, name in ipairs({ "username", "session", "scope", "subject" }) do
+    for _, name in ipairs({ "username", "session", "scope", "client", "ext", "subject" }) do
       set(txn, name, answer.headers["x-auth-" .. name])
     end
     set(txn, "token", answer.headers["refreshed-api-token"])

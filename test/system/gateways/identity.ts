@@ -4,18 +4,16 @@ import { request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import type { TestUser, TokenPair } from '../../support/house.js';
+import type { TestClient, TestUser, TokenPair } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
 import { foldedOf } from './headers.js';
-import { bearer, SOCKET_KEY, type RawHeaders, type Stage } from './stage.js';
+import { IDENTITY_WORDS } from './recorder.js';
+import { ask, bearer, JSON_BODY, SOCKET_KEY, type RawHeaders, type Stage } from './stage.js';
 
-/** X-Auth-Subject in every spelling that some backend takes for it. */
+/** X-Auth-Subject and its kin in every spelling that some backend takes for it. */
 const SPELLINGS = ['-', '_', '.'].flatMap((one) =>
   ['-', '_', '.'].flatMap((two) =>
-    ['Subject', 'Username', 'Session', 'Scope'].flatMap((what) => [
-      `X${one}Auth${two}${what}`,
-      `x${one}AUTH${two}${what.toLowerCase()}`,
-    ]),
+    IDENTITY_WORDS.flatMap((what) => [`X${one}Auth${two}${what}`, `x${one}AUTH${two}${what.toLowerCase()}`]),
   ),
 );
 const FORGED: RawHeaders = SPELLINGS.flatMap((name) => [name, 'forged', name, 'twice']);
@@ -36,9 +34,11 @@ export function checkIdentity(stage: () => Stage): void {
     const seen = foldedOf(await stage().arrive('GET', '/orders?a=%2f&b', bearer(pair.access_token)));
     expect(seen).toMatchObject({
       x_auth_subject: [user.id],
+      x_auth_client: ['gatehouse'],
       x_auth_username: ['zo%C3%AB%2C%E6%97%A5%E6%9C%AC100%25'],
       x_auth_session: [pair.session_id],
       x_auth_scope: ['read write'],
+      x_auth_ext: ['e30'],
     });
   });
 
@@ -47,11 +47,40 @@ export function checkIdentity(stage: () => Stage): void {
     const identity = Object.entries(seen).filter(([name]) => name.startsWith('x_auth'));
     expect(Object.fromEntries(identity)).toEqual({
       x_auth_subject: [user.id],
+      x_auth_client: ['gatehouse'],
       x_auth_username: ['zo%C3%AB%2C%E6%97%A5%E6%9C%AC100%25'],
       x_auth_session: [pair.session_id],
       x_auth_scope: ['read write'],
+      x_auth_ext: ['e30'],
     });
   });
+
+  it('brings the application what a backend says of its own user, as long as it may be', async () => {
+    const client = await stage().house.client(['sessions:open']);
+    const ext = { a: '字'.repeat(338) };
+    const said = { external_id: '!'.repeat(255), username: '名'.repeat(200), scope: 'a'.repeat(200), ext };
+    const token = await openSession(client, said);
+    const seen = foldedOf(await stage().arrive('GET', '/orders', [...FORGED, ...bearer(token)]));
+    const identity = Object.entries(seen).filter(([name]) => name.startsWith('x_auth'));
+    expect(Object.fromEntries(identity)).toEqual({
+      x_auth_subject: [said.external_id],
+      x_auth_client: [client.id],
+      x_auth_username: [encodeURIComponent(said.username)],
+      x_auth_session: [expect.any(String)],
+      x_auth_scope: [said.scope],
+      x_auth_ext: [Buffer.from(JSON.stringify(ext)).toString('base64url')],
+    });
+  });
+
+  /** Past the gateway, as a backend does. */
+  async function openSession(client: TestClient, said: object): Promise<string> {
+    const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64');
+    const headers = [...JSON_BODY, 'Authorization', `Basic ${basic}`];
+    const { gatehouse } = stage().ports;
+    const answer = await retryOn503(() => ask(gatehouse, 'POST', '/sessions', headers, JSON.stringify(said)));
+    if (answer.status !== 201) throw new Error(`${answer.status} ${answer.body}`);
+    return (JSON.parse(answer.body) as TokenPair).access_token;
+  }
 
   it('lets none through for a caller without scope, whose own is empty', async () => {
     const { access_token: token } = await stage().login(await stage().house.user());

@@ -21,13 +21,24 @@ import type { RawHeaders } from './stage.js';
 /** What comes with a request of the one caller whom the server in Gatehouse's place knows. */
 export const KNOWN: RawHeaders = bearer('known');
 
-/** What that server says about the caller. */
+/** The same of a caller about whom it says less: Gatehouse says `ext` with GATEWAY_EXT=on alone. */
+export const KNOWN_WITHOUT_EXT: RawHeaders = bearer('known-without-ext');
+
+/** What that server says about the caller: all that Gatehouse says. Other lists of these names are made from this one. */
 export const IDENTITY = {
   'x-auth-subject': 'the-caller',
+  'x-auth-client': 'the-client',
   'x-auth-username': 'zo%C3%AB',
   'x-auth-session': 'the-session',
   'x-auth-scope': 'read write',
+  'x-auth-ext': 'eyJwbGFuIjoiZ29sZCJ9',
 };
+
+/** The last word of each name, as in `Subject`. */
+export const IDENTITY_WORDS = Object.keys(IDENTITY).map((name) => {
+  const word = name.slice('x-auth-'.length);
+  return `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
+});
 
 export interface Recorder {
   ports: Ports;
@@ -36,7 +47,10 @@ export interface Recorder {
   send: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Answer>;
   /** Sends these bytes, each a character, and waits for the gateway to close; the request asks for it. The status, 0 for none. */
   sendBytes: (bytes: string) => Promise<number>;
-  /** Sends a request of the known caller that must get to the application, and says what arrived there. */
+  /**
+   * Sends a request that must get to the application, and says what arrived there. It is of the known caller, unless `Authorization` is among
+   * the headers.
+   */
   arrive: (method: string, path: string, headers?: RawHeaders, body?: string) => Promise<Seen>;
   /** What has reached both since this was asked last. */
   takeSeen: () => { application: Seen[]; gatehouse: Seen[] };
@@ -62,7 +76,8 @@ export async function openRecorder(driver: Driver): Promise<Recorder> {
     send,
     sendBytes: (bytes) => sendBytes(ports.gateway, bytes),
     arrive: async (method, path, headers = [], body) => {
-      const answer = await send(method, path, [...headers, ...KNOWN], body);
+      const caller = headers.includes('Authorization') ? [] : KNOWN;
+      const answer = await send(method, path, [...headers, ...caller], body);
       if (answer.status !== 200) throw new Error(`did not arrive: ${answer.status} ${answer.body}`);
       return JSON.parse(answer.body) as Seen;
     },
@@ -78,17 +93,17 @@ export async function openRecorder(driver: Driver): Promise<Recorder> {
   };
 }
 
-/** Answers as Gatehouse does at /session: it knows one token. Anything else it only takes note of. */
+/** Answers as Gatehouse does at /session: it knows two tokens. Anything else it only takes note of. */
 function createOracle(): Witness {
   const seen: Seen[] = [];
   const server = createServer((incoming, response) => {
     void take(incoming, seen).then(({ url, headers }) => {
       const isAsked = url === '/session' || url.startsWith('/session/') || url.startsWith('/session?');
-      const isKnown = headers.some(
-        ([name, value]) => name.toLowerCase() === 'authorization' && value === KNOWN[1],
-      );
+      const [, token] = headers.find(([name]) => name.toLowerCase() === 'authorization') ?? [];
+      const { 'x-auth-ext': ext, ...less } = IDENTITY;
       if (!isAsked) response.end('{}');
-      else if (isKnown) response.writeHead(200, IDENTITY).end('{}');
+      else if (token === KNOWN[1]) response.writeHead(200, { ...less, 'x-auth-ext': ext }).end('{}');
+      else if (token === KNOWN_WITHOUT_EXT[1]) response.writeHead(200, less).end('{}');
       else response.writeHead(401, { 'content-type': 'application/problem+json' }).end('{}');
     });
   });

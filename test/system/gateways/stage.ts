@@ -74,6 +74,7 @@ export async function openStage(driver: Driver): Promise<Stage> {
     PORT: String(ports.gatehouse),
     ISSUER: origin,
     TRUST_PROXY: '127.0.0.1',
+    GATEWAY_EXT: 'on',
     // One process, that can be stopped.
     WORKERS: '1',
   };
