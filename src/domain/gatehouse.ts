@@ -29,7 +29,7 @@ import { revokeToken } from './sessions/revocations.js';
 import { listSessions, type ListedSession } from './sessions/listed.js';
 import type { Device, SessionRules } from './sessions/sessions.js';
 import { noteSession, type Trail } from './reports/told.js';
-import type { Asked } from './sessions/standing.js';
+import type { Asked } from './tokens/asked.js';
 import { isUuid, type TokenRules } from './tokens/claims.js';
 import type { AccessToken, ClaimsOf, ReadToken } from './tokens/reader.js';
 

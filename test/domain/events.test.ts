@@ -14,7 +14,7 @@ import { liftRevocation } from '../../src/domain/operators/lift.js';
 import { changeUser, type UserChange } from '../../src/domain/operators/users.js';
 import { told, type Trail } from '../../src/domain/reports/told.js';
 import { endSession } from '../../src/domain/sessions/endings.js';
-import { askedOf } from '../../src/domain/sessions/standing.js';
+import { askedOf } from '../../src/domain/tokens/asked.js';
 import { addUser, changePassword, disableUser, enableUser } from '../../src/domain/users/users.js';
 import {
   AMPLE_MS,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Database } from '../../src/database/prisma.js';
 import { endAllSessions } from '../../src/domain/sessions/endings.js';
-import { askedOf } from '../../src/domain/sessions/standing.js';
+import { askedOf } from '../../src/domain/tokens/asked.js';
 import { listSessions } from '../../src/domain/sessions/listed.js';
 import { openSession } from '../../src/domain/sessions/sessions.js';
 import { changePassword, disableUser } from '../../src/domain/users/users.js';

@@ -9,7 +9,7 @@ import { JWT_ALGORITHMS, loadKeys, type JwtAlgorithm, type StoredKey } from '../
 import { loadRing, type KeyRing } from '../../src/domain/keys/ring.js';
 import { unseal } from '../../src/domain/keys/sealing.js';
 import { PRUNE_LOCK } from '../../src/domain/sessions/revocations.js';
-import { askedOf, askedOfRefresh } from '../../src/domain/sessions/standing.js';
+import { askedOf, askedOfRefresh } from '../../src/domain/tokens/asked.js';
 import type { AccessClaims, RefreshClaims, TokenRules } from '../../src/domain/tokens/claims.js';
 import { createTokenCodec } from '../../src/http/jwt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

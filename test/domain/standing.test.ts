@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Judgement } from '../../src/domain/liveness/liveness.js';
 import { openSession } from '../../src/domain/sessions/sessions.js';
-import { askedOf } from '../../src/domain/sessions/standing.js';
+import { askedOf } from '../../src/domain/tokens/asked.js';
 import type { AccessClaims } from '../../src/domain/tokens/claims.js';
 import { claimsOf, login, type TestUser, type TokenPair } from '../support/house.js';
 import { openTwins, START, type Twins } from '../support/twins.js';

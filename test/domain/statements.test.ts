@@ -30,7 +30,8 @@ import { importUsers } from '../../src/domain/operators/import.js';
 import { findCode, issueCode, pruneCodes, useCode } from '../../src/domain/passwords/codes.js';
 import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
-import { askedOf, isStanding } from '../../src/domain/sessions/standing.js';
+import { isStanding } from '../../src/domain/sessions/standing.js';
+import { askedOf } from '../../src/domain/tokens/asked.js';
 import {
   addUser,
   changePassword,

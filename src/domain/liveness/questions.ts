@@ -3,7 +3,8 @@ import type { RowOf } from '../../database/columns.js';
 import { STATEMENT_DEADLINE_MS, type Ask, type Database } from '../../database/prisma.js';
 import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { firstRow } from '../service/service-row.js';
-import { REVOKED_OF_GIVEN, STANDS_WITH_TOKEN_OF_GIVEN, type Asked } from '../sessions/standing.js';
+import { REVOKED_OF_GIVEN, STANDS_WITH_TOKEN_OF_GIVEN } from '../sessions/standing.js';
+import type { Asked } from '../tokens/asked.js';
 import { told } from '../reports/told.js';
 import { VERSION_COLUMNS, type Versions } from './replica-state.js';
 

@@ -15,13 +15,8 @@ import {
 } from '../sessions/sessions.js';
 import { actorOfUser } from '../sessions/actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
-import {
-  IS_LEFT_BY_OPERATORS,
-  STANDS,
-  STANDS_WITH_TOKEN,
-  WAS_JUST_REPLACED,
-  type Asked,
-} from '../sessions/standing.js';
+import { IS_LEFT_BY_OPERATORS, STANDS, STANDS_WITH_TOKEN, WAS_JUST_REPLACED } from '../sessions/standing.js';
+import type { Asked } from '../tokens/asked.js';
 import { RETENTION } from '../tokens/grace.js';
 
 /** The access token that asks. */

@@ -6,7 +6,8 @@ import { VERSION_COLUMNS, type Versions } from '../liveness/replica-state.js';
 import { firstRow } from '../service/service-row.js';
 import { actorOfUser } from './actors.js';
 import { KEPT_UNTIL_ALL_ENDED } from './kept.js';
-import { isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW, type Asked } from './standing.js';
+import { isStanding, LATEST_OF_USER, STANDS, STOOD_UNTIL_NOW } from './standing.js';
+import type { Asked } from '../tokens/asked.js';
 import { told, type Trail } from '../reports/told.js';
 import { RETENTION } from '../tokens/grace.js';
 

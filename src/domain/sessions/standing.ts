@@ -1,8 +1,7 @@
 /** *This session stands*: the one predicate that every statement about a session's tokens asks. */
 import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
-import { parseJti, type AccessClaims, type RefreshClaims } from '../tokens/claims.js';
-import { userIdOf } from '../tokens/subjects.js';
+import type { Asked } from '../tokens/asked.js';
 
 /**
  * Whether an epoch is the one in force for the user in `users` (docs/decisions/0008-epochs.md). The difference of two epochs
@@ -171,26 +170,6 @@ export const WAS_JUST_REPLACED = sql`(${standing(
 /** No operator has ended the session in `sessions`, or the lineage in `asked.lineage`, but by an epoch. */
 export const IS_LEFT_BY_OPERATORS = sql`(${IS_OPENED_LATE_ENOUGH}
     AND ${unrevoked(sql`sessions.id, asked.lineage`, sql`NOT ${IS_LIFTABLE}`)})`;
-
-/** What a token is asked by: whose session, which session, which lineage, and which version of claims. */
-export interface Asked {
-  /** The user's row. */
-  userId: string;
-  sid: string;
-  lineage: string;
-  /** Null for a refresh token. */
-  ver: number | null;
-}
-
-export function askedOf(claims: Pick<AccessClaims, 'client_id' | 'sub' | 'sid' | 'jti' | 'ver'>): Asked {
-  return { ...askedOfRefresh(claims), ver: claims.ver ?? 0 };
-}
-
-/** A refresh token has no claims that change. */
-export function askedOfRefresh(claims: Pick<RefreshClaims, 'client_id' | 'sub' | 'sid' | 'jti'>): Asked {
-  const { lineage } = parseJti(claims.jti);
-  return { userId: userIdOf(claims), sid: claims.sid, lineage, ver: null };
-}
 
 /** Whether the session of a live access token still stands, when a statement has changed nothing and must say why. */
 export async function isStanding(database: Database, { userId, sid, lineage, ver }: Asked): Promise<boolean> {

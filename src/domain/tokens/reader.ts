@@ -2,7 +2,7 @@
 import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 import { LRUCache } from 'lru-cache';
 
-import { askedOf, askedOfRefresh, type Asked } from '../sessions/standing.js';
+import { askedOf, askedOfRefresh, type Asked } from './asked.js';
 import {
   isAccessClaims,
   isRefreshClaims,
