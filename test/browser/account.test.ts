@@ -3,10 +3,18 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
+import { ACCESS } from '../support/browser.js';
 import { describeInBrowser, openBrowser, press } from '../support/chromium.js';
-import { openHouse, type House, type Replica, type TestUser } from '../support/house.js';
+import {
+  basic,
+  openHouse,
+  type House,
+  type Replica,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -425,6 +433,214 @@ describeInBrowser('the account page', () => {
     await page.getByRole('button', { name: 'End all others' }).click();
     await page.getByRole('dialog').waitFor();
     expect(await findViolations(page)).toEqual([]);
+  });
+
+  describe('before it ends other sessions', () => {
+    /** The page must ask when the password was given longer ago. */
+    const RECENT_SECONDS = 15 * 60;
+    const short = { url: '', replica: undefined as Replica | undefined };
+
+    beforeAll(async () => {
+      Object.assign(short, { url, replica });
+      // Tokens that are not renewed in the moment in which the password is given: a late answer would bring the old one back.
+      url = await listen({ config: { accessTtlSeconds: 600, trustProxy: ['127.0.0.1'] } });
+    });
+    afterAll(() => {
+      url = short.url;
+      if (short.replica !== undefined) replica = short.replica;
+    });
+
+    const questionOf = (page: Page) => page.getByRole('dialog', { name: 'Enter your password again' });
+
+    async function endOthers(page: Page): Promise<void> {
+      await page.getByRole('button', { name: 'End all others' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'End all others' }).click();
+    }
+
+    /** A page of somebody who is about to end another session, so many seconds after the login. */
+    async function pageAfter(seconds: number, options = {}) {
+      const user = await house.user();
+      const page = await signedInPage(user, options);
+      await house.database.clock.advance(seconds);
+      const elsewhere = await logInElsewhere(user, 'elsewhere');
+      await lookAgain(page);
+      await page.locator('.session').filter({ hasText: 'elsewhere' }).waitFor();
+      return { user, page, elsewhere };
+    }
+
+    async function answer(page: Page, password: string): Promise<void> {
+      await questionOf(page).getByLabel('Password again').fill(password);
+      await questionOf(page).getByRole('button', { name: 'Continue' }).click();
+    }
+
+    it('asks for the password, once, when it was given more than 15 minutes ago', async () => {
+      const { user, page, elsewhere } = await pageAfter(RECENT_SECONDS + 1, { colorScheme: 'dark' });
+      const since = () => page.locator('#since').getAttribute('datetime');
+      const before = await since();
+      const sessionId = await page.locator('#session-id').textContent();
+      await endOthers(page);
+      await questionOf(page).getByText('You entered it more than 15 minutes ago.').waitFor();
+      expect(await page.evaluate('document.activeElement.id')).toBe('password-again-field');
+      expect(await questionOf(page).locator('[autocomplete="username"]').inputValue()).toBe(user.username);
+      expect(await questionOf(page).locator('[autocomplete="current-password"]').count()).toBe(1);
+      expect(await findViolations(page)).toEqual([]);
+      await answer(page, 'not this one');
+      await questionOf(page).getByRole('alert').filter({ hasText: 'The password is wrong.' }).waitFor();
+      expect(await page.evaluate('document.activeElement.id')).toBe('password-again-field');
+      expect(await isAlive(elsewhere)).toBe(true);
+      await answer(page, user.password);
+      await page.getByText('1 other session ended.').waitFor();
+      expect(await isAlive(elsewhere)).toBe(false);
+      expect(await page.locator('#password-again-field').inputValue()).toBe('');
+      // The session is the one of before.
+      expect(await page.locator('#session-id').textContent()).toBe(sessionId);
+      await lookAgain(page);
+      await page.locator('#renewals li').filter({ hasText: 'Refreshed: a new token' }).first().waitFor();
+      expect(await since()).toBe(before);
+
+      const another = await logInElsewhere(user, 'another');
+      await lookAgain(page);
+      await page.getByRole('button', { name: /^End another/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'End session' }).click();
+      await page.getByText('another is signed out.').waitFor();
+      expect(await isAlive(another)).toBe(false);
+    });
+
+    it('asks nobody who gave it within 15 minutes', async () => {
+      // A minute for a slow machine.
+      const { page, elsewhere } = await pageAfter(RECENT_SECONDS - 60);
+      await endOthers(page);
+      await page.getByText('1 other session ended.').waitFor();
+      expect(await isAlive(elsewhere)).toBe(false);
+    });
+
+    it.each([
+      ['Cancel', (page: Page) => questionOf(page).getByRole('button', { name: 'Cancel' }).click()],
+      ['Escape', (page: Page) => page.keyboard.press('Escape')],
+    ])('ends nothing after %s, and asks again', async (_how, giveUp) => {
+      const { user, page, elsewhere } = await pageAfter(RECENT_SECONDS + 1);
+      await page.getByRole('button', { name: /^End elsewhere/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'End session' }).click();
+      await questionOf(page).getByLabel('Password again').fill(user.password);
+      await giveUp(page);
+      await page
+        .getByRole('alert')
+        .filter({ hasText: 'Nothing was ended: that needs your password.' })
+        .waitFor();
+      expect(await isAlive(elsewhere)).toBe(true);
+      expect(await page.locator('#password-again-field').inputValue()).toBe('');
+
+      await page.getByRole('button', { name: 'Sign out everywhere' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Sign out everywhere' }).click();
+      await answer(page, user.password);
+      await isSignedOut(page);
+      await page.getByText('You are signed out.').waitFor();
+      expect(await isAlive(elsewhere)).toBe(false);
+    });
+
+    it('counts down when there were too many attempts', async () => {
+      const { user, page, elsewhere } = await pageAfter(RECENT_SECONDS + 1);
+      await page.route('**/reauthenticate', (route) =>
+        route.fulfill({
+          status: 429,
+          headers: { 'retry-after': '2' },
+          json: { error: 'too_many_requests', status: 429, detail: '' },
+        }),
+      );
+      await endOthers(page);
+      await answer(page, user.password);
+      const alert = questionOf(page).getByRole('alert');
+      await alert.filter({ hasText: 'You can try again now.' }).waitFor();
+      await page.unroute('**/reauthenticate');
+      await answer(page, user.password);
+      await page.getByText('1 other session ended.').waitFor();
+      expect(await isAlive(elsewhere)).toBe(false);
+    });
+
+    it('takes the question back when the user signs out in another tab, and ends nothing', async () => {
+      const { user, page, elsewhere } = await pageAfter(RECENT_SECONDS + 1);
+      await endOthers(page);
+      await questionOf(page).waitFor();
+      const tab = await page.context().newPage();
+      await tab.goto(`${url}/account`);
+      await tab.getByRole('heading', { level: 1, name: user.username }).waitFor();
+      // To leave this session alone nobody is asked, however old the login is.
+      await tab.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+      await isSignedOut(tab);
+      await isSignedOut(page);
+      await questionOf(page).waitFor({ state: 'detached' });
+      expect(await page.content()).not.toContain(user.username);
+      expect(await isAlive(elsewhere)).toBe(true);
+      await signIn(page, user);
+      await house.database.clock.advance(RECENT_SECONDS + 1);
+      await endOthers(page);
+      await answer(page, user.password);
+      await page.getByText('1 other session ended.').waitFor();
+    });
+
+    it('ends nothing of somebody who has signed in meanwhile', async () => {
+      const { user, page } = await pageAfter(1);
+      const other = await house.user();
+      const elsewhere = await logInElsewhere(other, 'elsewhere');
+      const paths: string[] = [];
+      page.on('request', (request) => paths.push(new URL(request.url()).pathname));
+      let release: () => void = () => undefined;
+      const isReleased = new Promise<void>((resolve) => (release = resolve));
+      await page.route('**/session?max_age=*', async (route) => {
+        const response = await route.fetch();
+        await isReleased;
+        await route.fulfill({ response });
+      });
+      const asked = page.waitForRequest('**/session?max_age=*');
+      await endOthers(page);
+      await asked;
+      const tab = await page.context().newPage();
+      await tab.goto(`${url}/account`);
+      await tab.getByRole('heading', { level: 1, name: user.username }).waitFor();
+      await tab.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+      await isSignedOut(tab);
+      await signIn(tab, other);
+      await page.getByRole('heading', { level: 1, name: other.username }).waitFor();
+      const answered = page.waitForResponse('**/session?max_age=*');
+      release();
+      expect((await answered).status()).toBe(200);
+      const looked = page.waitForResponse('**/sessions');
+      await lookAgain(page);
+      await looked;
+      expect(paths).not.toContain('/logout-all');
+      expect(await isAlive(elsewhere)).toBe(true);
+    });
+
+    it('asks no user of a backend, who has no password here', async () => {
+      const backend = await house.client(['sessions:open']);
+      const open = async (userAgent: string) => {
+        const response = await replica.app.inject({
+          method: 'POST',
+          url: '/sessions',
+          headers: basic(backend),
+          payload: {
+            external_id: 'customer-1',
+            auth_time: Math.floor(Date.now() / 1000) - 86_400,
+            user_agent: userAgent,
+          },
+        });
+        expect(response.statusCode, response.body).toBe(201);
+        return response.json<TokenPair>().access_token;
+      };
+      const elsewhere = await open('elsewhere');
+      const context = await openContext();
+      // As an application of the same origin may set it; browsers take localhost for secure, Playwright does not.
+      const [name, value] = [ACCESS, await open('here')];
+      await context.addCookies([
+        { name, value, url: url.replace('http:', 'https:'), secure: true, httpOnly: true, sameSite: 'Lax' },
+      ]);
+      const page = await context.newPage();
+      await page.goto(`${url}/account`);
+      await page.locator('.session').filter({ hasText: 'elsewhere' }).waitFor();
+      await endOthers(page);
+      await page.getByText('1 other session ended.').waitFor();
+      expect(await isAlive(elsewhere)).toBe(false);
+    });
   });
 
   it('says without scripts that it needs them', async () => {

@@ -1,5 +1,10 @@
 /** What the page asks Gatehouse, and the server's time, which it learns from the answers. */
-import { createGatehouse, type Gatehouse, type Session as Claims } from '@gatehouse/browser';
+import {
+  createGatehouse,
+  type Gatehouse,
+  type GatehouseOptions,
+  type Session as Claims,
+} from '@gatehouse/browser';
 import { createServerClock, ticks, type ServerClock } from './clock.js';
 
 export interface Service {
@@ -23,8 +28,14 @@ interface Minted {
   heardAt: number;
 }
 
-/** @param url where Gatehouse is: the page's own directory */
-export function createService(url: string): Service {
+/**
+ * @param url where Gatehouse is: the page's own directory
+ * @param onReauthenticate asks for the password when it was given too long ago for what the page wants
+ */
+export function createService(
+  url: string,
+  onReauthenticate: NonNullable<GatehouseOptions['onReauthenticate']>,
+): Service {
   const clock = createServerClock();
   let minted: Minted | null = null;
   let refusal: string | null = null;
@@ -43,7 +54,7 @@ export function createService(url: string): Service {
     return response;
   };
 
-  const client = createGatehouse({ url, transport: 'cookie', fetch: listening });
+  const client = createGatehouse({ url, transport: 'cookie', fetch: listening, onReauthenticate });
 
   return {
     client,

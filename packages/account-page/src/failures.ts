@@ -16,6 +16,7 @@ const WORDS: Record<string, string> = {
   temporarily_unavailable: 'Gatehouse cannot answer right now. Try again in a moment.',
   cookies_refused: 'Your browser kept no cookie: this page needs https, or localhost.',
   invalid_token: 'You are not signed in any more.',
+  insufficient_user_authentication: 'Nothing was ended: that needs your password.',
   too_many_requests: 'Too many attempts.',
   too_many_sessions: 'You are signed in as often as is allowed. Sign out elsewhere, and try again.',
 } satisfies Partial<Record<ErrorCode | 'cookies_refused', string>>;

@@ -7,7 +7,7 @@ import { explain } from './failures.js';
 import { lifeOf, phaseAt, type Claims, type Rules } from './life.js';
 import { mountSignIn } from './sign-in.js';
 import { mountSignedIn, type SignedInView } from './signed-in.js';
-import { tellTrouble, withdrawQuestion } from './speak.js';
+import { tellTrouble, withdrawQuestions } from './speak.js';
 
 /** How long something that happened elsewhere may go unnoticed, while somebody looks. */
 const LOOK_SECONDS = 15;
@@ -17,7 +17,10 @@ const SOON_SECONDS = 0.7;
 
 const { graceSeconds, reissueMax } = document.documentElement.dataset;
 const rules: Rules = { graceSeconds: Number(graceSeconds), reissueMax: Number(reissueMax) };
-const service = createService(new URL('.', location.href).href);
+const service = createService(
+  new URL('.', location.href).href,
+  (maxAgeSeconds) => view?.askForPassword(maxAgeSeconds) ?? Promise.resolve(false),
+);
 const signIn = mountSignIn(service);
 const place = find(document, '#signed-in', HTMLElement);
 const waiting = find(document, '#waiting', HTMLElement);
@@ -40,7 +43,7 @@ function showSignedIn(claims: Claims): void {
   }
   const hasSignedInHere = document.activeElement?.closest('#signed-out') !== null;
   // What was asked of one user is not answered for another.
-  withdrawQuestion();
+  withdrawQuestions();
   view = mountSignedIn(place, { service, rules, first: claims });
   signOutOnTop.hidden = false;
   if (hasSignedInHere) find(place, '#name', HTMLElement).focus();
@@ -57,9 +60,9 @@ function showSignedOut(why: string | null): void {
 /** Takes everything about a person off the page. */
 function forget(): void {
   view = null;
+  withdrawQuestions();
   place.replaceChildren();
   signOutOnTop.hidden = true;
-  withdrawQuestion();
 }
 
 /** Without an answer nothing is known, so nothing changes but what is said. */

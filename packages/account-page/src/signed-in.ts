@@ -1,12 +1,13 @@
 /** The view of somebody who is signed in: made of a template when they come, gone without a trace when they leave. */
 import type { ListedSession } from '@gatehouse/browser';
-import type { ErrorCode } from '@gatehouse/protocol';
+import { FIRST_PARTY_CLIENT_ID, type ErrorCode } from '@gatehouse/protocol';
 
 import type { Service } from './ask.js';
 import { copyOf, find, write, writeTime } from './dom.js';
 import { explain, findRefusal, type Failure } from './failures.js';
 import type { Claims, Rules } from './life.js';
 import { mountPassword } from './password.js';
+import { mountPasswordAgain, RECENT_SECONDS } from './password-again.js';
 import { mountSessions } from './sessions.js';
 import { confirm, say } from './speak.js';
 import { describeDevice } from './device.js';
@@ -19,6 +20,8 @@ export interface SignedInView {
   tick: () => void;
   /** Asks for the list of sessions again. */
   reload: () => Promise<void>;
+  /** Asks for the password in a dialog; resolves with whether it was given. */
+  askForPassword: (maxAgeSeconds: number) => Promise<boolean>;
 }
 
 export function mountSignedIn(
@@ -31,6 +34,8 @@ export function mountSignedIn(
   root.append(copyOf('signed-in-template'));
   place.replaceChildren(root);
   let claims = first;
+  /** When the session was opened, as far as it is known: `auth_time` is later once the password was given again. */
+  let opened = first.auth_time;
   const token = mountToken(root, rules);
   const sessions = mountSessions(root, (session) => void endOne(session));
   const refused = (failure: Failure | null, where: string) => write(root, where, failure?.words ?? '');
@@ -43,6 +48,10 @@ export function mountSignedIn(
     if (refusal !== null) return;
     const { sessions: list } = (await response.json()) as { sessions: ListedSession[] };
     sessions.show(list, now());
+    const here = list.find(({ current }) => current);
+    if (here?.id !== claims.sid) return;
+    opened = Date.parse(here.created_at) / 1000;
+    show(claims);
   }
 
   /** Does what people asked for and says how it went. */
@@ -54,6 +63,21 @@ export function mountSignedIn(
     }
   }
 
+  /**
+   * The same for what ends other sessions: the user has to have given the password lately. Users of a backend have no password
+   * here, so nobody can ask them for it.
+   */
+  async function attemptIfRecent(work: () => Promise<Failure | null>, where: string): Promise<void> {
+    await attempt(async () => {
+      if (claims.client_id === FIRST_PARTY_CLIENT_ID) {
+        const refusal = await findRefusal(await ask(`session?max_age=${RECENT_SECONDS}`));
+        if (refusal !== null) return refusal;
+      }
+      // What one user asked for is not done in the name of another, who may have signed in meanwhile.
+      return root.isConnected ? await work() : null;
+    }, where);
+  }
+
   async function endOne(session: ListedSession): Promise<void> {
     const device = describeDevice(session.user_agent);
     const isMeant = await confirm({
@@ -62,7 +86,7 @@ export function mountSignedIn(
       yes: 'End session',
     });
     if (!isMeant) return;
-    await attempt(async () => {
+    await attemptIfRecent(async () => {
       const refusal = await findRefusal(await ask(`sessions/${session.id}`, { method: 'DELETE' }));
       if (refusal !== null) return refusal;
       say(`${device} is signed out.`);
@@ -79,7 +103,7 @@ export function mountSignedIn(
       yes: 'End all others',
     });
     if (!isMeant) return;
-    await attempt(async () => {
+    await attemptIfRecent(async () => {
       const ended = await client.logoutAll({ exceptCurrent: true });
       say(`${counted(ended, 'other session')} ended.`);
       await reload();
@@ -97,11 +121,8 @@ export function mountSignedIn(
         yes: 'Sign out everywhere',
       }));
     if (!isMeant) return;
-    await attempt(async () => {
-      if (everywhere) await client.logoutAll();
-      else await client.logout();
-      return null;
-    }, '#leave-error');
+    if (everywhere) await attemptIfRecent(async () => (await client.logoutAll(), null), '#leave-error');
+    else await attempt(async () => (await client.logout(), null), '#leave-error');
   }
 
   const onClick = (selector: string, act: () => Promise<void>) =>
@@ -114,19 +135,22 @@ export function mountSignedIn(
     void attempt(async () => (await reload(), null), '#sessions-error');
   });
 
+  const askForPassword = mountPasswordAgain(root, service, first.username);
+
   const tick = () => token.tick(now());
   const show = (latest: Claims) => {
+    if (latest.sid !== claims.sid) opened = latest.auth_time;
     claims = latest;
-    writeWho(root, latest);
-    token.show(latest, now());
+    writeWho(root, latest, opened);
+    token.show(latest, opened, now());
   };
   show(first);
-  return { claims: () => claims, show, tick, reload };
+  return { claims: () => claims, show, tick, reload, askForPassword };
 }
 
-function writeWho(root: HTMLElement, { username, scope, sid, auth_time }: Claims): void {
+function writeWho(root: HTMLElement, { username, scope, sid }: Claims, opened: number): void {
   write(root, '#name', username);
-  writeTime(find(root, '#since', HTMLTimeElement), auth_time, dayAndMinute(auth_time));
+  writeTime(find(root, '#since', HTMLTimeElement), opened, dayAndMinute(opened));
   write(root, '#scope', scope ?? 'none');
   write(root, '#session-id', sid);
 }

@@ -39,8 +39,7 @@ export function confirm({ title, words, yes }: Question): Promise<boolean> {
   });
 }
 
-/** A question that nobody will answer any more. */
-export function withdrawQuestion(): void {
-  const dialog = find(document, 'dialog#confirm', HTMLDialogElement);
-  if (dialog.open) dialog.close('no');
+/** Closes the dialogs, whose questions nobody will answer any more. */
+export function withdrawQuestions(): void {
+  for (const dialog of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) dialog.close('no');
 }

@@ -8,8 +8,8 @@ import { clockTime, counted, dayAndMinute, length, moment } from './words.js';
 const MOST_RENEWALS = 5;
 
 export interface TokenView {
-  /** Takes up what the service said of the token at `now`. */
-  show: (claims: Claims, now: number) => void;
+  /** Takes up what the service said of the token at `now`, and of the session, which was `opened` then; seconds since 1970. */
+  show: (claims: Claims, opened: number, now: number) => void;
   /** Moves everything that moves by itself. */
   tick: (now: number) => void;
 }
@@ -33,9 +33,9 @@ export function mountToken(root: ParentNode, rules: Rules): TokenView {
   };
 
   return {
-    show: (claims, now) => {
+    show: (claims, openedAt, now) => {
       const life = lifeOf(claims, rules);
-      opened = claims.auth_time;
+      opened = openedAt;
       if (current === null || !isSame(life, current)) {
         const isNews = current !== null;
         if (current !== null) renewals.prepend(describeRenewal(life, current, now));
