@@ -133,7 +133,7 @@ describe.each(DEEDS)('%s (%#)', (kind, about, type, event) => {
     const pair = open(story);
     const done = story.ask(kind, 20_000, about(pair, story));
     expect(wrong(story)).toMatchObject([
-      { operations: [done.id], message: expect.stringContaining('no event') },
+      { operations: [done.id], message: expect.stringContaining('no event') as string },
     ]);
     story.tell(done, type, event(pair));
     expect(wrong(story)).toEqual([]);
