@@ -57,6 +57,9 @@ describe('sessions', () => {
     const [ended, living] = [pairs[0], pairs[6]] as [TokenPair, TokenPair];
     expect((await get(`sessions/${living.session_id}`)).body).toEqual({
       id: living.session_id,
+      client_id: null,
+      external_id: null,
+      claims: null,
       user_id: users[0].id,
       username: users[0].username,
       live: true,

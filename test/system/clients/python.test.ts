@@ -67,6 +67,7 @@ const PROGRAMS: {
     },
     modules: 'fastapi, httpx, uvicorn',
     packages: 'FastAPI, httpx and uvicorn',
+    required: 'GATEHOUSE_REQUIRE_PYTHON3',
     start: async (python, stage, directory) => {
       await writeFile(join(directory, 'orders.py'), stage.snippet('FastAPI', 'python'));
       return serve(python, stage, directory, 'FastAPI');

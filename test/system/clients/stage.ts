@@ -4,7 +4,7 @@ import { createServer, request, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 
-import { addClient } from '../../../src/domain/clients.js';
+import { addClient, type Permission } from '../../../src/domain/clients.js';
 import {
   login,
   openHouse,
@@ -33,7 +33,7 @@ export interface Stage {
   house: House;
   /** What docs/clients.md says below a heading in a language, with Gatehouse's address and the secret put in. */
   snippet: (heading: string, language: string, at?: number) => string;
-  /** `orders`, with the permission to introspect. */
+  /** `orders`, which may introspect, unless other permissions were asked for. */
   client: TestClient;
   way: Way;
   /** Of another user each time: nobody may log in as often as tests do. */
@@ -59,7 +59,7 @@ function snippetOf(heading: string, language: string, at = 0): string {
   return snippet;
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(permissions: Permission[] = ['introspect']): Promise<Stage> {
   const house = await openHouse();
   const gatehouse = { port: 0 };
   const way = await openWay(gatehouse);
@@ -67,7 +67,7 @@ export async function openStage(): Promise<Stage> {
   const replica = await house.replica({ config: { issuer: way.url } });
   await replica.app.listen({ host: '127.0.0.1', port: 0 });
   gatehouse.port = (replica.app.server.address() as AddressInfo).port;
-  const client = await addClient(replica.database, { id: 'orders', permissions: ['introspect'] });
+  const client = await addClient(replica.database, { id: 'orders', permissions });
   if (client === null) throw new Error('the client exists');
   return {
     house,
