@@ -58,23 +58,21 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function createBackend(options: BackendOptions): Backend {
   const { ask } = createWire(readOptions(options));
 
-  async function endSession(id: string): Promise<boolean> {
-    try {
-      await ask('DELETE', pathOf(id), 204);
-      return true;
-    } catch (error) {
-      if (error instanceof BackendError && error.status === 404 && error.code === 'not_found') return false;
-      throw error;
-    }
-  }
-
   return {
     openSession: async (session) => {
       const hasRefresh = session.refresh !== false;
       return readOpened(await ask('POST', '/sessions', 201, session), hasRefresh);
     },
     updateSession: async (id, patch) => readClientSession(await ask('PATCH', pathOf(id), 200, patch)),
-    endSession: async (id) => (UUID.test(id) ? await endSession(id) : false),
+    endSession: async (id) => {
+      try {
+        await ask('DELETE', pathOf(id), 204);
+        return true;
+      } catch (error) {
+        if (error instanceof BackendError && error.status === 404 && error.code === 'not_found') return false;
+        throw error;
+      }
+    },
     endAll: async (externalId) =>
       readEnded(await ask('POST', '/logout-all', 200, { external_id: externalId })),
   };
