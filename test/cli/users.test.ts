@@ -274,6 +274,8 @@ describe('users list', () => {
       const common = {
         id: expect.stringMatching(UUID) as string,
         created_at: expect.stringMatching(RFC_3339) as string,
+        client_id: null,
+        external_id: null,
         has_password: true,
         locked_until: null,
       };
@@ -283,7 +285,7 @@ describe('users list', () => {
       ]);
       const { stdout } = await inHouse(own, ['users', 'list']);
       expect(stdout).toMatch(
-        /^ID +USERNAME +SCOPE +CREATED AT +DISABLED AT +HAS PASSWORD +LOCKED UNTIL\n\S+ {2}adam +read +\S+ +- +yes +-\n\S+ {2}zoe +- +\S+ +\S+ +yes +-\n$/,
+        /^ID +USERNAME +SCOPE +CLIENT ID +EXTERNAL ID +CREATED AT +DISABLED AT +HAS PASSWORD +LOCKED UNTIL\n\S+ {2}adam +read +- +- +\S+ +- +yes +-\n\S+ {2}zoe +- +- +- +\S+ +\S+ +yes +-\n$/,
       );
     } finally {
       await own.close();
@@ -311,6 +313,8 @@ describe('users disable and enable', () => {
       id: user.id,
       username: user.username,
       scope: '',
+      client_id: null,
+      external_id: null,
       created_at: expect.stringMatching(RFC_3339) as string,
       disabled_at: expect.stringMatching(RFC_3339) as string,
       has_password: true,

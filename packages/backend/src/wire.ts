@@ -77,15 +77,15 @@ async function readText({ body }: Response): Promise<string | null> {
   let text = '';
   let bytes = 0;
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    bytes += value.byteLength;
+    const chunk = (await reader.read()).value as Uint8Array | undefined;
+    if (chunk === undefined) return text + decoder.decode();
+    bytes += chunk.byteLength;
     if (bytes > MAX_ANSWER_BYTES) {
       // The answer counts already; how its rest ends does not.
       reader.cancel().catch(() => undefined);
       return null;
     }
-    text += decoder.decode(value, { stream: true });
+    text += decoder.decode(chunk, { stream: true });
   }
 }
 

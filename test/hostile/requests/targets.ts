@@ -176,7 +176,7 @@ export const TARGETS: Target[] = [
   {
     ...operators,
     path: '/admin/clients',
-    members: () => ({ id: 'somebody-new', permissions: ['introspect'] }),
+    members: () => ({ id: 'somebody-new', permissions: ['introspect'], audiences: ['orders'] }),
     allow: 'GET, HEAD, POST',
   },
   {

@@ -57,10 +57,10 @@ describe('sessions', () => {
     const [ended, living] = [pairs[0], pairs[6]] as [TokenPair, TokenPair];
     expect((await get(`sessions/${living.session_id}`)).body).toEqual({
       id: living.session_id,
+      user_id: users[0].id,
       client_id: null,
       external_id: null,
       claims: null,
-      user_id: users[0].id,
       username: users[0].username,
       live: true,
       created_at: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/) as string,
