@@ -190,6 +190,8 @@ describe('an event', () => {
   it('of nobody’s request is wrong, but for the first key and what prepares a run', () => {
     const story = tellStory();
     open(story);
+    story.tell(null, 'request.limited', { actor: 'gatehouse' });
+    story.tell(null, 'request.refused', { actor: 'client:orders' });
     story.tell(null, 'key.added', { actor: 'gatehouse' });
     story.tell(null, 'user.added', { actor: 'cli:setting-up' });
     expect(wrong(story)).toEqual([]);
