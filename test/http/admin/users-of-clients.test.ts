@@ -66,12 +66,12 @@ describe('users of a client', () => {
     await open(forum, 'a');
     const ids = names.map((name) => subjectId(shop.id, name)).toSorted();
     const found: unknown[] = [];
-    let next: unknown = null;
+    let next: string | null = null;
     do {
-      const after = next === null ? '' : `&after=${String(next)}`;
+      const after = next === null ? '' : `&after=${next}`;
       const { body } = await call('GET', `users?client_id=${shop.id}&limit=2${after}`);
       found.push(...(body['users'] as Body[]).map(({ id }) => id));
-      next = body['next'];
+      next = body['next'] as string | null;
     } while (next !== null);
     expect(found).toEqual(ids.toReversed());
     const { body } = await call('GET', `users?client_id=${shop.id}&external_id=a`);
