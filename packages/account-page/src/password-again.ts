@@ -26,8 +26,9 @@ export function mountPasswordAgain(
     form,
     error: find(form, '#password-again-error', HTMLElement),
     send: async (fields) => {
+      const [password = ''] = [fields.get('password')].map(String);
       try {
-        await client.reauthenticate(String(fields.get('password')));
+        await client.reauthenticate(password);
       } catch (error) {
         const refusal = explain(error);
         if (refusal.code === ('invalid_credentials' satisfies ErrorCode))
