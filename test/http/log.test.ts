@@ -368,6 +368,10 @@ describe('an outage of the database', () => {
       await setImmediate();
     }
     await app.close();
-    expect(lines.map(({ msg }) => msg)).toEqual(['requests are answered 503', 'answered', 'answered']);
+    // On a slow machine the second refusal comes so late that the first ones are summed up.
+    const told = lines
+      .map(({ msg }) => msg)
+      .filter((msg) => msg !== 'more were answered for the same reason');
+    expect(told).toEqual(['requests are answered 503', 'answered', 'answered']);
   });
 });
