@@ -248,6 +248,12 @@ describe('the pair for Docker Compose', () => {
     }
   });
 
+  it('is one of docker-compose.yml, which passes on every setting but those that it makes itself, or that a container has no use for', () => {
+    const { environment = {} } = single.services['gatehouse'] ?? {};
+    const made = ['AUTH_SECRET', 'DATA_DIR', 'HOST'];
+    expect(VARIABLES.filter((name) => !(name in environment)).sort()).toEqual(made);
+  });
+
   it('passes on the settings that docker-compose.yml passes on, but for the port', () => {
     const passed = Object.keys(single.services['gatehouse']?.environment ?? {}).filter(
       (name) => name !== 'PORT',
