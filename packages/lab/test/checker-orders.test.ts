@@ -248,6 +248,19 @@ describe('a lift', () => {
     }
   });
 
+  it('gives back an access token whose key was retired before it was revoked, which left no row', () => {
+    const story = tellStory();
+    const ann = story.logIn(100);
+    const { lineage } = ann.access;
+    story.ask('retire-key', 190, { replica: 'operator' });
+    story.ask('order', 200, { by: 'jti', lineage, ending: ENDING, counted: 1 });
+    const row: Row = { id: 'row-1', kind: 'token', target: lineage };
+    story.ask('rows', 220, { ending: ENDING, rows: [row] });
+    story.ask('revoke', 230, { token: ann.access.id });
+    lift(story, row, 300, true);
+    expect(story.violations()).toEqual([]);
+  });
+
   it.each([
     ['of a final row is refused', 'user', { restored: true }, 'A'],
     ['of any other row is not', 'session', { outcome: 'refused', status: 409, error: 'not_liftable' }, 'A'],

@@ -63,13 +63,18 @@ function checkSession(operation, session, { clock, mayHaveEnded }, findings) {
 }
 
 /** Of access tokens: the session and the scope are not looked at. @param {Operation} operation @param {Lineage} lineage @param {World} world @param {Findings} findings */
-function checkLineage(operation, lineage, { mayBeRevoked, mayHaveEnded }, findings) {
+function checkLineage(operation, lineage, { mayBeRevoked, mayHaveEnded, retirements }, findings) {
   const { row = null, restored, start } = operation;
   const { session, ended } = lineage;
   findings.count(restored === true ? 'lifts that restored tokens' : 'lifts that did not');
   if (restored === true) {
     const hold = findSureHold(lineage, operation)?.order ?? null;
-    const end = ended !== null && ended.end < start ? ended : hold;
+    // Under a key that was retired a token is none of ours: its revocation is answered, and leaves no row.
+    const wasRead = (/** @type {Operation} */ { end }) => {
+      const { sid, login } = session;
+      return login !== null && !retirements.mayEndBetween(sid, login.start, end);
+    };
+    const end = ended !== null && ended.end < start && wasRead(ended) ? ended : hold;
     if (end !== null)
       findings.report('A', operation, `gave back access tokens although ${end.kind} had been acknowledged`, {
         because: [end],
