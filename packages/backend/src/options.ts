@@ -1,4 +1,5 @@
 /** What a backend says about itself and its Gatehouse: checked whole, every mistake named at once. */
+import { basicOf, isText, readUrl } from '@gatehouse/protocol';
 
 /** `undefined` is allowed, because environment variables may hold nothing: the check says what is missing. */
 export interface BackendOptions {
@@ -52,27 +53,4 @@ export function readOptions(options: BackendOptions): Settings {
     fetch: ask ?? ((...request) => globalThis.fetch(...request)),
     timeoutMs,
   };
-}
-
-function readUrl(given: unknown, mistakes: string[]): URL | null {
-  if (given === undefined) mistakes.push('url is missing');
-  if (given === undefined) return null;
-  const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : given;
-  if (url instanceof URL && isPlain(url)) return url;
-  mistakes.push('url is not an http or https address without credentials, query and fragment');
-  return null;
-}
-
-function isPlain({ protocol, username, password, search, hash }: URL): boolean {
-  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
-}
-
-/** RFC 6749 section 2.3.1: each half is written as in a form before RFC 7617 joins and encodes them. */
-function basicOf(id: string, secret: string): string {
-  const pair = [id, secret].map((half) => new URLSearchParams({ half }).toString().slice('half='.length));
-  return btoa(pair.join(':'));
 }

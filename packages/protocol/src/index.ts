@@ -3,6 +3,7 @@
  * of tokens and of subjects.
  */
 export type { AccessClaims, Acting, Extension, Json, RefreshClaims } from './claims.js';
+export { basicOf, isText, readUrl } from './client-options.js';
 export { ERROR_CODES, type ErrorCode } from './errors.js';
 export { windowSeconds } from './renewal.js';
 export { isScope } from './scope.js';

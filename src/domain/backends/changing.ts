@@ -73,9 +73,13 @@ export async function changeOfClient(
   rules: Pick<TokenRules, 'issuer' | 'audience'>,
   trail?: Trail,
 ): Promise<ClientSession> {
+  let tried: string | null = null;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const found = await findOfClient(database, client, sid);
-    if (found === null) throw new AuthError('not_found', { detail: NO_SUCH_SESSION });
+    // Where nobody has changed it since it was tried, it has ended.
+    if (found === null || found.claims === tried)
+      throw new AuthError('not_found', { detail: NO_SUCH_SESSION });
+    tried = found.claims;
     const before = readClaims(found.claims);
     const after = mergePatch(before as unknown as Json, patch as unknown as Json) as unknown as SessionClaims;
     assertMayBeSaid(client, found.externalId, after, rules);
@@ -106,9 +110,6 @@ export async function changeOfClient(
     const { isToCome, ...session } = firstRow(rows);
     if (isToCome) throw refusedTime();
     if (isChanged(session)) return session;
-    const again = await findOfClient(database, client, sid);
-    // Nobody has changed it meanwhile: it has ended.
-    if (again?.claims === found.claims) throw new AuthError('not_found', { detail: NO_SUCH_SESSION });
   }
   throw new AuthError('temporarily_unavailable', { cause: new Reason('the session keeps changing') });
 }

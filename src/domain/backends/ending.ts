@@ -5,7 +5,7 @@ import type { Client } from '../clients.js';
 import { eventOf, recorded } from '../events/recorded.js';
 import { told, type Trail } from '../reports/told.js';
 import { actorOfClient } from '../sessions/actors.js';
-import { MOST_COUNTED, type Ended } from '../sessions/endings.js';
+import { COUNT_TOLD, ONE_TOO_MANY, toEnded, type Ended } from '../sessions/endings.js';
 import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { LATEST_OF_USER, STANDS } from '../sessions/standing.js';
 import { subjectId } from '../tokens/subjects.js';
@@ -14,7 +14,7 @@ const SESSIONS_ENDED = eventOf({
   from: sql`raised, counted, clock`,
   userId: sql`raised.id`,
   clientId: sql`raised.client_id`,
-  detail: sql`jsonb_build_object('sessions', least(counted.sessions, ${MOST_COUNTED}), 'more', counted.sessions > ${MOST_COUNTED})`,
+  detail: COUNT_TOLD,
 });
 
 /**
@@ -37,7 +37,7 @@ export async function endAllOfClient(
     ), raised AS (
       UPDATE users SET epoch = users.epoch + 1
       WHERE users.id = ${subjectId(client.id, externalId)}::uuid AND users.client_id = ${client.id}
-      RETURNING users.id, users.client_id, users.epoch AS epoch
+      RETURNING users.id, users.client_id, users.epoch
     ), noted AS (
       INSERT INTO revocations (id, kind, user_id, epoch, reason, actor, revoked_at, kept_until)
       SELECT gen_random_uuid(), 'user', raised.id, raised.epoch - 1, 'logout_all', ${actor}, now, ${KEPT_UNTIL_ALL_ENDED}
@@ -47,13 +47,13 @@ export async function endAllOfClient(
       FROM raised, users, service, clock, LATERAL (
         SELECT FROM ${LATEST_OF_USER} AS sessions
         WHERE sessions.expires_at > now AND ${STANDS}
-        LIMIT ${MOST_COUNTED + 1}::int4
+        LIMIT ${ONE_TOO_MANY}::int4
       ) AS doomed
       WHERE users.id = raised.id
     )${recorded(database, SESSIONS_ENDED, facts, trail)}
     SELECT counted.sessions AS ended, raised.id AS "userId" FROM raised, counted`;
-  if (row === undefined) return { sessions: 0, isMore: false };
+  if (row === undefined) return toEnded(0);
   if (trail !== undefined) trail.user = row.userId;
   told.end.tell({ ended: 'user', reason: 'logout_all', actor }, trail);
-  return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };
+  return toEnded(row.ended);
 }

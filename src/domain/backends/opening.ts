@@ -2,6 +2,7 @@
 import { nullable } from '../../database/columns.js';
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
+import { isUniqueViolation } from '../../database/unique-violation.js';
 import type { Client } from '../clients.js';
 import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded } from '../events/recorded.js';
@@ -131,11 +132,8 @@ export async function openForClient(
   });
 }
 
-/** SQLSTATE of a value that must be unique and is there already. */
-const UNIQUE_VIOLATION = '23505';
-
 /** Of two first openings at once, the second may meet the other's name before its id: then the row is there now, and is to be found. */
 function retryTwin(error: unknown): null {
-  if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) return null;
+  if (isUniqueViolation(error)) return null;
   throw error;
 }

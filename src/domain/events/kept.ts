@@ -46,7 +46,7 @@ export function createEventPruning(
           AND id < (SELECT (lpad(to_hex((extract(epoch FROM bound) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid FROM clock)
         ORDER BY id LIMIT ${BATCH}::int4 FOR UPDATE SKIP LOCKED
       )) RETURNING id`;
-    // A row that was deleted stays in the index until VACUUM, and whoever meets it there has to look at the table to learn that it is gone: of
+    // A row that was deleted stays in the index until VACUUM, and a statement that meets it there has to look at the table to learn that it is gone: of
     // ten million such rows the look alone takes seconds. So no batch begins at the first event again, and no round does but one a day,
     // for rows that others held. A batch begins behind the one before the last: the rows of the last one are met once more, which marks
     // them in the index, and the next who meets them there, of another replica or after a restart, passes by seven times as fast.

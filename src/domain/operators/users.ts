@@ -3,6 +3,7 @@ import { MAX_TOKEN_CHARACTERS } from '@gatehouse/protocol';
 
 import type { Database } from '../../database/prisma.js';
 import { sql } from '../../database/sql.js';
+import { isUniqueViolation } from '../../database/unique-violation.js';
 import { AuthError, Reason } from '../errors.js';
 import { eventOf, recorded, type Facts } from '../events/recorded.js';
 import { forgetting } from '../guessing/forgetting.js';
@@ -141,13 +142,9 @@ export async function changeUser(
   throw new AuthError('temporarily_unavailable', { cause: new Reason('the user keeps changing') });
 }
 
-/** SQLSTATE of a value that must be unique and is there already. */
-const UNIQUE_VIOLATION = '23505';
-
 /** The name went to somebody else in the same moment. */
 function refuseTakenName(error: unknown): never {
-  if ((error as { code?: unknown }).code === UNIQUE_VIOLATION)
-    throw new AuthError('username_taken', { cause: error });
+  if (isUniqueViolation(error)) throw new AuthError('username_taken', { cause: error });
   throw error;
 }
 

@@ -107,7 +107,7 @@ export function createPasswordChange(parts: {
     trail?: Trail,
   ): Promise<PasswordChange> => {
     if (token?.kind !== 'access') throw new AuthError('invalid_token');
-    // Whoever acts in the user's place was not given the password.
+    // A program or a person that acts in the user's place was not given the password.
     if (token.claims.act !== undefined)
       throw new AuthError('insufficient_scope', { detail: ACTS_FOR_ANOTHER });
     const asked = askingOf(token);

@@ -86,19 +86,30 @@ export async function endSession(
 }
 
 /** How many sessions are counted that end at once. All of them end: nobody waits for the counting of the rest. */
-export const MOST_COUNTED = 1000;
+const MOST_COUNTED = 1000;
+
+/** One more than that tells that there are more. */
+export const ONE_TOO_MANY = MOST_COUNTED + 1;
+
+/** Of `counted.sessions`, for the event. */
+export const COUNT_TOLD = sql`jsonb_build_object('sessions', least(counted.sessions, ${MOST_COUNTED}), 'more', counted.sessions > ${MOST_COUNTED})`;
 
 const SESSIONS_ENDED = eventOf({
   from: sql`caller, counted, clock`,
   userId: sql`caller.id`,
   sessionId: sql`caller.session_id`,
-  detail: sql`jsonb_build_object('sessions', least(counted.sessions, ${MOST_COUNTED}), 'more', counted.sessions > ${MOST_COUNTED})`,
+  detail: COUNT_TOLD,
 });
 
 /** How many sessions of a user have ended; `isMore` where they were more than that. */
 export interface Ended {
   sessions: number;
   isMore: boolean;
+}
+
+/** @param counted up to {@link ONE_TOO_MANY} */
+export function toEnded(counted: number): Ended {
+  return { sessions: Math.min(counted, MOST_COUNTED), isMore: counted > MOST_COUNTED };
 }
 
 /**
@@ -139,7 +150,7 @@ export async function endAllSessions(
         SELECT FROM ${LATEST_OF_USER} AS sessions
         WHERE sessions.expires_at > now AND ${STANDS}
           AND NOT (${exceptCurrent}::boolean AND sessions.id = ${sid}::uuid)
-        LIMIT ${MOST_COUNTED + 1}::int4
+        LIMIT ${ONE_TOO_MANY}::int4
       ) AS doomed
       WHERE users.id = caller.id
     )${recorded(database, SESSIONS_ENDED, { type: 'session.ended', actor, reason: 'logout_all' }, trail)}
@@ -147,7 +158,7 @@ export async function endAllSessions(
   const [row] = rows;
   if (row !== undefined) {
     told.end.tell({ ended: 'user', reason: 'logout_all', actor }, trail);
-    return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };
+    return toEnded(row.ended);
   }
   // Nobody but a parallel call of the same session can have raised the epoch and kept the session: this one is next.
   return (await isStanding(database, asked))

@@ -49,7 +49,7 @@ export function takeJson(app: FastifyInstance): void {
 /** A string, which is passed over, or a number. */
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|(-?\d[\d.eE+-]*)/g;
 
-/** Whether each number reads back as the same text: what is kept is then what was sent, whoever reads it. */
+/** Whether each number reads back as the same text: every reader then finds what was sent. */
 function hasExactNumbers(json: string): boolean {
   for (const [, number] of json.matchAll(STRING_OR_NUMBER))
     if (number !== undefined && String(Number(number)) !== number) return false;

@@ -6,8 +6,10 @@ import type { Gatehouse } from '../../domain/gatehouse.js';
 import type { ClientSession } from '../../domain/backends/changing.js';
 import { readClaims } from '../../domain/tokens/session-claims.js';
 import { readAddress } from '../../domain/networks.js';
+import { tellEnded } from '../answers/ended.js';
 import { sendOpened } from '../answers/pair.js';
 import { USER_AGENT_CHARACTERS } from '../intake/device.js';
+import { assertNotLonger } from '../intake/lifetimes.js';
 import { trailOf } from '../log/trail.js';
 import { backendLogoutAllBody, newSession, sessionPatch } from '../openapi/backend-schemas.js';
 import { describe } from '../openapi/openapi.js';
@@ -30,8 +32,13 @@ export const backendSessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehou
     { schema: { ...describe.openSession, body: newSession }, config },
     async (request, reply) => {
       const { external_id, session_ttl, refresh, ip, user_agent, ...claims } = request.body;
-      assertShorter('session_ttl', session_ttl, rules.sessionTtlSeconds, 'SESSION_TTL');
-      assertShorter('access_token_ttl', claims.access_token_ttl, rules.accessTtlSeconds, 'ACCESS_TOKEN_TTL');
+      assertNotLonger('session_ttl', session_ttl, rules.sessionTtlSeconds, 'SESSION_TTL');
+      assertNotLonger(
+        'access_token_ttl',
+        claims.access_token_ttl,
+        rules.accessTtlSeconds,
+        'ACCESS_TOKEN_TTL',
+      );
       const wanted = {
         externalId: external_id,
         claims: withoutEmptyScope(claims),
@@ -71,18 +78,11 @@ export const backendSessionsRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehou
     { ...OF_CLIENTS, schema: { hide: true, body: backendLogoutAllBody }, config },
     async (request) => {
       const ended = await backends.endAll(request.client, request.body.external_id, trailOf(request));
-      return { sessions_ended: ended.sessions, ...(ended.isMore ? { more: true as const } : {}) };
+      return tellEnded(ended);
     },
   );
   done();
 };
-
-/** @throws {AuthError} invalid_request */
-function assertShorter(name: string, seconds: number | undefined, most: number, variable: string): void {
-  if (seconds === undefined || seconds <= most) return;
-  const message = `must be at most ${most}, the ${variable} of the service`;
-  throw new AuthError('invalid_request', { issues: [{ path: `body/${name}`, message }] });
-}
 
 function withoutEmptyScope<Claims extends { scope?: string | undefined }>({ scope, ...claims }: Claims) {
   return scope === undefined || scope === '' ? claims : { ...claims, scope };

@@ -1,10 +1,10 @@
 /** POST /login: a password becomes a session. */
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
-import { AuthError } from '../../domain/errors.js';
 import type { Gatehouse } from '../../domain/gatehouse.js';
 import { assertOwnLogin } from '../doors/csrf.js';
 import { deviceOf } from '../intake/device.js';
+import { assertNotLonger } from '../intake/lifetimes.js';
 import { turnAwayWithoutRoom } from '../intake/room.js';
 import { sendPair, sendPairInCookies } from '../answers/pair.js';
 import { trailOf } from '../log/trail.js';
@@ -19,11 +19,8 @@ export const loginRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> = (a
 
   app.post('/login', { schema: { ...describe.login, body: loginBody } }, async (request, reply) => {
     const device = deviceOf(request);
-    const { transport, session_ttl: sessionTtlSeconds = sessionTtl, ...credentials } = request.body;
-    if (sessionTtlSeconds > sessionTtl) {
-      const message = `must be at most ${sessionTtl}, the SESSION_TTL of the service`;
-      throw new AuthError('invalid_request', { issues: [{ path: 'body/session_ttl', message }] });
-    }
+    const { transport, session_ttl: sessionTtlSeconds, ...credentials } = request.body;
+    assertNotLonger('session_ttl', sessionTtlSeconds, sessionTtl, 'SESSION_TTL');
     const wish = { ...credentials, sessionTtlSeconds };
     const logIn = () => gatehouse.login(wish, device, trailOf(request));
     if (transport !== 'cookie') return sendPair(reply, await logIn());

@@ -2,6 +2,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 
 import type { Gatehouse } from '../../domain/gatehouse.js';
+import { tellEnded } from '../answers/ended.js';
 import { clearCookies } from '../doors/cookies.js';
 import { describe } from '../openapi/openapi.js';
 import { trailOf } from '../log/trail.js';
@@ -19,7 +20,7 @@ export const logoutAllRoute: FastifyPluginCallbackZod<{ gatehouse: Gatehouse }> 
       const exceptCurrent = request.body?.except_current === true;
       const ended = await gatehouse.logoutAll(request.token.question, { exceptCurrent }, trailOf(request));
       if (!exceptCurrent) clearCookies(reply);
-      return { sessions_ended: ended.sessions, ...(ended.isMore ? { more: true as const } : {}) };
+      return tellEnded(ended);
     },
   );
   done();

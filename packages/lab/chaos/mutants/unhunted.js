@@ -51,14 +51,14 @@ export const countBeforeRaise = {
       SELECT FROM \${LATEST_OF_USER} AS sessions
       WHERE sessions.expires_at > clock_timestamp() AND \${STANDS}
         AND NOT (\${exceptCurrent}::boolean AND sessions.id = \${sid}::uuid)
-      LIMIT \${MOST_COUNTED + 1}::int4
+      LIMIT \${ONE_TOO_MANY}::int4
     ) AS doomed
     WHERE users.id = \${userId}::uuid\`)[0]?.ended;`,
     },
     {
       file: 'domain/sessions/endings.js',
-      find: `        return { sessions: Math.min(row.ended, MOST_COUNTED), isMore: row.ended > MOST_COUNTED };`,
-      replace: `        return { sessions: Math.min(counted, MOST_COUNTED), isMore: counted > MOST_COUNTED };`,
+      find: `        return toEnded(row.ended);`,
+      replace: `        return toEnded(counted);`,
     },
     {
       file: 'domain/sessions/endings.js',
