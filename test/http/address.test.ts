@@ -7,6 +7,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { LOGIN_LIMITS } from '../../src/domain/guessing/throttle.js';
+import { HOPS } from '../../src/http/intake/address.js';
 import { loggerOptions } from '../../src/http/log/log.js';
 import { runs } from '../support/hostile.js';
 import { bearer, openHouse, type House, type Replica, type TokenPair } from '../support/house.js';
@@ -141,6 +142,13 @@ describe('a proxy that is believed tells the caller', () => {
     expect(await addressOf(['10.0.0.0/8'], PROXY, `${text}, ${CALLER}, 10.0.0.2`)).toBe(CALLER);
   });
 
+  it(`and past ${HOPS} of them nobody reads on: the last one read is the caller`, async () => {
+    const proxies = (count: number) =>
+      Array.from({ length: count }, (_none, at) => `10.0.1.${at + 1}`).join(', ');
+    expect(await addressOf(['10.0.0.0/8'], PROXY, `${CALLER}, ${proxies(HOPS - 1)}`)).toBe(CALLER);
+    expect(await addressOf(['10.0.0.0/8'], PROXY, `${CALLER}, ${proxies(HOPS)}`)).toBe('10.0.1.1');
+  });
+
   it('whatever the caller has written before it', async () => {
     const member = fc.oneof(
       fc.ipV4(),
@@ -149,7 +157,9 @@ describe('a proxy that is believed tells the caller', () => {
       fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) }),
     );
     const written = fc.array(member, { maxLength: 20 }).map((members) => members.join(', '));
-    const proxies = fc.array(fc.constantFrom('10.0.0.2', '10.0.0.3:80', '"[::ffff:10.0.0.4]:1"'));
+    const proxies = fc.array(fc.constantFrom('10.0.0.2', '10.0.0.3:80', '"[::ffff:10.0.0.4]:1"'), {
+      maxLength: HOPS - 1,
+    });
     await fc.assert(
       fc.asyncProperty(written, proxies, async (before, after) => {
         const forwarded = [before, `${CALLER}:47111`, ...after].join(', ');
