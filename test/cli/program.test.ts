@@ -151,7 +151,16 @@ describe('wrong usage', () => {
 
   it.each([
     ['users lst', 'users list'],
-    ['user list', 'users'],
+    ['user list', 'users list'],
+    ['event find --type login', 'events find'],
+    ['user lst', 'users'],
+    ['events list', 'events find'],
+    ['events tail', 'events follow'],
+    ['users search ada', 'users find'],
+    ['users update ada', 'users change'],
+    ['users get ada', 'one of users list, users show'],
+    ['revocations undo 1', 'revocations lift'],
+    ['import users ada.ndjson', 'users import'],
     ['clients rmove', 'clients remove'],
     ['add users', 'users add'],
     ['list users ada', 'users list'],
