@@ -42,7 +42,7 @@ RUN node docker/remove-unneeded.js
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 WORKDIR /app
-COPY package.json ./
+COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=dependencies /app/packages packages
 COPY --from=build /app/dist dist

@@ -53,6 +53,24 @@ it('rights to publish are those of the release alone, which a tag alone starts',
 });
 
 describe('a release', () => {
+  it('publishes each package that is no private one, with its provenance, and keeps what it needs from npm', () => {
+    const published = readdirSync(new URL('packages/', ROOT)).filter((folder) => {
+      const text = readFileSync(new URL(`packages/${folder}/package.json`, ROOT), 'utf8');
+      return (JSON.parse(text) as { private?: boolean }).private !== true;
+    });
+    expect(published).toEqual(['backend', 'browser', 'resource-server']);
+    const release = readFileSync(new URL('release.yml', FOLDER), 'utf8');
+    expect(release).toContain(`npm pack ${published.map((folder) => `./packages/${folder}`).join(' ')}\n`);
+    expect(release).toContain(published.map((folder) => `--workspace @gatehouse/${folder}`).join(' '));
+    expect(release).toContain(`for name in ${published.join(' ')}; do npm sbom `);
+    expect(release).toMatch(/npm publish .* --provenance /);
+    expect(release).toMatch(/^ +sbom: true\n +provenance: mode=max$/m);
+    for (const folder of published)
+      expect(readdirSync(new URL(`packages/${folder}`, ROOT)), folder).toEqual(
+        expect.arrayContaining(['LICENSE', 'README.md']),
+      );
+  });
+
   const versions = { 'package.json': '0.1.0', 'packages/browser/package.json': '0.1.0' };
   const changelog = '# Changelog\n\n## [0.1.0] - 2026-12-01\n';
 
