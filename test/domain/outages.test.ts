@@ -4,7 +4,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { openDatabase } from '../../src/database/prisma.js';
 import { beat, startBeating } from '../../src/domain/liveness/beat.js';
-import { AMPLE_MS, login, refresh, type Replica, type TokenPair } from '../support/house.js';
+import {
+  AMPLE_MS,
+  bearer,
+  login,
+  refresh,
+  type Replica,
+  type TestUser,
+  type TokenPair,
+} from '../support/house.js';
+import { retryOn503 } from '../support/retry.js';
 import { stallCommits } from '../support/stalled-commits.js';
 import { openTwins, START, stateOf, type Twins } from '../support/twins.js';
 
@@ -17,6 +26,7 @@ const SUCCESSOR = '200';
 const SUPERSEDED = '401 refresh_superseded';
 const UNDECIDED = '503 temporarily_unavailable';
 const THEFT = '401 refresh_reused';
+const DEAD = '401 invalid_token';
 
 /** From the last beat to the next one. */
 type Gap = [from: number, to: number];
@@ -77,6 +87,12 @@ async function answerAt(seconds: number, token: string | undefined, on = twins.o
   await freezeAt(seconds);
   const response = await refresh(on, token ?? '');
   return [response.statusCode, response.json<{ error?: string }>().error ?? ''].join(' ').trim();
+}
+
+/** Insists, since judging a password may take too long on a busy machine. Then nothing was changed. */
+function setPassword({ app }: Replica, { password }: TestUser, { access_token: token }: TokenPair) {
+  const payload = { current_password: password, new_password: 'correct horse battery staple' };
+  return retryOn503(() => app.inject({ method: 'POST', url: '/password', headers: bearer(token), payload }));
 }
 
 async function rowsOf(sid: string | undefined): Promise<unknown> {
@@ -307,7 +323,7 @@ it('a window that has become theft stays theft after an outage', async () => {
   await beatBut([], 31);
   expect(await answerAt(31, parent?.refresh_token)).toBe(THEFT);
   await beatAt(100);
-  expect(await answerAt(100, parent?.refresh_token)).toBe('401 invalid_token');
+  expect(await answerAt(100, parent?.refresh_token)).toBe(DEAD);
 });
 
 it('what cannot be decided while the beat is stale gets its successor when the next beat says that there was a gap', async () => {
@@ -321,6 +337,64 @@ it('what cannot be decided while the beat is stale gets its successor when the n
   await beatAt(61);
   const again = (await refresh(twins.one, parent?.refresh_token ?? '')).json<TokenPair>();
   expect(again.refresh_token).toBe(current?.refresh_token);
+});
+
+describe.each<{ when: string; gaps: Gap[]; answers: [at: number, isRepeated: boolean][] }>([
+  {
+    when: 'without a gap',
+    gaps: [],
+    answers: [
+      [30, true],
+      [30.001, false],
+    ],
+  },
+  {
+    when: 'after a gap within the window',
+    gaps: [[10, 100]],
+    answers: [
+      [130, true],
+      [130.001, false],
+    ],
+  },
+  {
+    when: 'made by a commit that was done after the gap',
+    gaps: [[-2, 100]],
+    answers: [
+      [130, true],
+      [130.001, false],
+    ],
+  },
+  { when: 'after a gap that began as the window ran out', gaps: [[30, 100]], answers: [[100, false]] },
+  { when: 'late while the beat is stale', gaps: [[10, Infinity]], answers: [[200, true]] },
+  { when: 'late when the beat becomes stale', gaps: [[60, Infinity]], answers: [[65, false]] },
+])('a change of password, $when', ({ gaps, answers }) => {
+  it.each(answers)('that comes again %s s later is repeated: %s', async (at, isRepeated) => {
+    const user = await twins.house.user();
+    await freezeAt(-1);
+    const pair = await login(twins.one, user);
+    const change = () => setPassword(twins.two, user, pair);
+    await freezeAt(0);
+    const first = (await change()).json<TokenPair>();
+    await beatBut(gaps, at);
+    expect(await answerAt(at, pair.refresh_token)).toBe(isRepeated ? SUPERSEDED : DEAD);
+    const again = await change();
+    if (isRepeated) expect(again.json<TokenPair>().refresh_token).toBe(first.refresh_token);
+    else expect(again.json()).toMatchObject({ status: 401, error: 'invalid_token' });
+    expect(await stateOf(twins, first.access_token)).toBe('alive');
+    expect(await stateOf(twins, pair.access_token)).toBe('dead');
+  });
+});
+
+it('a change of password is not repeated after an outage where the window is switched off', async () => {
+  const user = await twins.house.user();
+  await freezeAt(0);
+  const pair = await login(strict, user);
+  const change = () => setPassword(strict, user, pair);
+  expect((await change()).statusCode).toBe(200);
+  await beatBut([[-5, Infinity]], 100, 0);
+  await freezeAt(100);
+  expect((await change()).json()).toMatchObject({ status: 401, error: 'invalid_token' });
+  expect(await answerAt(100, pair.refresh_token, strict)).toBe(DEAD);
 });
 
 describe('the row', () => {

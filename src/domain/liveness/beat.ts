@@ -1,6 +1,6 @@
 /** The beat: a row that one replica writes each second, so that its gaps tell when nobody could be answered. */
 import type { Database } from '../../database/prisma.js';
-import { sql } from '../../database/sql.js';
+import { sql, type Fragment } from '../../database/sql.js';
 import { repeat } from '../scheduling/repeat.js';
 
 const INTERVAL_MS = 1000;
@@ -15,13 +15,23 @@ const SHORTEST_SILENCE = sql`interval '750 milliseconds'`;
 export const IS_ANSWERING = sql`beat.beaten_at >= now - ${LONGEST_SILENCE}`;
 
 /**
- * When the replay window of the session in `sessions` ends, `replay_window` after its last rotation. A window that an outage
- * cut off, the last one or several in a row, begins anew when the outage is over. One that had run out before stays shut.
+ * When a replay window ends that is `length` long and began at `began`. One that an outage cut off, the last one or several in a row,
+ * begins anew when the outage is over. One that had run out before stays shut.
  */
-export const WINDOW_ENDS = sql`(
-    CASE WHEN rotated_at + replay_window > beat.answered_until AND rotated_at <= beat.answering_since
-    THEN beat.answering_since ELSE rotated_at END + replay_window
+function endOfWindow(began: Fragment, length: Fragment): Fragment {
+  return sql`(
+    CASE WHEN ${began} + ${length} > beat.answered_until AND ${began} <= beat.answering_since
+    THEN beat.answering_since ELSE ${began} END + ${length}
   )`;
+}
+
+/** When that of the session in `sessions` ends, `replay_window` after its last rotation. */
+export const WINDOW_ENDS = endOfWindow(sql`rotated_at`, sql`replay_window`);
+
+/** At the time `now` such a window is open, or may be: while the beat is stale, nobody knows where it ends. One of no length never is. */
+export function mayBeOpen(began: Fragment, length: Fragment): Fragment {
+  return sql`(${length} > '0' AND (now <= ${endOfWindow(began, length)} OR (${IS_ANSWERING}) IS NOT TRUE))`;
+}
 
 /**
  * Writes that the service answers now, unless a replica has just done so, and notes the gap before it if there was one.

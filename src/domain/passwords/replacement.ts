@@ -45,10 +45,10 @@ export async function findAsking(
   const [found] = await database.query({ passwordHash: 'text?', isReplaced: 'bool' })`
     WITH asked AS MATERIALIZED (
       SELECT clock_timestamp() AS now, ${lineage}::uuid AS lineage, ${ver}::int8 AS ver,
-             to_timestamp(${exp}::float8) AS expires_at, ${replayWindowSeconds}::float8 AS window_seconds
+             to_timestamp(${exp}::float8) AS expires_at, make_interval(secs => ${replayWindowSeconds}::float8) AS replay_window
     )
     SELECT users.password_hash AS "passwordHash", sessions.succeeded_by IS NOT NULL AS "isReplaced"
-    FROM asked, sessions, users, service
+    FROM asked LEFT JOIN beat ON true, sessions, users, service
     WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND sessions.expires_at > asked.now
       AND (${STANDS_WITH_TOKEN} OR ${WAS_JUST_REPLACED})`;
   return found ?? null;
@@ -164,10 +164,10 @@ export async function findReplacement(
     WITH asked AS MATERIALIZED (
       SELECT date_trunc('milliseconds', clock_timestamp()) AS now, ${lineage}::uuid AS lineage,
              ${ver}::int8 AS ver, to_timestamp(${exp}::float8) AS expires_at,
-             ${replayWindowSeconds}::float8 AS window_seconds
+             make_interval(secs => ${replayWindowSeconds}::float8) AS replay_window
     ), replaced AS MATERIALIZED (
       SELECT sessions.succeeded_by
-      FROM asked, sessions, users, service
+      FROM asked LEFT JOIN beat ON true, sessions, users, service
       WHERE sessions.id = ${sid}::uuid AND users.id = ${userId}::uuid AND ${WAS_JUST_REPLACED}
     ), opened AS (
       UPDATE sessions SET generation = generation

@@ -17,6 +17,7 @@ import {
   LATEST_OF_USER,
   PROVED_EPOCH_IS_IN_FORCE,
   IS_HELD,
+  MAY_BE_REPEATED,
   STANDS,
   STANDS_WAS_KEPT_OR_IS_HELD,
   USER_IS_ENABLED,
@@ -230,8 +231,7 @@ export async function rotateSession(
       WHERE sessions.id = ${claims.sid}::uuid AND sessions.user_id = ${question.userId}::uuid
         AND sessions.expires_at > now AND service.keys_version = ${keysVersion}::uuid
         AND users.id = sessions.user_id
-        AND (${STANDS_WAS_KEPT_OR_IS_HELD} OR sessions.succeeded_by IS NOT NULL
-          AND replay_window > '0' AND now <= sessions.ended_at + replay_window)
+        AND (${STANDS_WAS_KEPT_OR_IS_HELD} OR sessions.succeeded_by IS NOT NULL AND ${MAY_BE_REPEATED})
       RETURNING sessions.*, users.username, users.scope, users.client_id, users.external_id, ${CLAIMS_VERSION} AS claims_version, clock.now,
                 now > ${WINDOW_ENDS} AS is_late, is_held
     ), noted AS (

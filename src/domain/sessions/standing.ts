@@ -1,6 +1,7 @@
 /** *This session stands*: the one predicate that every statement about a session's tokens asks. */
 import type { Database } from '../../database/prisma.js';
 import { sql, type Fragment } from '../../database/sql.js';
+import { mayBeOpen } from '../liveness/beat.js';
 import type { Asked } from '../tokens/asked.js';
 
 /**
@@ -152,10 +153,13 @@ export const IS_UNREVOKED_WITHOUT_LIFTED = unrevoked(sql`lifted.target`, IS_LIFT
 /** For what an UPDATE of `sessions` returns that has just ended it, at `now`: nothing had ended it for good until then. */
 export const STOOD_UNTIL_NOW = standing(sql`>=`, IS_UNREVOKED_BUT_HELD, sql`sessions.ended_at = now`);
 
+/** Of a session that a new password has ended: the change can be repeated, `replay_window` from then on, outages not counted. */
+export const MAY_BE_REPEATED = mayBeOpen(sql`sessions.ended_at`, sql`replay_window`);
+
 /**
  * The session in `sessions` and the token in `asked` would live but for the user's own new password, for which this very
- * session asked less than `asked.window_seconds` ago: that has raised the epoch once, ended the session, named the one that it
- * opened instead, and revoked the lineage that asked.
+ * session asked within `asked.replay_window`: that has raised the epoch once, ended the session, named the one that it
+ * opened instead, and revoked the lineage that asked. Reads `beat` as well.
  */
 export const WAS_JUST_REPLACED = sql`(${standing(
   sql`= -1 +`,
@@ -164,8 +168,7 @@ export const WAS_JUST_REPLACED = sql`(${standing(
     sql`(revocations.reason = 'password_changed' AND NOT ${IS_LIFTABLE})`,
   ),
   sql`sessions.succeeded_by IS NOT NULL`,
-)} AND ${CLAIMS_ARE_CURRENT} AND asked.expires_at > asked.now AND asked.window_seconds > 0
-    AND asked.now <= sessions.ended_at + make_interval(secs => asked.window_seconds))`;
+)} AND ${CLAIMS_ARE_CURRENT} AND asked.expires_at > asked.now AND ${MAY_BE_REPEATED})`;
 
 /** No operator has ended the session in `sessions`, or the lineage in `asked.lineage`, but by an epoch. */
 export const IS_LEFT_BY_OPERATORS = sql`(${IS_OPENED_LATE_ENOUGH}
