@@ -12,6 +12,7 @@ import {
   openHouse,
   type House,
   type Replica,
+  type TestClient,
   type TestUser,
   type TokenPair,
 } from '../support/house.js';
@@ -100,6 +101,32 @@ async function logInElsewhere({ username, password }: TestUser, userAgent: strin
     payload: { username, password },
   });
   return response.json<{ access_token: string }>().access_token;
+}
+
+/** A session of a user that a backend brings along. */
+async function openByBackend(backend: TestClient, payload: object): Promise<string> {
+  const response = await replica.app.inject({
+    method: 'POST',
+    url: '/sessions',
+    headers: basic(backend),
+    payload,
+  });
+  expect(response.statusCode, response.body).toBe(201);
+  return response.json<TokenPair>().access_token;
+}
+
+/** Gives a browser a token, as an application of the same origin may; browsers take localhost for secure, Playwright does not. */
+async function takeToken(context: BrowserContext, token: string): Promise<void> {
+  await context.addCookies([
+    {
+      name: ACCESS,
+      value: token,
+      url: url.replace('http:', 'https:'),
+      secure: true,
+      httpOnly: true,
+      sameSite: 'Lax',
+    },
+  ]);
 }
 
 async function isAlive(token: string): Promise<boolean> {
@@ -613,33 +640,57 @@ describeInBrowser('the account page', () => {
 
     it('asks no user of a backend, who has no password here', async () => {
       const backend = await house.client(['sessions:open']);
-      const open = async (userAgent: string) => {
-        const response = await replica.app.inject({
-          method: 'POST',
-          url: '/sessions',
-          headers: basic(backend),
-          payload: {
-            external_id: 'customer-1',
-            auth_time: Math.floor(Date.now() / 1000) - 86_400,
-            user_agent: userAgent,
-          },
-        });
-        expect(response.statusCode, response.body).toBe(201);
-        return response.json<TokenPair>().access_token;
-      };
-      const elsewhere = await open('elsewhere');
+      const long = { auth_time: Math.floor(Date.now() / 1000) - 86_400 };
+      const elsewhere = await openByBackend(backend, {
+        external_id: 'customer-1',
+        user_agent: 'elsewhere',
+        ...long,
+      });
       const context = await openContext();
-      // As an application of the same origin may set it; browsers take localhost for secure, Playwright does not.
-      const [name, value] = [ACCESS, await open('here')];
-      await context.addCookies([
-        { name, value, url: url.replace('http:', 'https:'), secure: true, httpOnly: true, sameSite: 'Lax' },
-      ]);
+      await takeToken(context, await openByBackend(backend, { external_id: 'customer-1', ...long }));
       const page = await context.newPage();
       await page.goto(`${url}/account`);
       await page.locator('.session').filter({ hasText: 'elsewhere' }).waitFor();
       await endOthers(page);
       await page.getByText('1 other session ended.').waitFor();
       expect(await isAlive(elsewhere)).toBe(false);
+    });
+  });
+
+  describe('for a user of a backend', () => {
+    const headings = (page: Page) => page.locator('#signed-in h2:visible').allTextContents();
+
+    it('has no form for a password, which the user does not have here', async () => {
+      const backend = await house.client(['sessions:open']);
+      const context = await openContext();
+      await takeToken(
+        context,
+        await openByBackend(backend, { external_id: 'customer-2', username: 'Ann Miller' }),
+      );
+      const page = await context.newPage();
+      await page.goto(`${url}/account`);
+      await page.getByRole('heading', { level: 1, name: 'Ann Miller' }).waitFor();
+      await page.locator('.session').waitFor();
+      expect(await headings(page)).toEqual(['This session', 'Where you are signed in', 'Leave']);
+      expect(await page.locator('#signed-in [autocomplete="new-password"]').count()).toBe(0);
+      expect(await findViolations(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Sign out everywhere' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Sign out everywhere' }).click();
+      await isSignedOut(page);
+    });
+
+    it('takes a user of a backend for another one than a user of Gatehouse with the same subject', async () => {
+      const user = await house.user();
+      const backend = await house.client(['sessions:open']);
+      const page = await signedInPage(user);
+      expect(await headings(page)).toEqual(['This session', 'Where you are signed in', 'Password', 'Leave']);
+      await takeToken(
+        page.context(),
+        await openByBackend(backend, { external_id: user.id, username: 'Ann Miller' }),
+      );
+      await lookAgain(page);
+      await page.getByRole('heading', { level: 1, name: 'Ann Miller' }).waitFor();
+      expect(await headings(page)).toEqual(['This session', 'Where you are signed in', 'Leave']);
     });
   });
 

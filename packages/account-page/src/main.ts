@@ -37,7 +37,7 @@ function showSignedIn(claims: Claims): void {
   signIn.hide();
   tellTrouble(null);
   // A new password gives the same user another session: the page stays as it is.
-  if (view !== null && view.claims().sub === claims.sub) {
+  if (view !== null && isSameUser(view.claims(), claims)) {
     view.show(claims);
     return;
   }
@@ -47,6 +47,11 @@ function showSignedIn(claims: Claims): void {
   view = mountSignedIn(place, { service, rules, first: claims });
   signOutOnTop.hidden = false;
   if (hasSignedInHere) find(place, '#name', HTMLElement).focus();
+}
+
+/** A `sub` alone names nobody: two backends may call users of theirs the same. */
+function isSameUser(one: Claims, other: Claims): boolean {
+  return one.client_id === other.client_id && one.sub === other.sub;
 }
 
 function showSignedOut(why: string | null): void {

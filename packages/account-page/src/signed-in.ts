@@ -34,6 +34,8 @@ export function mountSignedIn(
   root.append(copyOf('signed-in-template'));
   place.replaceChildren(root);
   let claims = first;
+  /** Users of a backend have no password here: nobody can ask them for it, and they cannot change it. */
+  const hasPassword = first.client_id === FIRST_PARTY_CLIENT_ID;
   /** When the session was opened, as far as it is known: `auth_time` is later once the password was given again. */
   let opened = first.auth_time;
   const token = mountToken(root, rules);
@@ -63,13 +65,10 @@ export function mountSignedIn(
     }
   }
 
-  /**
-   * The same for what ends other sessions: the user has to have given the password lately. Users of a backend have no password
-   * here, so nobody can ask them for it.
-   */
+  /** The same for what ends other sessions: a user who has a password has to have given it lately. */
   async function attemptIfRecent(work: () => Promise<Failure | null>, where: string): Promise<void> {
     await attempt(async () => {
-      if (claims.client_id === FIRST_PARTY_CLIENT_ID) {
+      if (hasPassword) {
         const refusal = await findRefusal(await ask(`session?max_age=${RECENT_SECONDS}`));
         if (refusal !== null) return refusal;
       }
@@ -130,10 +129,12 @@ export function mountSignedIn(
   onClick('#end-others', endOthers);
   onClick('#sign-out', () => leave(false));
   onClick('#sign-out-everywhere', () => leave(true));
-  mountPassword(root, service, first.username, () => {
-    say('The password is changed. Every other session has ended.');
-    void attempt(async () => (await reload(), null), '#sessions-error');
-  });
+  if (hasPassword)
+    mountPassword(root, service, first.username, () => {
+      say('The password is changed. Every other session has ended.');
+      void attempt(async () => (await reload(), null), '#sessions-error');
+    });
+  else find(root, '#password-part', HTMLElement).remove();
 
   const askForPassword = mountPasswordAgain(root, service, first.username);
 
