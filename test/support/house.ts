@@ -176,11 +176,15 @@ export function basic({ id, secret }: TestClient): { authorization: string } {
 
 /** Logs in, again after a 503, and returns the pair; fails the test when that is refused. */
 /** The domain alone, with nothing in front of it. */
-export function openGatehouse(database: Database, hasher: PasswordHasher): Promise<Gatehouse> {
+export function openGatehouse(
+  database: Database,
+  hasher: PasswordHasher,
+  createCodec = createTokenCodec,
+): Promise<Gatehouse> {
   return createGatehouse({
     database,
     hasher,
-    createCodec: createTokenCodec,
+    createCodec,
     rules: DEFAULTS,
     jwtAlgorithm: 'EdDSA',
     secrets: SECRETS,

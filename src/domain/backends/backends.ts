@@ -67,10 +67,7 @@ export function createBackends({
       const kept = { ...opening, claims: writeClaims(claims) };
       const opened = await openForClient(database, client, kept, rules, trail);
       noteSession(trail, opened.session.userId, opened.session.id);
-      const pair = await pairs.signOpened(opened);
-      if (wanted.refreshes) return pair;
-      const { accessToken, expiresIn, sessionId } = pair;
-      return { accessToken, expiresIn, sessionId };
+      return await (wanted.refreshes ? pairs.signOpened(opened) : pairs.signSingle(opened));
     },
 
     changeSession: async (client, sid, patch, trail) => {

@@ -51,7 +51,7 @@ export function createReauthentication(parts: {
       const found = await refundUnlessWrong(attempt, () => prove(askingOf(token), password));
       // It is proved: what cannot be written down now must not deny it.
       await attempt.succeed().catch(() => undefined);
-      return await pairs.signReauthenticated(found);
+      return await pairs.signSingle(found, Math.floor(found.session.now));
     });
   };
 }

@@ -29,8 +29,12 @@ export interface Pairs {
   sign: (session: Session) => TokenPair;
   /** With the keys that were in force when the session was opened or found. */
   signOpened: (opened: Opened) => Promise<TokenPair>;
-  /** An access token that says that the user has given the password now. */
-  signReauthenticated: (found: Opened) => Promise<SingleToken>;
+  /**
+   * The same without a refresh token, which is not signed either.
+   *
+   * @param authTime when the user gave the password last, for this access token and its successors alone
+   */
+  signSingle: (opened: Opened, authTime?: number) => Promise<SingleToken>;
 }
 
 export function createPairs({
@@ -80,9 +84,9 @@ export function createPairs({
       return sign(opened.session);
     },
 
-    signReauthenticated: async (found) => {
-      await loadKeysOf(found);
-      return signAccess(found.session, Math.floor(found.session.now));
+    signSingle: async (opened, authTime) => {
+      await loadKeysOf(opened);
+      return signAccess(opened.session, authTime);
     },
   };
 }
