@@ -1,5 +1,4 @@
 /** `gatehouse users find`: what GET /admin/users does, typed. */
-import { isExternalId } from '@gatehouse/protocol';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { findUsers } from '../domain/operators/found-users.js';
@@ -9,12 +8,11 @@ import { parseUsername } from './found-users.js';
 import { refusing, takePage, type PageOptions } from './options.js';
 import { examples, Refusal, toPage } from './output.js';
 import type { Shell } from './shell.js';
+import { parseExternalId, type OfClient } from './whom.js';
 
-interface FindOptions extends PageOptions {
+interface FindOptions extends PageOptions, OfClient {
   username?: string;
   disabled?: boolean;
-  clientId?: string;
-  externalId?: string;
 }
 
 export function defineFind(users: Command, { withDatabase, print }: Shell): void {
@@ -47,13 +45,6 @@ export function defineFind(users: Command, { withDatabase, print }: Shell): void
         print({ users: rows, next: page.next }, toPage(rows, page.next, 'no users'));
       });
     });
-}
-
-function parseExternalId(text: string): string {
-  if (isExternalId(text)) return text;
-  throw new InvalidArgumentError(
-    'It is 1 to 255 printable ASCII characters without spaces, and does not begin with client: or gatehouse:.',
-  );
 }
 
 function parseAnswer(text: string): boolean {

@@ -1,7 +1,6 @@
 /** `gatehouse users show`, `change`, `delete`, `export`, `unlock` and `reset`: what /admin/users does, typed. */
 import { InvalidArgumentError, type Command } from 'commander';
 
-import type { Database } from '../database/prisma.js';
 import { forgetAttempts } from '../domain/guessing/forgetting.js';
 import { locksOf } from '../domain/guessing/guesses.js';
 import { deleteUser } from '../domain/operators/deletion.js';
@@ -9,13 +8,12 @@ import { exportUser, type UserExport } from '../domain/operators/export.js';
 import { changeUser } from '../domain/operators/users.js';
 import { issueCode, MOST_CODE_SECONDS } from '../domain/passwords/codes.js';
 import { showExport, showUser } from '../domain/operators/shown.js';
-import { isUuid } from '../domain/tokens/claims.js';
-import { findUser, findUserById, type FoundUser } from '../domain/users/found.js';
 import { explainScope } from '../domain/users/scopes.js';
 import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
 import { findActor, refusing } from './options.js';
-import { examples, Refusal, toJson, toLine, toRecord } from './output.js';
+import { examples, Refusal, toJson, toRecord } from './output.js';
 import type { Shell } from './shell.js';
+import { findMeant, readUser, takeUser, type OfClient } from './whom.js';
 
 export function parseUsername(typed: string): string {
   const username = canonicalUsername(typed);
@@ -30,25 +28,13 @@ export function parseScope(text: string): string {
   return text;
 }
 
-export function noUser(name: string): Refusal {
-  return new Refusal(`there is no user ${toLine(name)}: see \`gatehouse users list\``);
-}
-
-/** By name, or by id. */
-async function findAny(database: Database, nameOrId: string): Promise<FoundUser> {
-  const user = isUuid(nameOrId) ? await findUserById(database, nameOrId) : await findUser(database, nameOrId);
-  if (user === null) throw noUser(nameOrId);
-  return user;
-}
-
 export function defineShow(users: Command, { withDatabase, print }: Shell): void {
-  users
-    .command('show')
+  takeUser(users.command('show'))
     .description('show one user')
-    .argument('<name>', 'user name, or id')
-    .action(async (name: string) => {
+    .action(async (name: string | undefined, ofClient: OfClient) => {
+      const meant = readUser(name, ofClient);
       await withDatabase(async (database) => {
-        const shown = showUser(await findAny(database, name));
+        const shown = showUser(await findMeant(database, meant));
         print(shown, toRecord(shown));
       });
     });
@@ -67,7 +53,7 @@ export function defineChange(users: Command, { withDatabase, print, config }: Sh
         throw new Refusal('name what is to be changed: --username, --scope, or both', { isWrongUsage: true });
       const rules = await config();
       await withDatabase(async (database) => {
-        const { id } = await findAny(database, name);
+        const { id } = await findMeant(database, readUser(name));
         const shown = showUser(await refusing(() => changeUser(database, id, change, findActor(), rules)));
         print(shown, `${shown.username} has the scope ${shown.scope === '' ? '-' : shown.scope}`);
       });
@@ -75,14 +61,13 @@ export function defineChange(users: Command, { withDatabase, print, config }: Sh
 }
 
 export function defineDelete(users: Command, { withDatabase, print }: Shell): void {
-  users
-    .command('delete')
+  takeUser(users.command('delete'))
     .description('delete a user: every session ends, the name is free; it cannot be taken back')
-    .argument('<name>', 'user name, or id')
     .addHelpText('after', examples('gatehouse users delete alice@example.com'))
-    .action(async (name: string) => {
+    .action(async (name: string | undefined, ofClient: OfClient) => {
+      const meant = readUser(name, ofClient);
       await withDatabase(async (database) => {
-        const { id, username } = await findAny(database, name);
+        const { id, username } = await findMeant(database, meant);
         await refusing(() => deleteUser(database, id, findActor()));
         print({ id, username }, `${username} (${id}) is deleted, every session has ended`);
       });
@@ -90,19 +75,18 @@ export function defineDelete(users: Command, { withDatabase, print }: Shell): vo
 }
 
 export function defineExport(users: Command, { withDatabase, print }: Shell): void {
-  users
-    .command('export')
+  takeUser(users.command('export'))
     .description('print all that is kept about a user, as JSON; no hash is in it')
-    .argument('<name>', 'user name, or id')
     .addHelpText('after', examples('gatehouse users export alice@example.com > alice.json'))
-    .action(async (name: string) => {
+    .action(async (name: string | undefined, ofClient: OfClient) => {
+      const meant = readUser(name, ofClient);
       await withDatabase(async (database) => {
-        const { id } = await findAny(database, name);
+        const { id } = await findMeant(database, meant);
         const parts: ReturnType<typeof showExport>[] = [];
         let after: string | null = null;
         do {
           const part: UserExport | null = await exportUser(database, id, after);
-          if (part === null) throw noUser(name);
+          if (part === null) throw new Refusal(meant.absence);
           parts.push(showExport(part));
           after = part.next;
         } while (after !== null);
@@ -124,7 +108,7 @@ export function defineUnlock(users: Command, { withDatabase, print }: Shell): vo
     .addHelpText('after', examples('gatehouse users unlock alice@example.com'))
     .action(async (name: string) => {
       await withDatabase(async (database) => {
-        const { id, username } = await findAny(database, name);
+        const { id, username } = await findMeant(database, readUser(name));
         await forgetAttempts(database, locksOf(username), { userId: id, by: findActor() });
         print({ id, username }, `${username} is not locked`);
       });
@@ -140,7 +124,7 @@ export function defineReset(users: Command, { withDatabase, print }: Shell): voi
     .addHelpText('after', examples('gatehouse users reset alice@example.com --expires-in 2h'))
     .action(async (name: string, { expiresIn }: { expiresIn?: number }) => {
       await withDatabase(async (database) => {
-        const { id, username } = await findAny(database, name);
+        const { id, username } = await findMeant(database, readUser(name));
         const { code, expiresInSeconds } = await refusing(() =>
           issueCode(database, id, expiresIn, findActor()),
         );

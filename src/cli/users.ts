@@ -15,7 +15,6 @@ import {
   defineReset,
   defineUnlock,
   defineShow,
-  noUser,
   parseScope,
   parseUsername,
 } from './found-users.js';
@@ -23,6 +22,7 @@ import { defineImport } from './import.js';
 import { findActor } from './options.js';
 import { examples, Refusal, toTable } from './output.js';
 import type { Shell } from './shell.js';
+import { findMeant, readUser, takeUser, type OfClient } from './whom.js';
 
 interface PasswordOptions {
   passwordStdin?: true;
@@ -102,31 +102,33 @@ function defineList(users: Command, { withDatabase, print }: Shell): void {
 }
 
 function defineDisable(users: Command, { withDatabase, print }: Shell): void {
-  users
-    .command('disable')
+  takeUser(users.command('disable'))
     .description('end every session of a user and refuse further logins')
-    .argument('<name>')
-    .addHelpText('after', examples('gatehouse users disable alice@example.com'))
-    .action(async (name: string) => {
+    .addHelpText(
+      'after',
+      examples(
+        'gatehouse users disable alice@example.com',
+        'gatehouse users disable --client-id shop --external-id customer-17',
+      ),
+    )
+    .action(async (name: string | undefined, ofClient: OfClient) => {
+      const meant = readUser(name, ofClient);
       await withDatabase(async (database) => {
-        if (!(await disableUser(database, name, findActor()))) throw noUser(name);
-        const user = await findUser(database, name);
-        if (user === null) throw noUser(name);
+        if (!(await disableUser(database, meant.whom, findActor()))) throw new Refusal(meant.absence);
+        const user = await findMeant(database, meant);
         print(showUser(user), `${user.username} is disabled, every session has ended`);
       });
     });
 }
 
 function defineEnable(users: Command, { withDatabase, print }: Shell): void {
-  users
-    .command('enable')
+  takeUser(users.command('enable'))
     .description('let a disabled user log in again; sessions that have ended stay ended')
-    .argument('<name>')
-    .action(async (name: string) => {
+    .action(async (name: string | undefined, ofClient: OfClient) => {
+      const meant = readUser(name, ofClient);
       await withDatabase(async (database) => {
-        if (!(await enableUser(database, name, findActor()))) throw noUser(name);
-        const user = await findUser(database, name);
-        if (user === null) throw noUser(name);
+        if (!(await enableUser(database, meant.whom, findActor()))) throw new Refusal(meant.absence);
+        const user = await findMeant(database, meant);
         print(showUser(user), `${user.username} may log in`);
       });
     });
@@ -146,13 +148,14 @@ function definePassword(users: Command, shell: Shell): void {
       ),
     )
     .action(async (name: string, options: PasswordOptions) => {
+      const { absence } = readUser(name);
       const username = canonicalUsername(name);
-      if (username === null) throw noUser(name);
+      if (username === null) throw new Refusal(absence);
       const password = await choosePassword(username, options, shell);
       await withDatabase(async (database) => {
         const user = await findUser(database, username);
         if (user === null || !(await changePassword(database, username, password.hash, findActor())))
-          throw noUser(name);
+          throw new Refusal(absence);
         print(
           { id: user.id, username, scope: user.scope, ...password.shown },
           `${username} has a new password, every session has ended${password.line}`,

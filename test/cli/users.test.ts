@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { inHouse, jsonInHouse } from '../support/command.js';
 import {
+  basic,
   bearer,
   claimsOf,
   introspect,
@@ -342,6 +343,79 @@ describe('users disable and enable', () => {
     expect((await inHouse(house, ['users', 'enable', username])).stdout).toBe(`${username} may log in\n`);
     expect((await inHouse(house, ['users', 'enable', username])).status).toBe(0);
   });
+});
+
+describe('a user of a client', () => {
+  const EXTERNAL_ID = 'customer-17';
+
+  const open = ({ id, secret }: TestClient) =>
+    replica.app.inject({
+      method: 'POST',
+      url: '/sessions',
+      headers: basic({ id, secret }),
+      payload: { external_id: EXTERNAL_ID },
+    });
+  const of = ({ id }: TestClient) => ['--client-id', id, '--external-id', EXTERNAL_ID];
+  const isActive = async (token: string) =>
+    (await introspect(replica, client, token)).json<{ active: boolean }>().active;
+
+  it('is disabled and enabled as the client calls the user, and nobody of another client', async () => {
+    const [shop, forum] = [await house.client(['sessions:open']), await house.client(['sessions:open'])];
+    const [ours, theirs] = [await open(shop), await open(forum)].map(
+      (answer) => answer.json<{ access_token: string }>().access_token,
+    ) as [string, string];
+    const disabled = await jsonInHouse(house, ['users', 'disable', ...of(shop)]);
+    expect(disabled).toMatchObject({
+      client_id: shop.id,
+      external_id: EXTERNAL_ID,
+      disabled_at: expect.stringMatching(RFC_3339) as string,
+    });
+    expect([await isActive(ours), await isActive(theirs)]).toEqual([false, true]);
+    expect((await open(shop)).json()).toMatchObject({ error: 'user_disabled' });
+    expect((await open(forum)).statusCode).toBe(201);
+    expect(await jsonInHouse(house, ['users', 'show', ...of(shop)])).toEqual(disabled);
+
+    const { status, stdout } = await inHouse(house, ['users', 'enable', ...of(shop)]);
+    expect([status, stdout]).toEqual([0, `${shop.id} ${EXTERNAL_ID} may log in\n`]);
+    expect(await isActive(ours)).toBe(false);
+    expect((await open(shop)).statusCode).toBe(201);
+  });
+
+  it('is exported and deleted as the client calls the user', async () => {
+    const shop = await house.client(['sessions:open']);
+    const token = (await open(shop)).json<{ access_token: string }>().access_token;
+    expect(await jsonInHouse(house, ['users', 'export', ...of(shop)])).toMatchObject({
+      user: { client_id: shop.id, external_id: EXTERNAL_ID },
+      sessions: [{ id: claimsOf(token).sid }],
+    });
+    await jsonInHouse(house, ['users', 'delete', ...of(shop)]);
+    expect(await isActive(token)).toBe(false);
+  });
+
+  it('is disabled by id', async () => {
+    const shop = await house.client(['sessions:open']);
+    await open(shop);
+    const { id } = (await jsonInHouse(house, ['users', 'show', ...of(shop)])) as { id: string };
+    expect(await jsonInHouse(house, ['users', 'disable', id])).toMatchObject({
+      id,
+      disabled_at: expect.stringMatching(RFC_3339) as string,
+    });
+    expect(await jsonInHouse(house, ['users', 'enable', id])).toMatchObject({ id, disabled_at: null });
+  });
+
+  it.each(['disable', 'enable', 'show', 'delete', 'export'])(
+    'of whom there is none is said by users %s, and none is made',
+    async (verb) => {
+      const { id } = await house.client(['sessions:open']);
+      const args = ['users', verb, '--client-id', id, '--external-id', EXTERNAL_ID, '--json'];
+      expect(await inHouse(house, args)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `gatehouse: there is no user customer-17 of ${id}: see \`gatehouse users find --client-id ${id}\`\n`,
+      });
+      expect(await jsonInHouse(house, ['users', 'find', '--client-id', id])).toMatchObject({ users: [] });
+    },
+  );
 });
 
 describe('users password', () => {

@@ -39,6 +39,9 @@ export async function withLocks(
   return users.map((user) => ({ ...user, lockedUntil: locks.get(user.username) ?? null }));
 }
 
+/** Which user is meant: by name, as it was typed, or by id. */
+export type Whom = string | { id: string };
+
 export async function findUser(database: Database, typedUsername: string): Promise<FoundUser | null> {
   const rows = await database.query(USER_COLUMNS)`
     SELECT ${USER_SHOWN} FROM users WHERE username = ${canonicalUsername(typedUsername)} AND NOT ${IS_DELETED}`;

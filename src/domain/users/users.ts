@@ -13,6 +13,7 @@ import { KEPT_UNTIL_ALL_ENDED } from '../sessions/kept.js';
 import { IS_DELETED, USER_IS_ENABLED } from '../sessions/standing.js';
 import type { TokenRules } from '../tokens/claims.js';
 import { bytesThatFit, fitsIntoTokens } from '../tokens/length.js';
+import type { Whom } from './found.js';
 import { canonicalUsername } from './usernames.js';
 
 export interface User {
@@ -70,13 +71,9 @@ export async function findUsersBeyondTokens(
  *
  * @returns false when there is no such user; a user who is disabled already counts as done
  */
-export async function disableUser(
-  database: Database,
-  username: string,
-  by: string = GATEHOUSE,
-): Promise<boolean> {
+export async function disableUser(database: Database, whom: Whom, by: string = GATEHOUSE): Promise<boolean> {
   const ending = { reason: 'user_disabled', actor: by } as const;
-  return await changeAndEndAll(database, username, { isDisabling: true, passwordHash: null }, ending);
+  return await changeAndEndAll(database, whom, { isDisabling: true, passwordHash: null }, ending);
 }
 
 const USER_ENABLED = eventOf({
@@ -91,16 +88,13 @@ const USER_CHANGED = eventOf({
 });
 
 /** Lets a disabled user log in again; sessions that the disabling ended stay ended. */
-export async function enableUser(
-  database: Database,
-  username: string,
-  by: string = GATEHOUSE,
-): Promise<boolean> {
+export async function enableUser(database: Database, whom: Whom, by: string = GATEHOUSE): Promise<boolean> {
+  const { name, id } = nameOrId(whom);
   // Settles two who enable at once: the second waits for the row, and finds nothing to tell.
   const rows = await database.query({ id: 'uuid' })`
     WITH found AS MATERIALIZED (
       SELECT id, ${USER_IS_ENABLED} AS was_enabled, clock_timestamp() AS now FROM users
-      WHERE username = ${canonicalUsername(username)} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
+      WHERE (username = ${name}::text OR id = ${id}::uuid) AND NOT ${IS_DELETED} FOR NO KEY UPDATE
     ), changed AS (
       UPDATE users SET disabled_at = NULL FROM found WHERE users.id = found.id RETURNING users.id
     )${recorded(database, USER_ENABLED, { type: 'user.enabled', actor: by }, undefined)}
@@ -122,9 +116,15 @@ export async function changePassword(
 
 const FORGOTTEN = forgetting(sql`EXISTS (SELECT FROM changed)`);
 
+/** What a statement compares with the name and with the id of a row; null fits none. */
+function nameOrId(whom: Whom): { name: string | null; id: string | null } {
+  if (typeof whom === 'string') return { name: canonicalUsername(whom), id: null };
+  return { name: null, id: whom.id };
+}
+
 async function changeAndEndAll(
   database: Database,
-  username: string,
+  whom: Whom,
   change: { isDisabling: boolean; passwordHash: string | null },
   { reason, actor }: Ending,
 ): Promise<boolean> {
@@ -133,7 +133,7 @@ async function changeAndEndAll(
     actor,
     reason,
   } as const;
-  const name = canonicalUsername(username);
+  const { name, id } = nameOrId(whom);
   const { account, keys } = name === null || change.isDisabling ? NOTHING : locksOf(name);
   // Settles logins and refreshes in flight, with the old password for instance: they hold the epoch that this raises. Attempts at the old
   // password have taken their points before this, and with a new one they go, or take them afterwards, and they count. Of two who
@@ -143,7 +143,7 @@ async function changeAndEndAll(
       SELECT ${account}::text AS account, ${keys}::text[] AS keys
     ), found AS MATERIALIZED (
       SELECT id, ${USER_IS_ENABLED} AS was_enabled FROM users
-      WHERE username = ${name} AND NOT ${IS_DELETED} FOR NO KEY UPDATE
+      WHERE (username = ${name}::text OR id = ${id}::uuid) AND NOT ${IS_DELETED} FOR NO KEY UPDATE
     ), changed AS (
       UPDATE users SET
         epoch = epoch + 1,
