@@ -232,6 +232,26 @@ it('gives every operation an id of its own, which never changes: programs are ma
   ]);
 });
 
+it('names the schema of each good answer, and of each body that has a member', () => {
+  const bodies = operations().flatMap(([name, { requestBody, responses }]) =>
+    [
+      ['body', requestBody] as const,
+      ...Object.entries(responses).filter(([status]) => status < '400'),
+    ].flatMap(([what, part]) =>
+      Object.values(part?.content ?? {}).map(({ schema }) => [name, what, schema] as const),
+    ),
+  );
+  expect(bodies.length).toBeGreaterThan(50);
+  const unnamed = bodies.filter(([, , schema]) => {
+    const { oneOf = [], anyOf = [], ...only } = schema;
+    const choices = [...oneOf, ...anyOf];
+    return (choices.length > 0 ? choices : [only]).some(
+      (each) => each.$ref === undefined && Object.keys(each.properties ?? {}).length > 0,
+    );
+  });
+  expect(unnamed).toEqual([]);
+});
+
 it('tells tokens in the body from tokens in cookies: what has an access token is no answer in cookies', () => {
   const { TokenPair, SessionInCookies } = document.components.schemas;
   for (const path of ['/login', '/refresh', '/password']) {

@@ -6,6 +6,7 @@ import { answer, HEADERS, noContent, oauthErrors, problems, withHeadersOn401 } f
 import { clientSession, openedSession } from './backend-schemas.js';
 import {
   accessClaims,
+  addresses,
   introspection,
   introspectionBatch,
   keySet,
@@ -317,10 +318,7 @@ export const describe = {
     description: 'A browser, which asks for HTML, is led to a page. A program gets addresses.',
     ...behindNoDoor,
     response: {
-      200: answer(
-        'The addresses that need no token.',
-        z.looseObject({ name: z.string(), issuer: z.string() }),
-      ),
+      200: answer('The addresses that need no token.', addresses),
       302: noContent('A browser, led to a page.', HEADERS.page),
       ...problems('too_many_requests'),
     },

@@ -253,6 +253,21 @@ export const serverMetadata = z
   })
   .meta({ id: 'ServerMetadata' });
 
+/** What is switched off is not there. */
+export const addresses = z
+  .object({
+    name: z.string(),
+    issuer: z.url(),
+    account: z.url().optional(),
+    docs: z.url().optional(),
+    openapi: z.url().optional(),
+    metadata: z.url(),
+    jwks: z.url(),
+    health: z.url(),
+    ready: z.url(),
+  })
+  .meta({ id: 'Addresses' });
+
 export const status = z.object({ status: z.string() }).meta({ id: 'Health' });
 
 export const readiness = status
