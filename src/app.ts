@@ -6,6 +6,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 
 import type { Config } from './config/config.js';
+import { readVersion } from './config/version.js';
 import type { Refusals } from './domain/events/refusals.js';
 import type { Gatehouse } from './domain/gatehouse.js';
 import { createRangeTest } from './domain/networks.js';
@@ -161,7 +162,8 @@ export async function buildApp({
     await app.register(crossOrigin, { origins: config.corsOrigins });
   await app.register(methodNotAllowed);
   // What operators have to themselves is described for the address at which they ask.
-  if (config.docs) await app.register(openapiDocument, { base: doors.public ? config.issuer : '' });
+  if (config.docs)
+    await app.register(openapiDocument, { base: doors.public ? config.issuer : '', version: readVersion() });
 
   const rates = await createRates(app, gatehouse, limits);
 

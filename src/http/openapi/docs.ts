@@ -39,12 +39,14 @@ const FOR_PHONES = '<meta name="viewport" content="width=device-width, initial-s
  * Collects routes: register it before them.
  *
  * @param options.base of their addresses; empty for the one at which the document is asked for
+ * @param options.version of the service, as in package.json
  */
-export const openapiDocument = fastifyPlugin<{ base: string }>(
-  async (app, { base }) => {
+export const openapiDocument = fastifyPlugin<{ base: string; version: string }>(
+  async (app, { base, version }) => {
     await app.register(swagger, {
       openapi: {
         ...openapi,
+        info: { ...openapi.info, version },
         servers: [{ url: base === '' ? '/' : base }],
         externalDocs: { description: 'This document, for programs', url: `${base}/openapi.json` },
       } as never,

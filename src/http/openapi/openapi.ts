@@ -353,7 +353,6 @@ export const openapi = {
       'Every refusal has a code in `error`, which never changes. Ignore members of an answer that you do not know: there may be ' +
       'more of them one day. A request that arrives too slowly is refused with 408, and one with another `Expect` than ' +
       '`100-continue` with 417, both as `invalid_request`.',
-    version: '0.1.0',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   // In the order in which somebody meets them: the page shows them so.
