@@ -30,10 +30,14 @@ export const DATABASE_LACKS = [
   'database_slow',
   'database_connections',
   'disk_full',
+  'read_only',
   'commits_wait',
   'wrong_database',
 ] as const;
 export type DatabaseLack = (typeof DATABASE_LACKS)[number];
+
+/** Those of a database that answers reads and refuses writes. */
+export const REFUSALS_OF_WRITES: ReadonlySet<DatabaseLack> = new Set(['disk_full', 'read_only']);
 
 /** What the pool says in words that hold no value. */
 const POOL_MESSAGES = new Map<string, DatabaseLack>([
@@ -51,6 +55,11 @@ const POOL_MESSAGES = new Map<string, DatabaseLack>([
 /** What an operator has to mend, by SQLSTATE. */
 const SHORTAGES: Record<string, { lack: DatabaseLack; words?: string }> = {
   53100: { lack: 'disk_full', words: 'the disk of the database is full (53100): make room there' },
+  25006: {
+    lack: 'read_only',
+    words:
+      'the database is read-only (25006): make room if its provider says that the disk is full, or set default_transaction_read_only to off',
+  },
   53200: { lack: 'database_unreachable', words: 'the database is out of memory (53200)' },
   53300: {
     lack: 'database_connections',

@@ -3,7 +3,7 @@ import type pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { Pool } from './driver.js';
-import { describe, isOurMistake, lackOf } from './failure.js';
+import { describe, isOurMistake, lackOf, REFUSALS_OF_WRITES } from './failure.js';
 import { createFence, type Fence } from './fence.js';
 import { areOwn } from './pooler.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
@@ -43,8 +43,8 @@ export interface Database {
   readonly events: 'all' | 'changes' | 'off';
   /** Whether servers have told who they are so far, so that a primary that was replaced is recognized. */
   isFenced: () => boolean;
-  /** Whether a write has found the disk full. Who writes something later, and finds room, takes it back. */
-  readonly room: { isShort: boolean };
+  /** Whether a write was refused for want of room, or since the database is read-only. Who writes something later takes it back. */
+  readonly writes: { areRefused: boolean };
   /**
    * Whether connections keep what they are told, which no pooler keeps that lends them by transaction. It takes two
    * connections of the pool.
@@ -96,14 +96,14 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   });
   // A connection that breaks while idle leaves the pool by itself; the next query learns what the matter is.
   pool.on('error', () => undefined);
-  const room = { isShort: false };
+  const writes = { areRefused: false };
   const stalls = readsOnly ? undefined : watchStalls(url);
   let tables: ReturnType<typeof loadTables> | undefined;
   let comparing: Promise<boolean> | undefined;
   const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
 
-  function noteRoom(error: unknown): never {
-    if (error instanceof DatabaseUnavailable && error.lack === 'disk_full') room.isShort = true;
+  function noteRefusal(error: unknown): never {
+    if (error instanceof DatabaseUnavailable && REFUSALS_OF_WRITES.has(error.lack)) writes.areRefused = true;
     throw error;
   }
 
@@ -115,7 +115,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
         known.set(template, (statement = { ...readStatement(template, values), isChecked: false }));
       const sent = { name, text: statement.text, values: parametersOf(statement, values) };
       const asking = withinDeadline(deadlineMs, pool.query<RowOf<C>>(sent), stalls);
-      const { rows, fields } = await asking.catch(noteRoom);
+      const { rows, fields } = await asking.catch(noteRefusal);
       // A statement brings the same columns each time, so the first answer tells.
       if (!statement.isChecked) {
         assertColumns(columns, fields);
@@ -128,7 +128,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   return {
     query: (columns) => ask(columns),
     prepared: (name, columns) => ask(columns, name),
-    room,
+    writes,
     events,
     read: async (list) => {
       const loaded = await (tables ??= loadTables(pool));

@@ -28,7 +28,7 @@ import { deleteUser, pruneDeletedUsers } from '../../src/domain/operators/deleti
 import { exportUser } from '../../src/domain/operators/export.js';
 import { importUsers } from '../../src/domain/operators/import.js';
 import { findCode, issueCode, pruneCodes, useCode } from '../../src/domain/passwords/codes.js';
-import { doCommitsWait, hasRoom } from '../../src/domain/service/readiness.js';
+import { doCommitsWait, findWriteHindrance } from '../../src/domain/service/readiness.js';
 import { listRevocations, prune } from '../../src/domain/sessions/revocations.js';
 import { isStanding } from '../../src/domain/sessions/standing.js';
 import { askedOf } from '../../src/domain/tokens/asked.js';
@@ -205,8 +205,8 @@ async function operate(database: Database): Promise<void> {
   const refused = { outcome: 'invalid_client', limit: null, door: 'clients', client: null } as const;
   refusals?.count({ ...refused, address: DEVICE.ip });
   await refusals?.write();
-  database.room.isShort = true;
-  expect([await hasRoom(database), database.room]).toEqual([true, { isShort: false }]);
+  database.writes.areRefused = true;
+  expect([await findWriteHindrance(database), database.writes]).toEqual([null, { areRefused: false }]);
 }
 
 /** What operators end, look up and take back. */

@@ -6,7 +6,17 @@ import { buildApp } from '../../src/app.js';
 import { openDatabase } from '../../src/database/prisma.js';
 import { reencryptKeys } from '../../src/domain/keys/lifecycle.js';
 import { problemOf } from '../support/answers.js';
-import { AMPLE_MS, DEFAULTS, openHouse, SECRET, type House, type Replica } from '../support/house.js';
+import { onServer } from '../support/database.js';
+import {
+  AMPLE_MS,
+  DEFAULTS,
+  introspect,
+  login,
+  openHouse,
+  SECRET,
+  type House,
+  type Replica,
+} from '../support/house.js';
 
 let house: House;
 let replica: Replica;
@@ -54,6 +64,31 @@ it('is not ready, and says why, when its secret no longer opens the keys', async
   expect(problemOf(response)).toEqual({ status: 503, error: 'temporarily_unavailable' });
   expect(response.json<{ detail: string }>().detail).toContain('AUTH_SECRET');
   expect((await stale.app.inject({ url: '/health' })).statusCode).toBe(200);
+  await other.close();
+});
+
+it('is not ready, and says why, while the database is read-only, and needs no restart afterwards', async () => {
+  const other = await openHouse();
+  const one = await other.replica();
+  const [user, client] = [await other.user(), await other.client()];
+  const pair = await login(one, user);
+  const name = new URL(other.database.url).pathname.slice(1);
+  const payload = { username: user.username, password: user.password };
+  const logIn = async () => (await one.app.inject({ method: 'POST', url: '/login', payload })).statusCode;
+  const detail = async () => (await one.app.inject('/ready')).json<{ detail?: string }>().detail;
+  await onServer(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+  // As a provider does it: what is open already would go on writing.
+  await onServer(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND application_name = 'gatehouse'`,
+  );
+  // The first may find no more than a connection that was ended.
+  await expect
+    .poll(async () => [await logIn(), await detail()])
+    .toEqual([503, expect.stringContaining('The database is read-only')]);
+  expect((await introspect(one, client, pair.access_token)).json()).toMatchObject({ active: true });
+  await onServer(`ALTER DATABASE ${name} RESET default_transaction_read_only`);
+  await expect.poll(logIn).toBe(200);
+  expect((await one.app.inject('/ready')).statusCode).toBe(200);
   await other.close();
 });
 

@@ -57,7 +57,7 @@ export async function askNothing(
     keepsSettings: refuse(),
     connections: () => ({ open: 0, idle: 0, waiting: 0 }),
     close: refuse(),
-    room: { isShort: false },
+    writes: { areRefused: false },
     events: 'all',
   });
   await work(database).catch((error: unknown) => {

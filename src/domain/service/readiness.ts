@@ -7,8 +7,10 @@ import { COMMITS_WAIT } from '../../database/stalled-commits.js';
  * - `shared_connections`: a pooler lends the database's connections by transaction, so that deadlines and durability get lost
  * - `wrong_secret`: AUTH_SECRET does not open the signing keys in force, so that this replica can read but not sign
  * - `full_disk`: the database's disk has no room, so that tokens are judged and nothing else can be done
+ * - `read_only`: the same, since the database takes no writes: what some providers do when a disk is nearly full
  */
-export type Hindrance = 'shared_connections' | 'wrong_secret' | 'full_disk';
+export type Hindrance = 'shared_connections' | 'wrong_secret' | WriteHindrance;
+type WriteHindrance = 'full_disk' | 'read_only';
 
 export interface Readiness {
   /** What keeps this replica from answering truthfully; null when nothing does. */
@@ -35,9 +37,9 @@ export async function findReadiness(
   // Asked first: behind such a pooler other statements fail in other ways.
   if (!(await reader.keepsSettings())) return { ...found, hindrance: 'shared_connections' };
   if (!(await canSign())) return { ...found, hindrance: 'wrong_secret' };
-  // Before the disk is asked, which takes a commit.
+  // Before a write is tried, which takes a commit.
   if (await doCommitsWait(reader)) return { ...found, doCommitsWait: true, hindrance: null };
-  return { ...found, hindrance: (await hasRoom(database)) ? null : 'full_disk' };
+  return { ...found, hindrance: await findWriteHindrance(database) };
 }
 
 /** Each second a replica writes the beat, so that there is always a commit to be seen. */
@@ -49,18 +51,18 @@ export async function doCommitsWait(reader: Database): Promise<boolean> {
 /** More than a page of rows: a smaller write may find room in a page that is there. */
 const ROWS = 500;
 
-/** Asks the disk, once a write of this replica has found it full; until then nothing is asked. */
-export async function hasRoom(database: Database): Promise<boolean> {
-  if (!database.room.isShort) return true;
+/** Tries to write, once a write of this replica was refused; until then nothing is asked. */
+export async function findWriteHindrance(database: Database): Promise<WriteHindrance | null> {
+  if (!database.writes.areRefused) return null;
   try {
     // Settles nothing. The time of these rows is over, and housekeeping deletes them.
     await database.query({})`
       INSERT INTO login_attempts (key, points, expire)
       SELECT 'room:' || gen_random_uuid(), 0, 0 FROM generate_series(1, ${ROWS}::int4)`;
   } catch (error) {
-    if (error instanceof DatabaseUnavailable) return false;
+    if (error instanceof DatabaseUnavailable) return error.lack === 'read_only' ? 'read_only' : 'full_disk';
     throw error;
   }
-  database.room.isShort = false;
-  return true;
+  database.writes.areRefused = false;
+  return null;
 }

@@ -31,6 +31,7 @@ it.each<[what: string, error: Error, lack: DatabaseLack, words: RegExp]>([
   ['PostgreSQL gives up on a statement', fromServer('57014'), 'database_slow', /^57014$/],
   ['PostgreSQL gives up on a lock', fromServer('55P03'), 'database_slow', /^55P03$/],
   ['the disk is full', fromServer('53100'), 'disk_full', /make room/],
+  ['the database is read-only', fromServer('25006'), 'read_only', /default_transaction_read_only/],
   ['the memory is full', fromServer('53200'), 'database_unreachable', /out of memory/],
   ['there are too many connections', fromServer('53300'), 'database_connections', /max_connections/],
   [
