@@ -19,7 +19,7 @@ const DIRECT = `${AWAY}. Gatehouse needs connections of its own: name PostgreSQL
 const POOL = `${AWAY}. Each process of Gatehouse opens at most 16 connections, and waits for one at most 2 s`;
 const FILES = `${AWAY}. Certificates and keys are named in sslrootcert, sslcert and sslkey`;
 const KEEP_ALIVE = `${AWAY}. Gatehouse keeps connections alive as the system does`;
-const KERBEROS = `${AWAY}. Gatehouse signs in with a password or with sslcert`;
+const SIGN_IN = `${AWAY}. Gatehouse signs in with a password or with sslcert`;
 const ONE_HOST =
   'name one host that leads to the primary, such as a proxy or a virtual address (docs/failover.md)';
 
@@ -67,10 +67,16 @@ const PARAMETERS: Readonly<Record<string, Judge>> = {
   ssl_max_protocol_version: refused(AWAY),
 
   // Who signs in, and how.
-  gssencmode: oneOf(['disable', 'prefer'], KERBEROS),
-  gsslib: refused(KERBEROS),
-  gssdelegation: refused(KERBEROS),
-  krbsrvname: refused(KERBEROS),
+  gssencmode: oneOf(['disable', 'prefer'], SIGN_IN),
+  gsslib: refused(SIGN_IN),
+  gssdelegation: refused(SIGN_IN),
+  krbsrvname: refused(SIGN_IN),
+  scram_client_key: refused(SIGN_IN),
+  scram_server_key: refused(SIGN_IN),
+  oauth_issuer: refused(SIGN_IN),
+  oauth_client_id: refused(SIGN_IN),
+  oauth_client_secret: refused(SIGN_IN),
+  oauth_scope: refused(SIGN_IN),
   require_auth: refused(`${AWAY}, and write sslmode=verify-full: then only the right server is asked`),
   requirepeer: refused(AWAY),
 
@@ -81,6 +87,8 @@ const PARAMETERS: Readonly<Record<string, Judge>> = {
     /^(?:utf-?8|auto)$/i.test(value) ? undefined : `${AWAY}. Gatehouse speaks UTF8`,
   options: judgeOptions,
   replication: refused(AWAY),
+  min_protocol_version: refused(AWAY),
+  max_protocol_version: refused(AWAY),
   statement_timeout: refused(`${AWAY}. Gatehouse sets its own`),
   lock_timeout: refused(`${AWAY}. Gatehouse sets its own`),
   idle_in_transaction_session_timeout: refused(`${AWAY}. Gatehouse sets its own`),

@@ -183,6 +183,21 @@ describe('a parameter is refused by its name, and what to do is said', () => {
       if (value.length > 8 && !name.startsWith('ssl')) expect(doubt).not.toContain(value);
   });
 
+  // As PQconndefaults of libpq 18 lists them.
+  it.each(
+    [
+      'service user password passfile channel_binding connect_timeout dbname host hostaddr port client_encoding options',
+      'application_name fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count',
+      'tcp_user_timeout sslmode sslnegotiation sslcompression sslcert sslkey sslcertmode sslpassword sslrootcert sslcrl',
+      'sslcrldir sslsni requirepeer require_auth min_protocol_version max_protocol_version ssl_min_protocol_version',
+      'ssl_max_protocol_version gssencmode krbsrvname gsslib gssdelegation replication target_session_attrs',
+      'load_balance_hosts scram_client_key scram_server_key oauth_issuer oauth_client_id oauth_client_secret oauth_scope',
+      'sslkeylogfile',
+    ].flatMap((names) => names.split(' ')),
+  )('each one of libpq, if it is not honoured: %s', (name) => {
+    expect(findDoubt(`postgresql://u@h/d?${name}=`) ?? name).toContain(name);
+  });
+
   it.each(['Geheim-Wort=1', 'Geheim-Wort', 'SSLMODE=require', 'constructor=1', '__proto__=1', 'max=1'])(
     'but one that nobody knows, which may be a piece of a password, by its place: %s',
     (query) => {
