@@ -61,7 +61,8 @@ function explainSetup({ directory }: Cluster, error: unknown): LocalPostgresRefu
 
 function adviceOn(reason: string): string {
   if (reason.includes('user does not exist')) return 'Give this user a name in /etc/passwd';
-  if (/ENOSPC|No space left on device/.test(reason))
+  // PostgreSQL's own words where a piece of a page still fits.
+  if (/ENOSPC|No space left on device|wrote only \d+ of \d+ bytes/.test(reason))
     return 'The disk is full: make room there, set another DATA_DIR';
   return 'Set another DATA_DIR';
 }

@@ -101,8 +101,7 @@ async function canRun(launcher: Launcher, { postgres }: PostgresBinaries): Promi
 }
 
 /**
- * Runs a program to its end, which a Ctrl-C in our terminal does not bring about. Rejects with what it said last when it
- * fails.
+ * Runs a program to its end, which a Ctrl-C in our terminal does not bring about. Rejects with its reason when it fails.
  */
 export async function runProgram(
   launcher: Launcher,
@@ -126,9 +125,16 @@ export async function runProgram(
     child.on('error', reject);
     child.on('close', (status) => {
       if (status === 0) resolve();
-      else reject(new Error(said.trim().split('\n').at(-1) ?? `${program} failed`));
+      else reject(new Error(reasonIn(said) ?? `${program} failed`));
     });
   });
+}
+
+/** The first error that it names, since others follow from that, and initdb tidies up at the end; else what it said last. */
+function reasonIn(said: string): string | undefined {
+  const lines = said.trim().split('\n');
+  const error = lines.find((line) => /\b(?:FATAL|PANIC|ERROR|error):/.test(line));
+  return error?.replace(/^.*?\b(?:FATAL|PANIC|ERROR|error):\s*/, '') ?? lines.at(-1);
 }
 
 /**
