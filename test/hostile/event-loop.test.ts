@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { request as openRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { MOST_LINES } from '../../src/domain/operators/import-lines.js';
+import { LIMITS } from '../../src/http/server/server.js';
+import { FOREIGN } from '../support/foreign-hashes.js';
 import { runs } from '../support/hostile.js';
 import {
   basic,
@@ -17,7 +20,7 @@ import { retryOn503 } from '../support/retry.js';
 import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../support/service.js';
 import { BLOCK_MS, monitorEnvironment, watchLoop, type Monitor } from './requests/loop.js';
-import { FORM_TYPE, JSON_TYPE } from './requests/targets.js';
+import { FORM_TYPE, JSON_TYPE, LINES_TYPE } from './requests/targets.js';
 
 const BOUND_MS = 20;
 const BODY_BYTES = 16 * 1024;
@@ -40,12 +43,14 @@ let service: Service;
 let monitor: Monitor;
 let user: TestUser;
 let client: TestClient;
+let importer: TestClient;
 let pair: TokenPair;
 
 beforeAll(async () => {
   house = await openHouse();
   user = await house.user();
   client = await house.client();
+  importer = await house.client(['users:write']);
   const port = await findFreePort();
   const environment = {
     ...environmentFor(house.database.url),
@@ -260,6 +265,51 @@ const HEADERS: Record<string, Hostile> = {
   },
 };
 
+const IMPORT = '/admin/users/import';
+
+/** As many lines as fit into one request, up to those that it may have. */
+function lines(lineOf: (number: number) => string, most = MOST_LINES): Hostile {
+  const fitting: string[] = [];
+  let bytes = 0;
+  while (fitting.length < most) {
+    const line = `${lineOf(fitting.length)}\n`;
+    bytes += Buffer.byteLength(line);
+    if (bytes > LIMITS.importBytes) break;
+    fitting.push(line);
+  }
+  return linesOf(fitting.join(''));
+}
+const linesOf = (body: string): Hostile => ({
+  path: IMPORT,
+  headers: { 'content-type': LINES_TYPE },
+  body,
+});
+const lineOf = (username: string, more = {}) =>
+  JSON.stringify({ username, password_hash: FOREIGN['Werkzeug scrypt'], ...more });
+const LINE = 16 * 1024;
+
+const IMPORTS: Record<string, Hostile> = {
+  'of users': lines((number) => lineOf(`user-${number}@example.com`, { scope: 'read write' })),
+  // Each is the worst that a line can be. A request full of them would be given up, and what is given up does not count.
+  'of names of many marks': lines(() => lineOf(MARKS(4000)), 40),
+  'of names of as many marks as a name may have': lines((number) => lineOf(`${number}${MARKS(500)}`)),
+  'of scopes of many words': lines((number) =>
+    lineOf(`scoped-${number}`, {
+      scope: Array.from({ length: 250 }, (_none, at) => at.toString(36)).join(' '),
+    }),
+  ),
+  'of hashes that nearly are': lines(() =>
+    lineOf('a', { password_hash: `$argon2id$v=19$m=8,t=1,p=1$${'A'.repeat(340)}` }),
+  ),
+  'of arrays in arrays': lines(() => '['.repeat(LINE / 2) + ']'.repeat(LINE / 2)),
+  'of many unknown members': lines(() =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: 1500 }, (_none, at) => [at, 0]))),
+  ),
+  'of many quotes': lines(() => `{"a":"${fill('\\"', LINE - 10)}"}`),
+  'of empty lines': linesOf('\n'.repeat(LIMITS.importBytes)),
+  'of one line': linesOf('x'.repeat(LIMITS.importBytes)),
+};
+
 const URLS: Record<string, Hostile> = {
   'of slashes': get('/'.repeat(HEADER_BYTES)),
   'of escapes': get(`/session/${fill('%41', HEADER_BYTES)}`),
@@ -291,10 +341,14 @@ describe.each([
   ['a token', TOKENS],
   ['a header', HEADERS],
   ['a URL', URLS],
+  ['an import', IMPORTS],
 ])('%s', (_what, requests) => {
   it.each(Object.keys(requests))(`does not hold the loop for more than ${BOUND_MS} ms: %s`, async (name) => {
     const request = requests[name] ?? {};
-    const key = request.body === undefined || request.path === '/login' ? {} : basic(client);
+    const key =
+      request.body === undefined || request.path === '/login'
+        ? {}
+        : basic(request.path === IMPORT ? importer : client);
     const hostile = { ...request, headers: { ...key, ...request.headers } };
     const statuses: number[] = [];
     const hold = await holdOf(async () => {
