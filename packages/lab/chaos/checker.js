@@ -2,6 +2,7 @@
 // The door of the checker: a history goes in, every answer in it that no moment within the brackets explains comes out.
 import { checkAbsence } from './checker/absence.js';
 import { checkAfterEnd } from './checker/after-end.js';
+import { checkBackends } from './checker/backends.js';
 import { checkChanges } from './checker/changes.js';
 import { createFindings } from './checker/findings.js';
 import { checkIdentity } from './checker/identity.js';
@@ -13,6 +14,7 @@ import { checkRecorded } from './checker/recorded.js';
 import { checkReissues } from './checker/reissues.js';
 import { checkReplays } from './checker/replays.js';
 import { checkResurrection } from './checker/resurrection.js';
+import { checkStepUps } from './checker/step-ups.js';
 import { checkSuccessors } from './checker/successors.js';
 import { checkUnfounded } from './checker/unfounded.js';
 import { checkUsers } from './checker/users.js';
@@ -37,6 +39,8 @@ const RULES = [
   checkReissues,
   checkOrders,
   checkUsers,
+  checkBackends,
+  checkStepUps,
   checkResurrection,
   checkRecorded,
 ];

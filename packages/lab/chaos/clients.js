@@ -1,7 +1,10 @@
 // @ts-check
-// A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, an operator and administrators.
+// A crowd of clients for a while: lives that begin with a login, resource servers that ask about all of them, backends, an operator
+// and administrators.
 import { absentee } from './clients/absentee.js';
 import { createAdministering } from './clients/administering.js';
+import { createBacking } from './clients/backing.js';
+import { confirmer } from './clients/confirmer.js';
 import { device, visitor } from './clients/device.js';
 import { family } from './clients/family.js';
 import { createOperating } from './clients/operating.js';
@@ -22,6 +25,7 @@ const PATIENCE_TIMES = 2;
 /** @type {Record<string, (scene: Scene) => Promise<void>>} */
 const LIVES = {
   absentee,
+  confirmer,
   device,
   visitor,
   family,
@@ -40,6 +44,7 @@ const LIVES = {
  * @property {number} loginsPerSecond
  * @property {number} resourceServers questions about whatever is known, at once
  * @property {number} batchedShare of what resource servers ask, so much is asked by batches
+ * @property {number} backends programs that open sessions for users of their own, one after the other
  * @property {number} users
  * @property {Partial<Pace>} operator how often it does what; 0 and [] for never
  * @property {Partial<import('./clients/administering.js').Pace>} administrator the same, over HTTP
@@ -59,10 +64,12 @@ export const MIXED = {
     oversleeper: 4,
     absentee: 8,
     renewer: 7,
+    confirmer: 6,
   },
   loginsPerSecond: 16,
   resourceServers: 8,
   batchedShare: 0.3,
+  backends: 3,
   users: 200,
   operator: {},
   administrator: {},
@@ -71,7 +78,7 @@ export const MIXED = {
 /**
  * @template T
  * @param {object} options
- * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators'>} options.cluster
+ * @param {Pick<import('./cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators' | 'backends'>} options.cluster
  * @param {import('./history.js').Recorder} options.recorder
  * @param {() => number} options.random seeded
  * @param {number} options.count lives at once
@@ -93,10 +100,11 @@ export async function runClients({
   signal,
   beside,
 }) {
-  const { lives, loginsPerSecond, resourceServers, batchedShare, users, operator, administrator } = {
-    ...MIXED,
-    ...profile,
-  };
+  const { lives, loginsPerSecond, resourceServers, batchedShare, backends, users, operator, administrator } =
+    {
+      ...MIXED,
+      ...profile,
+    };
   const names = Object.entries(lives).flatMap(([name, weight]) => Array(weight).fill(name));
   const options = {
     cluster,
@@ -110,10 +118,15 @@ export async function runClients({
     signal,
   };
   return await playScene(options, async (scene) => {
+    const backing = createBacking(
+      scene,
+      cluster.backends.map(({ id }) => id),
+    );
     const [besides] = await Promise.all([
       beside(scene.outages),
       ...Array.from({ length: count }, () => live(scene, names)),
       ...Array.from({ length: resourceServers }, () => serveResources(scene)),
+      ...Array.from({ length: backends }, () => backing.run()),
       createOperating(scene, cluster.operator, recorder, operator).run(),
       createAdministering(scene, administrator).run(),
     ]);

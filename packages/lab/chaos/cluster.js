@@ -23,6 +23,9 @@ const ADMINISTRATORS_PERMISSIONS = [
   'revocations:lift',
 ];
 
+/** Of clients that open sessions: two of them, which call their users alike. */
+const BACKENDS_PERMISSIONS = ['sessions:open'];
+
 /** All of them at once, and beside whatever else a machine is busy with. */
 const FIRST_START_WITHIN_MS = 60_000;
 
@@ -64,6 +67,8 @@ export async function openCluster({
     const administrators = [];
     for (const id of ['console', 'night-shift'])
       administrators.push(await operator.addClient(id, ADMINISTRATORS_PERMISSIONS));
+    const backends = [];
+    for (const id of ['shop', 'forum']) backends.push(await operator.addClient(id, BACKENDS_PERMISSIONS));
     const settings = { ...settingsFrom(rules), ...environment };
     const replicas = [];
     for (let number = 1; number <= count; number++) {
@@ -92,6 +97,7 @@ export async function openCluster({
       operator,
       client,
       administrators,
+      backends,
       /** What the replicas have written until now. */
       readBeats: () => readBeats(postgres.adminUrl),
       readEvents: () => readEvents(postgres.adminUrl),

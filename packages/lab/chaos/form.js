@@ -13,6 +13,7 @@ const STATUSES = {
   refresh_reused: 401,
   refresh_superseded: 401,
   invalid_client: 401,
+  insufficient_user_authentication: 401,
   insufficient_scope: 403,
   not_found: 404,
   not_liftable: 409,
@@ -71,6 +72,7 @@ export function findOtherHeaders(headers, { claims }) {
     'x-auth-username': encodeURIComponent(claims['username']),
     'x-auth-session': claims['sid'],
     'x-auth-scope': claims['scope'] ?? '',
+    'x-auth-client': claims['client_id'],
   };
   return Object.keys(expected).filter((name) => headers[name] !== expected[name]);
 }

@@ -37,7 +37,7 @@ import { pipeline } from 'node:stream/promises';
  *   access, refresh (ids of tokens)
  * - `refresh` token; ok: access, refresh
  * - `introspect` token, batchSize; ok: active, reissued (id of a token, or null), others
- * - `session` token (GET /session); ok: others; ok or refused: reissued
+ * - `session` token, maxAge (GET /session, with `max_age` or without); ok: others; ok or refused: reissued
  * - `list` token (GET /sessions); ok: sids, current; ok or refused: reissued
  * - `logout` token, access or refresh
  * - `logout-all` token, exceptCurrent; ok: ended (how many)
@@ -54,6 +54,10 @@ import { pipeline } from 'node:stream/promises';
  * - `delete` (DELETE /admin/users/:id) user
  * - `add-user` (POST /admin/users) user, scope, heir (the user who had the name before); ok: sub
  * - `export` (GET /admin/users/:id/export) user; ok: sids
+ * - `reauthenticate` token, user, proved (the version of the password that was sent); ok: access
+ * - `open` (POST /sessions) backend, user, username, sub (what the backend calls the user), said, honest; ok: sid, access, refresh
+ * - `change` (PATCH /sessions/:id) backend, sid, said (what was asked for, as it is said afterwards; nothing of what stays)
+ * - `client-end` (DELETE /sessions/:id by a client) backend, sid · `client-end-all` (POST /logout-all by a client) backend, user, sub; ok: ended
  * - `fault` name, target (a replica's name, `postgres`, or null): not asked of anybody, but over the same clock;
  *   `isKill` where something lost its memory, `isAway` where there was no database in all of the time
  *
@@ -69,7 +73,10 @@ import { pipeline } from 'node:stream/promises';
  * @property {number | null} status of HTTP
  * @property {string | null} error the code in the answer
  * @property {number=} mark of the request, which its events bear: one for all operations of a batch
- * @property {string=} actor who asks, as events name it, where that is a client of `/admin` or `/revoke`
+ * @property {string=} actor who asks, as events name it, where that is a client
+ * @property {string=} backend id of the client that opens, changes or ends sessions
+ * @property {Said=} said
+ * @property {number=} maxAge seconds
  * @property {string=} user
  * @property {string=} username
  * @property {string=} heir
@@ -123,6 +130,17 @@ import { pipeline } from 'node:stream/promises';
  * @property {Beat[]} beats all of them, in the order of their commits; their times too are by the monotonic clock
  * @property {NotedEvent[] | null} events all of them, but of requests under way; null where nobody has read them
  * @property {Operation[]} operations in the order of their ends
+ */
+
+/**
+ * What a backend says of a session, null where it says that there is none. Of an opening, that leaves out nothing: all of it.
+ *
+ * @typedef {object} Said
+ * @property {string | null=} scope
+ * @property {Record<string, unknown> | null=} ext
+ * @property {string[] | null=} amr
+ * @property {string | null=} acr
+ * @property {number | null=} auth_time
  */
 
 /** @typedef {import('./beats.js').Beat} Beat */

@@ -1,6 +1,7 @@
 // @ts-check
 // What clients ask of the service: each endpoint as one question, with the answers that the contract allows.
 import { createAsking } from './asking.js';
+import { createBackends } from './backends.js';
 import { createOrders } from './orders.js';
 import { createReading } from './reading.js';
 import { createUsers, whoseOf } from './users.js';
@@ -52,18 +53,21 @@ const inBody = (token) => ({ headers: JSON_BODY, body: `{"refresh_token":"${toke
  * @param {{ token: (text: string) => Token, mark: () => number, add: (operation: Done) => unknown }} options.recorder
  * @param {{ id: string, secret: string }} options.client
  * @param {{ id: string, secret: string }[]=} options.administrators clients of `/admin`
+ * @param {{ id: string, secret: string }[]=} options.backends clients that open sessions for users of their own
  * @param {((token: Token) => void)=} options.onToken is given each token that was received, once
  */
-export function createQuestions({ client, administrators = [], ...options }) {
+export function createQuestions({ client, administrators = [], backends = [], ...options }) {
   const { ask, askTogether, manners } = createAsking(options);
-  const { readPair, readIntrospection, readBatch, readSession, readList } = createReading(options);
+  const { readPair, readSingle, readIntrospection, readBatch, readSession, readList } =
+    createReading(options);
   const basic = basicOf(client);
-  /** @type {import('./users.js').ClientOf} */
-  const clientOf = (administrator) => {
-    const one = administrators[administrator % administrators.length];
-    if (one === undefined) throw new Error('nobody administers');
-    return { actor: actorOf(one), headers: { ...JSON_BODY, authorization: basicOf(one) } };
+  /** @param {{ id: string, secret: string }[]} clients */
+  const oneOf = (clients) => (/** @type {number} */ number) => {
+    const one = clients[number % clients.length];
+    if (one === undefined) throw new Error('there is no such client');
+    return { id: one.id, actor: actorOf(one), headers: { ...JSON_BODY, authorization: basicOf(one) } };
   };
+  const clientOf = oneOf(administrators);
   /** @param {Token} token */
   const inForm = (token) => ({
     headers: { 'content-type': FORM, authorization: basic },
@@ -94,6 +98,7 @@ export function createQuestions({ client, administrators = [], ...options }) {
     manners,
     ...createOrders({ ask, clientOf }),
     ...createUsers({ ask, clientOf }),
+    ...createBackends({ ask, backendOf: oneOf(backends), readPair }),
 
     /** @param {Caller} caller @param {Replica} replica @param {{ username: string, label?: string, password: string, version: number, honest: boolean, id?: string, scope?: string }} who @param {Manner=} manner */
     login: (caller, replica, { password, version, honest, id, scope, ...who }, manner = {}) =>
@@ -163,6 +168,20 @@ export function createQuestions({ client, administrators = [], ...options }) {
       ),
 
     session: about('session', (token) => bearing(token, 'GET', '/session'), readSession),
+
+    /** The same, if the password was given no longer ago than so many seconds. @param {Caller} caller @param {Replica} replica @param {Token} token @param {number} maxAge */
+    recentSession: (caller, replica, token, maxAge) =>
+      ask(
+        caller,
+        replica,
+        { kind: 'session', token: token.id, maxAge },
+        {
+          ...bearing(token, 'GET', `/session?max_age=${maxAge}`),
+          refusals: [...NO_TOKEN, 'insufficient_user_authentication'],
+        },
+        {},
+        (reply, answer) => readSession(reply, answer, token),
+      ),
 
     list: about('list', (token) => bearing(token, 'GET', '/sessions'), readList),
 
@@ -237,6 +256,22 @@ export function createQuestions({ client, administrators = [], ...options }) {
         },
         manner,
         readPair,
+      ),
+
+    /** The password once more. @param {Caller} caller @param {Replica} replica @param {Token} token @param {{ username: string, label?: string, password: string, version: number }} who */
+    reauthenticate: (caller, replica, token, { password, version, ...who }) =>
+      ask(
+        caller,
+        replica,
+        { kind: 'reauthenticate', token: token.id, ...whoseOf(who), proved: version },
+        {
+          ...bearing(token, 'POST', '/reauthenticate'),
+          headers: { ...bearer(token), ...JSON_BODY },
+          body: JSON.stringify({ password }),
+          refusals: ['invalid_token', 'invalid_credentials'],
+        },
+        {},
+        readSingle,
       ),
 
     /** @param {Caller} caller @param {Replica} replica @param {Token} token @param {string} sid @param {Manner=} manner */

@@ -79,6 +79,27 @@ const DELETING: Kinds = [
   ['order', 1],
 ];
 
+/** Backends, whose users are called alike, and passwords that are given once more. */
+const BACKING: Kinds = [
+  ['login', 2],
+  ['open', 5],
+  ['change', 5],
+  ['client-end', 1.5],
+  ['client-end-all', 0.5],
+  ['reauthenticate', 2],
+  ['introspect', 10],
+  ['session', 6],
+  ['list', 2],
+  ['refresh', 10],
+  ['logout', 0.5],
+  ['logout-all', 0.3],
+  ['end-session', 0.5],
+  ['own-password', 0.3],
+  ['order', 0.5],
+  ['rows', 1],
+  ['lift', 1],
+];
+
 /** All that leaves events. */
 const RECORDING: Kinds = [
   ['login', 6],
@@ -98,6 +119,10 @@ const RECORDING: Kinds = [
   ['scope', 1],
   ['delete', 0.3],
   ['add-user', 0.5],
+  ['open', 3],
+  ['change', 3],
+  ['client-end', 2],
+  ['client-end-all', 0.7],
 ];
 
 function no(operation: Operation, error: string, status = 401): Operation {
@@ -116,8 +141,11 @@ function no(operation: Operation, error: string, status = 401): Operation {
     token,
     sid,
     exceptCurrent,
+    maxAge,
+    backend,
+    said,
   } = operation;
-  const asked = { user, password, proved, honest, token, sid, exceptCurrent };
+  const asked = { user, password, proved, honest, token, sid, exceptCurrent, maxAge, backend, said };
   const known = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
   return { id, mark, kind, replica, client, start, end, outcome: 'refused', status, error, ...known };
 }
@@ -152,6 +180,12 @@ function othersOf(operation: Operation, { hasRetired, strangers }: Surroundings)
   if (kind === 'end-session' && operation.status === 404) others.push(yes(operation));
   if ((kind === 'introspect' && active === true) || (kind === 'session' && outcome === 'ok'))
     others.push({ ...operation, others: ['exp'] });
+  if (kind === 'reauthenticate' && outcome === 'ok')
+    others.push(no(operation, 'invalid_token'), no(operation, 'invalid_credentials'));
+  if (kind === 'session' && operation.maxAge !== undefined && outcome === 'ok')
+    others.push(no(operation, 'insufficient_user_authentication'));
+  if (kind === 'change' || kind === 'client-end')
+    others.push(outcome === 'ok' ? no(operation, 'not_found', 404) : yes(operation));
   if (kind === 'lift' && operation.restored === true && operation.rowKind === 'session')
     others.push({ ...operation, restored: false });
   if (kind === 'lift') others.push(...otherLifts(operation));
@@ -289,6 +323,7 @@ it.each([
   ['scopes', RESCOPING],
   ['deletions', DELETING],
   ['events', RECORDING],
+  ['sessions of backends', BACKING],
 ])('says nothing of right %s, however they overlap', (_name, kinds) => {
   fastCheck.assert(
     fastCheck.property(fastCheck.integer(), (seed) => {

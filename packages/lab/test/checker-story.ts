@@ -7,11 +7,14 @@ import {
   type NotedEvent,
   type Operation,
   type Rules,
+  type Said,
   type Token,
 } from '../chaos/history.js';
 import type { AccessClaims, RefreshClaims, Session, TokenRules } from '../../../src/domain/tokens/claims.js';
 import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
+import { writeClaims } from '../../../src/domain/tokens/session-claims.js';
 import { reissue } from '../../../src/domain/tokens/successor.js';
+import { labelOf, rowIdOf } from '../chaos/subjects.js';
 
 export const RULES: Rules = {
   accessTtl: 30,
@@ -29,17 +32,23 @@ export const EPOCH_MS = 1_800_000_000_000;
 
 export const TOLERANCE_MS = 2;
 
+/** What all backends of stories call their user. */
+const EXTERNAL_ID = '1';
+
 /** A moment is a request of ten milliseconds that begins then. */
 export type When = number | readonly [start: number, end: number];
 
-type Members = Partial<Omit<Operation, 'id' | 'kind' | 'start' | 'end'>>;
+export type Members = Partial<Omit<Operation, 'id' | 'kind' | 'start' | 'end'>>;
 
 export interface Pair {
   sid: string;
   user: string;
   scope: string;
-  /** How often the claims of the user were changed; never unless given. */
+  /** How often the claims of the user, or of the session, were changed; never unless given. */
   ver?: number;
+  /** Of a backend's session: its client, and what that says of it. */
+  backend?: string;
+  said?: Said;
   access: Token;
   refresh: Token;
 }
@@ -122,21 +131,19 @@ export function tellStory(own: Partial<Rules> = {}) {
   }
 
   /** A row of the table of sessions at a time of the story. */
-  function rowOf(
-    pair: { sid: string; user: string; scope: string; ver?: number },
-    openedMs: number,
-    nowMs: number,
-  ): Session {
+  function rowOf(pair: Omit<Pair, 'access' | 'refresh'>, openedMs: number, nowMs: number): Session {
     const secondsAt = (ms: number) => (EPOCH_MS + ms) / 1000;
     const expiresAt = Math.floor(secondsAt(openedMs)) + rules.sessionTtl;
+    const { backend, said = {} } = pair;
+    const words = Object.fromEntries(Object.entries(said).map(([name, value]) => [name, value ?? undefined]));
     return {
       id: pair.sid,
-      userId: idOf(pair.user),
+      userId: backend === undefined ? idOf(pair.user) : rowIdOf(pair.user),
       username: pair.user,
       scope: pair.scope,
-      clientId: null,
-      externalId: null,
-      claims: null,
+      clientId: backend ?? null,
+      externalId: backend === undefined ? null : EXTERNAL_ID,
+      claims: backend === undefined ? null : writeClaims({ audience: [rules.audience], ...words }),
       ver: pair.ver ?? 0,
       generation: 0,
       openedAt: Math.floor(secondsAt(openedMs)),
@@ -178,6 +185,42 @@ export function tellStory(own: Partial<Rules> = {}) {
         refresh: refresh.id,
       });
       return { ...pair, operation };
+    },
+
+    /** A session that a backend opens. */
+    openFor: (when: When, backend: string, said: Said): Pair & { operation: Operation } => {
+      sessions += 1;
+      const user = labelOf(backend, EXTERNAL_ID);
+      const sid = idOfSession(midOf(when), sessions);
+      const row = rowOf({ sid, user, scope: '', backend, said }, midOf(when), midOf(when));
+      const access = tokenOf(mintAccess(row, tokenRules), 'at+jwt');
+      const refresh = tokenOf(mintRefresh(row, tokenRules), 'rt+jwt');
+      const operation = ask('open', when, {
+        backend,
+        actor: `client:${backend}`,
+        user,
+        username: EXTERNAL_ID,
+        sub: EXTERNAL_ID,
+        said: { scope: null, ext: null, amr: null, acr: null, auth_time: null, ...said },
+        honest: true,
+        sid,
+        access: access.id,
+        refresh: refresh.id,
+      });
+      return { sid, user, scope: '', backend, said, access, refresh, operation };
+    },
+
+    /** What a backend's session is minted from after a change. */
+    saidAfter: ({ said, ver = 0 }: Pair, change: Said) => ({ said: { ...said, ...change }, ver: ver + 1 }),
+
+    /** The password once more, in the middle of its bracket. */
+    confirm: (pair: Pair, when: When, members: Members = {}): Pair & { operation: Operation } => {
+      const openedMs = Number(pair.refresh.claims['auth_time']) * 1000 - EPOCH_MS;
+      const row = rowOf(pair, openedMs, midOf(when));
+      const access = tokenOf(mintAccess(row, tokenRules, Math.floor(row.now)), 'at+jwt');
+      const asked = { token: pair.access.id, user: pair.user, proved: 0 };
+      const operation = ask('reauthenticate', when, { ...asked, ...members, access: access.id });
+      return { ...pair, access, operation };
     },
 
     /** A refresh that is answered, with a rotation in the middle of its bracket unless told otherwise. */

@@ -21,6 +21,7 @@ const headers = {
   'x-auth-username': 'ann',
   'x-auth-session': access.sid,
   'x-auth-scope': 'read',
+  'x-auth-client': 'gatehouse',
 };
 const pair = {
   access_token: access.text,

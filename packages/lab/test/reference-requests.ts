@@ -1,10 +1,11 @@
 // What clients of a reference run ask, at chance: each request as something to do at its moment.
-import type { Operation, Rules, Token } from '../chaos/history.js';
+import type { Operation, Rules, Said, Token } from '../chaos/history.js';
+import { FIRST_PARTY, labelOf, userIdOf } from '../chaos/subjects.js';
 import { nameOf, type Order } from './reference-orders.js';
 import type { HeldTokens } from './reference-tokens.js';
 import { EPOCH_MS } from './checker-story.js';
 import type { ReferenceEvents } from './reference-events.js';
-import { createReferenceService, FIRST_USERS, type Mistake } from './reference-service.js';
+import { createReferenceService, FIRST_USERS, type Mistake, type Subject } from './reference-service.js';
 
 export type Answer = Partial<Omit<Operation, 'id' | 'kind'>>;
 
@@ -33,7 +34,19 @@ const ADMINISTRATOR = nameOf(0);
 
 const NOT_FOUND: Answer = { outcome: 'refused', status: 404, error: 'not_found' };
 
-const actorOf = ({ claims }: Token) => `user:${String(claims['sub'])}`;
+/** Two clients that call their users alike. */
+const BACKENDS = ['shop', 'forum'];
+const EXTERNAL_IDS = ['1', '2'];
+
+/** What a backend says first. */
+const FIRST_SAID: Said[] = [
+  { scope: null, ext: null, amr: null, acr: null, auth_time: null },
+  { scope: 'read', ext: { tenant: 'a' }, amr: ['pwd'], acr: 'level-0', auth_time: EPOCH_MS / 1000 - 100 },
+];
+
+const actorOf = ({ claims }: Token) => `user:${userIdOf(claims)}`;
+
+const isByLogin = ({ claims }: Token) => claims['client_id'] === FIRST_PARTY;
 
 export const no = (error: string): Answer => ({ outcome: 'refused', status: 401, error });
 
@@ -52,6 +65,7 @@ export function createRequests(
   let added = 0;
   let passwords = 0;
   let scopes = 0;
+  let sayings = 0;
   const changes: Change[] = [];
 
   /** What one request asks, its questions in their order; none where there is nobody to ask. */
@@ -68,6 +82,9 @@ export function createRequests(
     if (kind === 'fault') return { about: { name: 'kill', target: 'one', isKill: true }, act: () => ({}) };
     if (kind === 'retire-key') return { about: {}, act: () => (service.retireKey(), {}) };
     if (kind === 'add-user') return addUser();
+    if (kind === 'open' || kind === 'client-end-all') return askForSubject(kind, end);
+    if (kind === 'change' || kind === 'client-end') return askByBackend(kind, end);
+    if (kind === 'reauthenticate') return reauthenticate(start, end);
     const user = pickUser();
     if (kind === 'delete' || kind === 'export') return askAboutUser(kind, user);
     if (kind === 'disable' || kind === 'enable')
@@ -134,6 +151,63 @@ export function createRequests(
       act: (): Answer => {
         const sids = service.exportOf(user);
         return sids === null ? NOT_FOUND : { sids };
+      },
+    };
+  }
+
+  function askForSubject(kind: 'open' | 'client-end-all', end: number): Question {
+    const subject: Subject = [held.pick(BACKENDS) ?? '', held.pick(EXTERNAL_IDS) ?? ''];
+    const [backend, sub] = subject;
+    const about = { backend, actor: `client:${backend}`, user: labelOf(backend, sub), username: sub, sub };
+    if (kind === 'client-end-all') return { about, act: () => (service.endAllFor(subject), {}) };
+    const said = held.pick(FIRST_SAID) ?? {};
+    const client = Math.floor(CLIENTS * random());
+    return {
+      about: { ...about, client, said, honest: random() < 0.5 },
+      act: (at: number) => held.learnPair(service.openFor(subject, said, secondsAt(at), client), end),
+    };
+  }
+
+  /** Mostly by the client whose session it is. */
+  function askByBackend(kind: 'change' | 'client-end', end: number): Question | undefined {
+    const sid = held.pickSid(end, ({ claims }) => BACKENDS.includes(String(claims['client_id'])));
+    if (sid === undefined) return undefined;
+    const owner = held.tokens.find((token) => token.sid === sid)?.claims['client_id'] as string;
+    const backend = random() < 0.8 ? owner : BACKENDS.find((other) => other !== owner);
+    if (backend === undefined) return undefined;
+    const about = { backend, actor: `client:${backend}`, sid };
+    if (kind === 'client-end')
+      return { about, act: (at: number) => (service.endFor(backend, sid, secondsAt(at)) ? {} : NOT_FOUND) };
+    if (sayings === 0 || random() < 0.8) sayings += 1;
+    const said = saidAtChance(sayings, end);
+    return {
+      about: { ...about, said },
+      act: (at: number) => (service.change(backend, sid, said, secondsAt(at)) ? {} : NOT_FOUND),
+    };
+  }
+
+  function saidAtChance(version: number, end: number): Said {
+    return [
+      { scope: `version-${version}` },
+      { ext: { tenant: 'a', version } },
+      { scope: null, acr: `level-${version}` },
+      { auth_time: Math.floor((EPOCH_MS + end) / 1000) - 5, amr: ['otp'], acr: `level-${version}` },
+    ][version % 4] as Said;
+  }
+
+  /** Of a user who has logged in here, with the password of the moment of the request, or another one. */
+  function reauthenticate(start: number, end: number): Question | undefined {
+    const token = held.pickToken(start, 'access', isByLogin);
+    if (token === undefined) return undefined;
+    const user = String(token.claims['username']);
+    const proved = random() < 0.8 ? service.passwordOf(user) : 0;
+    return {
+      about: { token: token.id, user, proved },
+      act: (at: number): Answer => {
+        const answer = service.reauthenticate(token, proved, secondsAt(at));
+        return typeof answer === 'string'
+          ? no(answer)
+          : { access: held.learn(answer, 'at+jwt', end) as number };
       },
     };
   }
@@ -231,7 +305,7 @@ export function createRequests(
   }
 
   function newChange(start: number): Change | undefined {
-    const token = held.pickToken(start, 'access');
+    const token = held.pickToken(start, 'access', isByLogin);
     if (token === undefined) return undefined;
     const user = String(token.claims['username']);
     const proved = random() < 0.8 ? service.passwordOf(user) : 0;
@@ -260,8 +334,16 @@ export function createRequests(
             return { active, reissued: held.learn(reissued, 'at+jwt', end) };
           },
         };
-      case 'session':
-        return { about, act: (at: number) => judged(at, () => ({}), true) };
+      case 'session': {
+        if (random() < 0.6) return { about, act: (at: number) => judged(at, () => ({}), true) };
+        const maxAge = Math.floor(40 * random());
+        const isRecent = (at: number) => secondsAt(at) - Number(token.claims['auth_time']) <= maxAge;
+        const tooOld = no('insufficient_user_authentication');
+        return {
+          about: { ...about, maxAge },
+          act: (at: number) => judged(at, () => (isRecent(at) ? {} : tooOld), true),
+        };
+      }
       case 'list':
         return {
           about,
@@ -297,8 +379,9 @@ export function createRequests(
   }
 
   function endOther(token: Token, sid: string, at: number): Answer {
-    const isOwn = held.tokens.find((other) => other.sid === sid)?.claims['sub'] === token.claims['sub'];
-    if (!isOwn) return { outcome: 'refused', status: 404, error: 'not_found' };
+    const target = held.tokens.find((other) => other.sid === sid);
+    if (target === undefined || userIdOf(target.claims) !== userIdOf(token.claims))
+      return { outcome: 'refused', status: 404, error: 'not_found' };
     service.end(sid, secondsAt(at), { actor: actorOf(token), reason: 'session_ended' });
     return {};
   }

@@ -1,9 +1,11 @@
 // The contract as one sequential program: what the service would answer if everything happened at one moment, in one place.
-import type { Row as WrittenRow, Rules, Token } from '../chaos/history.js';
+import type { Row as WrittenRow, Rules, Said, Token } from '../chaos/history.js';
+import { labelOf, rowIdOf } from '../chaos/subjects.js';
 import type { ReferenceEvents } from './reference-events.js';
 import { createReferenceOrders } from './reference-orders.js';
 import type { AccessClaims, RefreshClaims, Session, TokenRules } from '../../../src/domain/tokens/claims.js';
 import { mintAccess, mintRefresh } from '../../../src/domain/tokens/minting.js';
+import { readClaims, writeClaims, type SessionClaims } from '../../../src/domain/tokens/session-claims.js';
 import { reissue } from '../../../src/domain/tokens/successor.js';
 
 /** The row of the service, in seconds since 1970. */
@@ -12,6 +14,9 @@ interface BeatRow {
   answeringSince: number | null;
   answeredUntil: number | null;
 }
+
+/** A user as a backend names one: a client, and what that calls the user. */
+export type Subject = readonly [backend: string, externalId: string];
 
 /** What a wrong service makes of an outage. */
 export type Mistake = 'ignores-outages' | 'opens-what-had-run-out' | 'knows-in-an-outage';
@@ -97,7 +102,8 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
     if (known !== undefined) return known;
     const scope = name === 'bob' ? 'read write' : '';
     const user = {
-      id: uuid(),
+      // No other name has a space.
+      id: name.includes(' ') ? rowIdOf(name) : uuid(),
       name,
       firstScope: scope,
       scope,
@@ -128,17 +134,23 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
 
   function isStanding({ sid, lineage, claims }: Token): boolean {
     const ver = Number(claims['ver'] ?? 0);
+    const row = rows.get(sid);
     return (
+      row !== undefined &&
       stands(sid) &&
       !revoked.has(lineage) &&
       !orders.isHeld(lineage) &&
-      userOf(String(claims['username'])).ver === ver
+      userOf(row.username).ver + row.ver === ver
     );
   }
 
-  function pairOf(row: Row, now: number): ClaimsPair {
+  function sessionOf(row: Row, now: number): Session {
     const { scope, ver } = userOf(row.username);
-    const session = { ...row, scope, ver, now };
+    return { ...row, scope, ver: ver + row.ver, now };
+  }
+
+  function pairOf(row: Row, now: number): ClaimsPair {
+    const session = sessionOf(row, now);
     return { access: mintAccess(session, tokenRules), refresh: mintRefresh(session, tokenRules) };
   }
 
@@ -208,6 +220,61 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
     whoIs: (name: string): { sub: string; scope: string } => {
       const { id, firstScope } = userOf(name);
       return { sub: id, scope: firstScope };
+    },
+
+    openFor: ([backend, externalId]: Subject, said: Said, now: number, client: number): ClaimsPair => {
+      const user = userOf(labelOf(backend, externalId));
+      user.isThere = true;
+      const row = addRow(user, epochOf(user), now, Math.floor(now) + rules.sessionTtl, client);
+      const claims = writeClaims({ audience: [rules.audience], ...wordsOf(said) });
+      Object.assign(row, { clientId: backend, externalId, claims });
+      events.write('session.opened', { actor: `client:${backend}`, userId: user.id, sessionId: row.id });
+      return pairOf(row, now);
+    },
+
+    /** Whether there is a session of the client that stands. */
+    change: (backend: string, sid: string, said: Said, now: number): boolean => {
+      const row = rows.get(sid);
+      if (row?.clientId !== backend || row.claims === null || row.expiresAt <= now || !stands(sid))
+        return false;
+      const claims = writeClaims({ ...readClaims(row.claims), ...wordsOf(said) });
+      if (claims !== row.claims) {
+        row.ver += 1;
+        events.write('session.changed', { actor: `client:${backend}`, userId: row.userId, sessionId: sid });
+      }
+      row.claims = claims;
+      return true;
+    },
+
+    /** Whether there is a session of the client, ended or not. */
+    endFor: (backend: string, sid: string, now: number): boolean => {
+      if (rows.get(sid)?.clientId !== backend) return false;
+      end(sid, now, { actor: `client:${backend}`, reason: 'session_ended' });
+      return true;
+    },
+
+    endAllFor: ([backend, externalId]: Subject): void => {
+      const user = userOf(labelOf(backend, externalId));
+      if (!user.isThere) return;
+      user.epoch += 1;
+      events.write('session.ended', {
+        actor: `client:${backend}`,
+        reason: 'logout_all',
+        userId: user.id,
+      });
+    },
+
+    /** Of a user who has logged in. */
+    reauthenticate: (
+      token: Token,
+      proved: number,
+      now: number,
+    ): AccessClaims | 'invalid_token' | 'invalid_credentials' => {
+      const row = rows.get(token.sid);
+      if (row === undefined || !isStanding(token) || now >= Number(token.claims['exp']))
+        return 'invalid_token';
+      if (userOf(row.username).password !== proved) return 'invalid_credentials';
+      return mintAccess(sessionOf(row, now), tokenRules, Math.floor(now));
     },
 
     /** The first half of a login: what it has read, or null when it is refused. */
@@ -396,4 +463,9 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
       events.write('key.retired');
     },
   };
+}
+
+/** As they are kept: nothing is said of what is null. */
+function wordsOf(said: Said): Partial<SessionClaims> {
+  return Object.fromEntries(Object.entries(said).map(([name, value]) => [name, value ?? undefined]));
 }

@@ -38,8 +38,14 @@ export function createHeldTokens(random: () => number, rules: Rules) {
   }
 
   /** Latest ones first: dead tokens soon outnumber those that live. */
-  function pickToken(start: number, type?: Token['type']): Token | undefined {
-    const known = tokens.filter((token) => (type ?? token.type) === token.type && isKnown(token, start));
+  function pickToken(
+    start: number,
+    type?: Token['type'],
+    isFit: (token: Token) => boolean = () => true,
+  ): Token | undefined {
+    const known = tokens.filter(
+      (token) => (type ?? token.type) === token.type && isKnown(token, start) && isFit(token),
+    );
     return pick(known.slice(random() < 0.7 ? -8 : 0));
   }
 
@@ -70,6 +76,7 @@ export function createHeldTokens(random: () => number, rules: Rules) {
     pickEnding: (start: number) => pick([...endings].filter(([, at]) => at < start).slice(-3))?.[0],
     pickRow: (start: number) => pick([...rows.values()].filter(({ at }) => at < start).slice(-4))?.row,
     /** Any session that is heard of by then. */
-    pickSid: (moment: number) => pick(tokens.filter((token) => isKnown(token, moment)))?.sid,
+    pickSid: (moment: number, isFit: (token: Token) => boolean = () => true) =>
+      pick(tokens.filter((token) => isKnown(token, moment) && isFit(token)))?.sid,
   };
 }

@@ -50,7 +50,7 @@ function findEnd({ operation, token, session, lineage }) {
   if (hold !== null) return { end: hold.order, what: 'held' };
   const outdated = token?.type === 'access' ? (lineage?.outdated ?? null) : null;
   return outdated !== null && operation.start > outdated.end
-    ? { end: outdated, what: 'of another scope' }
+    ? { end: outdated, what: outdated.kind === 'change' ? 'of other claims' : 'of another scope' }
     : null;
 }
 

@@ -6,6 +6,7 @@ import { firstOf } from './first-of.js';
 import { endsEverything, isOrder } from './holds.js';
 import { createRaises } from './raises.js';
 import { isOwnChange } from './replacements.js';
+import { isOfAnother } from './said.js';
 import { createSpans } from './spans.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -17,7 +18,7 @@ import { createSpans } from './spans.js';
 
 /** What ends all sessions of a user, and what lets a user in again. */
 const CHANGES = new Set(['password', 'disable', 'enable', 'delete']);
-const ENDS_ALL = new Set(['password', 'disable', 'delete']);
+const ENDS_ALL = new Set(['password', 'disable', 'delete', 'client-end-all']);
 
 /**
  * @param {Operation[]} operations
@@ -112,8 +113,9 @@ function targetOf(operation, sessions, { tokenOf, sessionOf, lineageOf }) {
     const token = tokenOf(operation.token);
     return lineageOf(token) ?? sessionOf(token);
   }
-  if (kind !== 'end-session') return null;
+  if (kind !== 'end-session' && kind !== 'client-end') return null;
   const target = sessions.get(operation.sid ?? '') ?? null;
+  if (kind === 'client-end') return target === null || isOfAnother(operation, target) ? null : target;
   return target?.user === sessionOf(tokenOf(operation.token)).user ? target : null;
 }
 

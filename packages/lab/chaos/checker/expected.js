@@ -1,8 +1,13 @@
 // @ts-check
 // Which event each operation of a history is owed, or may have left (docs/events.md).
+import { isDeepStrictEqual } from 'node:util';
+
+import { rowIdOf, userIdOf } from '../subjects.js';
+import { latestEffect } from './deadlines.js';
 import { tagOf } from './endings.js';
 import { groupBy } from './group.js';
 import { isOwnChange } from './replacements.js';
+import { isOfAnother } from './said.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('../history.js').Token} Token */
@@ -103,6 +108,35 @@ const EXPECTING = {
     thing: `deletion ${user}`,
     isCertain: true,
   }),
+  open: (operation, { tokenOf }, isOwed) => {
+    const sessionId = isOwed ? tokenOf(operation.access).sid : undefined;
+    return {
+      what: 'openings by clients',
+      allowed: [
+        { type: 'session.opened', actor: operation.actor, userId: rowIdOf(operation.user ?? ''), sessionId },
+      ],
+      isOwed,
+    };
+  },
+  change: ofChange,
+  'client-end': (operation, world, isOk) => {
+    const { actor, sid } = operation;
+    const target = world.sessions.get(sid ?? '');
+    const how = /** @type {const} */ ({ actor, reason: 'session_ended' });
+    if (target === undefined || isOfAnother(operation, target)) return null;
+    return { ...ofSession(operation, target, world, isOk, how), what: 'ends by clients' };
+  },
+  'client-end-all': ({ actor, user = '', start }, { operations }, isOk) => ({
+    what: 'ends of all by clients',
+    allowed: [{ type: 'session.ended', actor, userId: rowIdOf(user), sessionId: null, reason: 'logout_all' }],
+    // Of a user whom the client has not brought yet nothing is written.
+    isOwed:
+      isOk &&
+      operations.some(
+        (other) =>
+          other.kind === 'open' && other.outcome === 'ok' && other.user === user && other.end < start,
+      ),
+  }),
   'add-user': ({ actor, sub: userId }, _world, isOwed) => ({
     what: 'additions',
     allowed: [{ type: 'user.added', actor, userId }],
@@ -144,7 +178,7 @@ export function findStates({ operations }) {
 /** Whose token asks. @param {Operation} operation @param {World} world */
 function ownerOf({ token: id }, { tokenOf, sessionOf }) {
   const token = tokenOf(id);
-  const userId = String(token.claims['sub']);
+  const userId = userIdOf(token.claims);
   return { token, session: sessionOf(token), userId, sessionId: token.sid, actor: `user:${userId}` };
 }
 
@@ -190,12 +224,13 @@ function ofRefresh(operation, world, isOk) {
  */
 function ofSession(operation, session, world, isOk, how) {
   const { ended, expiresAt, login, sid: sessionId } = session;
+  const userId = login?.backend === undefined ? login?.sub : rowIdOf(login.user ?? '');
   const mayBeGone =
     world.mayHaveEndedOtherwise(session, operation) || world.clock.isPossiblyPast(expiresAt, operation);
   const isRepetition = ended !== null && ended !== operation && ended.end < operation.start;
   return {
     what: 'ends',
-    allowed: [{ type: 'session.ended', userId: login?.sub, sessionId, ...how }],
+    allowed: [{ type: 'session.ended', userId, sessionId, ...how }],
     isOwed: isOk && !mayBeGone,
     isRepetition,
     because: ended,
@@ -224,6 +259,42 @@ function ofRevocation(operation, world, isOk) {
     isRepetition,
     because: ended,
     thing: `end of lineage ${token.lineage}`,
+  };
+}
+
+/**
+ * A change of something, or of nothing. What nobody has asked for before is one of something. The same again is not, unless another change
+ * may have come between.
+ *
+ * @type {Expecting}
+ */
+function ofChange(operation, { sessions, sayings }, isOk) {
+  const { actor, sid = '', said, start, end } = operation;
+  const session = sessions.get(sid);
+  if (session === undefined || isOfAnother(operation, session)) return null;
+  const others = sayings.changesFor(sid).filter((other) => other !== operation);
+  const same = others.filter((other) => isDeepStrictEqual(other.said, said));
+  const isNew = same.every((other) => other.start >= end);
+  const before = same.find(
+    (other) =>
+      other.outcome === 'ok' &&
+      other.end < start &&
+      others.every((one) => same.includes(one) || one.start >= end || latestEffect(one) <= other.start),
+  );
+  const user = session.login?.user;
+  return {
+    what: 'changes by clients',
+    allowed: [
+      {
+        type: 'session.changed',
+        actor,
+        userId: user === undefined ? undefined : rowIdOf(user),
+        sessionId: sid,
+      },
+    ],
+    isOwed: isOk && isNew,
+    isRepetition: isOk && before !== undefined,
+    because: before,
   };
 }
 

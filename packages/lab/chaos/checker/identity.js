@@ -5,6 +5,7 @@
 // is. The times are for rule G.
 import { isDeepStrictEqual } from 'node:util';
 
+import { FIRST_PARTY } from '../subjects.js';
 import { scopeOf } from './scopes.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
@@ -13,15 +14,11 @@ import { scopeOf } from './scopes.js';
 /** @typedef {import('./world.js').Session} Session */
 /** @typedef {import('./findings.js').Findings} Findings */
 
-/** For logins of users themselves there is no other client. */
-const CLIENT_ID = 'gatehouse';
-
 /** @param {World} world @param {Findings} findings */
 export function checkIdentity(world, findings) {
   for (const operation of world.operations) {
     const { kind, outcome } = operation;
-    if (outcome === 'ok' && (kind === 'login' || kind === 'refresh' || operation.access !== undefined))
-      checkMinted(operation, world, findings);
+    if (outcome === 'ok' && operation.access !== undefined) checkMinted(operation, world, findings);
     if ((kind === 'introspect' && operation.active === true) || (kind === 'session' && outcome === 'ok'))
       checkTold(operation, findings);
     if (kind === 'end-session') checkTarget(operation, world, findings);
@@ -29,39 +26,91 @@ export function checkIdentity(world, findings) {
   checkListed(world, findings);
 }
 
+/** What asks with a token is answered with one of the same session; what opens another one, with one of that. */
+const SAME_SESSION = new Set(['refresh', 'reauthenticate']);
+
 /** @param {Operation} operation @param {World} world @param {Findings} findings */
-function checkMinted(operation, { tokenOf, sessionOf, rules, scopes }, findings) {
+function checkMinted(operation, world, findings) {
+  const { tokenOf, sessionOf, rules } = world;
   const access = tokenOf(operation.access);
-  const refresh = tokenOf(operation.refresh);
-  const parent = operation.kind === 'refresh' ? tokenOf(operation.token) : refresh;
-  const session = sessionOf(parent);
-  if (session.login?.sub === undefined) return;
+  const refresh = operation.refresh === undefined ? null : tokenOf(operation.refresh);
+  const session = sessionOf(
+    SAME_SESSION.has(operation.kind) ? tokenOf(operation.token) : (refresh ?? access),
+  );
+  const { login, sid } = session;
+  if (login?.sub === undefined) return;
   findings.apply('I', 'minted');
-  const { issuer, audience } = rules;
-  const { sub, user, username = user, scope: first = '' } = session.login;
-  const scope = scopeOf(access);
-  const replaced = scopes.replacedBy(user, scope);
-  if (scopes.isSurelyChanged(user, operation)) findings.apply('A', `scopes by ${operation.kind}`);
+  const { issuer } = rules;
+  const { sub, backend } = login;
+  const words = backend === undefined ? wordsOfUser : wordsOfBackend;
+  const { own, replaced, isChanged } = words(access, login, operation, world);
+  if (isChanged) findings.apply('A', `${backend === undefined ? 'scopes' : 'claims'} by ${operation.kind}`);
   if (replaced !== null && replaced.end < operation.start)
-    findings.report('A', operation, 'minted with a scope that had been replaced', {
-      because: [replaced],
-      session: session.sid,
-    });
-  const common = { iss: issuer, sub, sid: session.sid };
-  const ofAccess = {
-    aud: audience,
-    client_id: CLIENT_ID,
+    findings.report(
+      'A',
+      operation,
+      `minted with ${backend === undefined ? 'a scope' : 'claims'} that had been replaced`,
+      {
+        because: [replaced],
+        session: sid,
+      },
+    );
+  const common = { iss: issuer, sub, sid };
+  const ofRefresh = { ...common, aud: issuer, ...(backend === undefined ? {} : { client_id: backend }) };
+  const wrong =
+    (own !== null && isMintedFor(access, { ...common, ...own }) ? null : access) ??
+    (refresh === null || isMintedFor(refresh, ofRefresh) ? null : refresh);
+  if (wrong === null) return;
+  const message = `minted for somebody else: ${JSON.stringify(wrong.claims)}`;
+  findings.report('I', operation, message, { session: sid });
+}
+
+/**
+ * @typedef {object} Words
+ * @property {Record<string, unknown> | null} own claims that the access token has to have; null where it has one that can be nobody's
+ * @property {Operation | null} replaced what has surely replaced something that it tells
+ * @property {boolean} isChanged whether something else than the first was surely in force
+ */
+
+/** @param {Token} access @param {Operation} login @param {Operation} operation @param {World} world @returns {Words} */
+function wordsOfUser(access, login, operation, { rules, scopes }) {
+  const { user, username = user, scope: first = '' } = login;
+  const scope = scopeOf(access);
+  const own = {
+    aud: rules.audience,
+    client_id: FIRST_PARTY,
     username,
     ...(scope === '' ? {} : { scope }),
     ...(scope === first ? {} : { ver: access.claims['ver'] }),
   };
-  const isOwnScope = scopes.canBeSet(user, scope, operation, first);
-  const wrong =
-    (isOwnScope && isMintedFor(access, { ...common, ...ofAccess }) ? null : access) ??
-    (isMintedFor(refresh, { ...common, aud: issuer }) ? null : refresh);
-  if (wrong === null) return;
-  const message = `minted for somebody else: ${JSON.stringify(wrong.claims)}`;
-  findings.report('I', operation, message, { session: session.sid });
+  return {
+    own: scopes.canBeSet(user, scope, operation, first) ? own : null,
+    replaced: scopes.replacedBy(user, scope),
+    isChanged: scopes.isSurelyChanged(user, operation),
+  };
+}
+
+/** @param {Token} access @param {Operation} login @param {Operation} operation @param {World} world @returns {Words} */
+function wordsOfBackend(access, login, operation, { rules, sayings }) {
+  const { scope, ext, amr, acr, ver } = access.claims;
+  const changes = sayings.changesFor(access.sid).filter(({ start }) => start < operation.end);
+  const isCount = ver === undefined || (ver >= 1 && ver <= changes.length);
+  const own = {
+    aud: rules.audience,
+    client_id: login.backend,
+    username: login.username,
+    ...withoutMissing({ scope, ext, amr, acr, ver }),
+  };
+  return {
+    own: isCount && sayings.unsaid(access, login, operation).length === 0 ? own : null,
+    replaced: sayings.replacedBy(access),
+    isChanged: sayings.isSurelyChanged(access.sid, operation),
+  };
+}
+
+/** @param {Record<string, unknown>} claims */
+function withoutMissing(claims) {
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
 }
 
 /** @param {Token} token @param {Record<string, unknown>} whose */

@@ -3,6 +3,7 @@
 //
 // Certain because `iat` is the database's time at a moment within the bracket, cut to the second, and all other times follow
 // from it; and because a token is taken for expired only where the whole bracket lies past its `exp`.
+import { FIRST_PARTY } from '../subjects.js';
 import { isOwnChange } from './replacements.js';
 import { sightings } from './sightings.js';
 
@@ -15,8 +16,9 @@ import { sightings } from './sightings.js';
 export function checkLifetimes(world, findings) {
   for (const operation of world.operations) {
     if (operation.outcome !== 'ok') continue;
-    if (operation.kind === 'login') checkLogin(operation, world, findings);
+    if (operation.kind === 'login' || operation.kind === 'open') checkLogin(operation, world, findings);
     if (operation.kind === 'refresh') checkRefresh(operation, world, findings);
+    if (operation.kind === 'reauthenticate') checkStepped(operation, world, findings);
     if (isOwnChange(operation) && operation.access !== undefined) checkOpened(operation, world, findings);
   }
   for (const { operation, says, token, session } of sightings(world)) {
@@ -46,7 +48,7 @@ function checkLogin(operation, { clock, rules, tokenOf }, findings) {
       type: 'access',
       generation: 0,
       life: rules.accessTtl,
-      authTime: iat,
+      authTime: authTimeOf(access, iat),
       expiresAt,
     }) ??
     findWrongTime('iat', Number(access.claims['iat']), least, most) ??
@@ -110,6 +112,36 @@ function checkOpened(operation, { clock, rules, tokenOf, sessionOf }, findings) 
   if (wrong !== null) findings.report('G', operation, wrong, { session: refresh.sid });
 }
 
+/**
+ * The password was given once more: it says so of the moment at which the token was minted.
+ *
+ * @param {Operation} operation
+ * @param {World} world
+ * @param {Findings} findings
+ */
+function checkStepped(operation, { clock, rules, tokenOf }, findings) {
+  const access = tokenOf(operation.access);
+  const { least, most } = clock.secondsOf(operation);
+  const iat = Number(access.claims['iat']);
+  const expiresAt = Number(tokenOf(operation.token).claims['session_exp']);
+  findings.apply('G', 'minted');
+  const wrong =
+    findWrongTime('iat', iat, least, most) ??
+    findWrongMint(access, {
+      type: 'access',
+      generation: 0,
+      life: rules.accessTtl,
+      authTime: iat,
+      expiresAt,
+    });
+  if (wrong !== null) findings.report('G', operation, wrong, { session: access.sid });
+}
+
+/** What the access tokens of a session tell; of a backend's it is for rules A and I. @param {Token} access @param {number} ofSession */
+function authTimeOf({ claims }, ofSession) {
+  return claims['client_id'] === FIRST_PARTY ? ofSession : Number(claims['auth_time']);
+}
+
 /** @param {string} claim @param {number} value @param {number} least @param {number} most */
 function findWrongTime(claim, value, least, most) {
   const isRight = value >= Math.floor(least) && value <= Math.floor(most);
@@ -124,8 +156,13 @@ function findWrongTime(claim, value, least, most) {
 function findWrongPair({ access, refresh }, { accessTtl, refreshTtl }, session) {
   const { generation } = refresh;
   return (
-    findWrongMint(access, { type: 'access', generation: 0, life: accessTtl, ...session }) ??
-    findWrongMint(refresh, { type: 'refresh', generation, life: refreshTtl, ...session })
+    findWrongMint(access, {
+      type: 'access',
+      generation: 0,
+      life: accessTtl,
+      expiresAt: session.expiresAt,
+      authTime: authTimeOf(access, session.authTime),
+    }) ?? findWrongMint(refresh, { type: 'refresh', generation, life: refreshTtl, ...session })
   );
 }
 

@@ -8,6 +8,9 @@
 /** @typedef {import('./world.js').World} World */
 /** @typedef {import('./findings.js').Findings} Findings */
 
+/** Users who have logged in prove the current one. */
+const PROVES = new Set(['password', 'reauthenticate']);
+
 /** @param {World} world @param {Findings} findings */
 export function checkLogins(world, findings) {
   for (const operation of world.operations) {
@@ -17,8 +20,7 @@ export function checkLogins(world, findings) {
       checkRefused(operation, world, findings);
   }
   for (const operation of world.operations)
-    if (operation.kind === 'password' && operation.proved !== undefined)
-      checkChange(operation, world, findings);
+    if (PROVES.has(operation.kind) && operation.proved !== undefined) checkProof(operation, world, findings);
 }
 
 /** @param {Operation} login @param {World} world @param {Findings} findings */
@@ -72,28 +74,29 @@ function isSurelyWelcome(login, { accounts, upheavals }) {
 }
 
 /**
- * A user's own change of password, which proves the current one.
+ * A user's own change of password, or a user who gives it once more: both prove the current one.
  *
  * @param {Operation} operation
  * @param {World} world
  * @param {Findings} findings
  */
-function checkChange(operation, { accounts, replacements, sessionOf, tokenOf }, findings) {
+function checkProof(operation, { accounts, replacements, sessionOf, tokenOf }, findings) {
   const account = accounts.get(operation.user ?? '');
   if (account === undefined || operation.outcome === 'unknown') return;
-  const { outcome, error, proved, start, end } = operation;
+  const { kind, outcome, error, proved, start, end } = operation;
+  const mayRepeat = kind === 'password' && replacements.mayRepeat(operation);
   const session = sessionOf(tokenOf(operation.token)).sid;
   const replaced = account.passwords.replacedAfterRead({ password: proved });
   // A repetition is judged by the new password, not by the one before.
-  if (outcome === 'ok' && !replacements.mayRepeat(operation)) {
-    findings.apply('A', 'changes of password');
+  if (outcome === 'ok' && !mayRepeat) {
+    findings.apply('A', kind === 'password' ? 'changes of password' : 'step-ups');
     if (replaced !== null && replaced.end < start)
       findings.report('A', operation, 'took a password for the current one that had been replaced', {
         because: [replaced],
         session,
       });
   }
-  if (error !== 'invalid_credentials' || replacements.mayRepeat(operation)) return;
+  if (error !== 'invalid_credentials' || mayRepeat) return;
   if (account.passwords.isSurelyRight({ password: proved, start, end }))
     findings.report('B', operation, 'refused the current password', { session });
 }

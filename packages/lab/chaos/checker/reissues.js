@@ -5,6 +5,8 @@
 // database's time: if that stretch and the bracket of the request do not meet, no moment explains the answer.
 import { isDeepStrictEqual } from 'node:util';
 
+import { isLetIn } from './sightings.js';
+
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('../history.js').Token} Token */
 /** @typedef {import('../history.js').Rules} Rules */
@@ -51,7 +53,7 @@ function checkNoHeader(operation, world, findings) {
   const parent = tokenOf(operation.token);
   const lineage = lineageOf(parent);
   if (lineage === null) return;
-  const isAccepted = operation.outcome === 'ok' && operation.active !== false;
+  const isAccepted = isLetIn(operation) && operation.active !== false;
   if (!isAccepted && (!isTokenRefused(operation) || mayBeDead(operation, lineage, world))) return;
   const { iat, exp } = parent.claims;
   const { least, most } = clock.secondsOf(operation);

@@ -2,6 +2,7 @@
 // What an answer tells of a token or a session: each such thing that it tells is a sighting.
 
 import { isOwnChange } from './replacements.js';
+import { isOfAnother } from './said.js';
 
 /** @typedef {import('../history.js').Operation} Operation */
 /** @typedef {import('../history.js').Token} Token */
@@ -37,10 +38,10 @@ export function isTurnedAway({ outcome, status }) {
   return outcome === 'refused' && status !== TOO_MANY_REQUESTS && status !== NOT_FOUND;
 }
 
-const BEARERS = new Set(['session', 'list', 'logout-all', 'end-session', 'password']);
+const BEARERS = new Set(['session', 'list', 'logout-all', 'end-session', 'password', 'reauthenticate']);
 
 /** What only those are told who were let in. */
-const TOLD_INSIDE = new Set(['not_found', 'invalid_credentials']);
+const TOLD_INSIDE = new Set(['not_found', 'invalid_credentials', 'insufficient_user_authentication']);
 
 /** @param {World} world @returns {Generator<Sighting, void>} */
 export function* sightings(world) {
@@ -51,6 +52,7 @@ export function* sightings(world) {
     else if (BEARERS.has(operation.kind) && operation.token !== undefined) yield* ofBearer(operation, world);
     if (operation.kind === 'list') yield* ofList(operation, world);
     if (operation.kind === 'lift') yield* ofLift(operation, world);
+    if (operation.kind === 'change') yield* ofChange(operation, world);
   }
 }
 
@@ -62,14 +64,19 @@ function* ofIntrospection(operation, world) {
   yield* ofToken(operation, token, operation.active === true, world);
 }
 
+/** Whether the token of a bearer was taken. @param {Operation} operation */
+export function isLetIn({ outcome, error }) {
+  return outcome === 'ok' || TOLD_INSIDE.has(error ?? '');
+}
+
 /** @param {Operation} operation @param {World} world */
 function* ofBearer(operation, world) {
-  const isLetIn = operation.outcome === 'ok' || TOLD_INSIDE.has(operation.error ?? '');
-  if (!isLetIn && !isTurnedAway(operation)) return;
+  const isTaken = isLetIn(operation);
+  if (!isTaken && !isTurnedAway(operation)) return;
   if (isOwnChange(operation)) yield* ofOpened(operation, world);
   // Also said to a token that has asked for a new password before and is dead since.
-  if (isLetIn && isOwnChange(operation) && world.replacements.mayRepeat(operation)) return;
-  yield* ofToken(operation, world.tokenOf(operation.token), isLetIn, world);
+  if (isTaken && isOwnChange(operation) && world.replacements.mayRepeat(operation)) return;
+  yield* ofToken(operation, world.tokenOf(operation.token), isTaken, world);
 }
 
 /** The session in the place of the one that asked. @param {Operation} operation @param {World} world @returns {Generator<Sighting, void>} */
@@ -132,6 +139,19 @@ function* ofLift(operation, world) {
   yield {
     operation,
     says: operation.restored === true ? 'lives' : 'gone',
+    token: null,
+    session,
+    lineage: null,
+  };
+}
+
+/** A backend's: it is made to what stands. @param {Operation} operation @param {World} world @returns {Generator<Sighting, void>} */
+function* ofChange(operation, world) {
+  const session = world.sessions.get(operation.sid ?? '');
+  if (session === undefined || session.login === null || isOfAnother(operation, session)) return;
+  yield {
+    operation,
+    says: operation.outcome === 'ok' ? 'lives' : 'gone',
     token: null,
     session,
     lineage: null,

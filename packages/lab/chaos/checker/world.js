@@ -8,6 +8,7 @@ import { createLeastAfter } from './least-after.js';
 import { createMortality } from './mortality.js';
 import { createReplacements, isOwnChange } from './replacements.js';
 import { createRotations, NO_ROTATIONS } from './rotations.js';
+import { createSaid, endBySayings } from './said.js';
 import { createScopes, endByScopes } from './scopes.js';
 import { sightings } from './sightings.js';
 import { createSpans } from './spans.js';
@@ -39,11 +40,11 @@ import { createWindows } from './windows.js';
  *   expiresAt: number,
  *   rotations: Rotations,
  *   thefts: import('./spans.js').Spans | null,
- * }} Session `expiresAt` in seconds since 1970; `login` is the login or the new password that opened it, null where no answer to
+ * }} Session `expiresAt` in seconds since 1970; `login` is the login, the new password or the request of a backend that opened it, null where no answer to
  * one has told of it
  */
 
-/** @typedef {Mortal & { session: Session, outdated: Operation | null }} Lineage of access tokens; `outdated` by another scope of the user */
+/** @typedef {Mortal & { session: Session, outdated: Operation | null }} Lineage of access tokens; `outdated` by other claims of the user or of the session */
 
 /** @typedef {ReturnType<typeof createWorld>} World */
 
@@ -91,6 +92,8 @@ export function createWorld(told) {
   holdByOrders(history, sessions, lineages, subjects);
   const scopes = createScopes(operations);
   endByScopes(firsts, scopes);
+  const sayings = createSaid(operations, sessions, tokenOf);
+  endBySayings(firsts, sayings);
 
   const rows = rowsOfOrders(operations);
   const kills = operations.filter(({ isKill }) => isKill === true);
@@ -102,6 +105,7 @@ export function createWorld(told) {
     sessions,
     lineages,
     scopes,
+    sayings,
     accounts,
     /** Of keys, whose tokens are nobody's then. */
     retirements,
@@ -140,7 +144,7 @@ function noteLife(world, mortals) {
 }
 
 /**
- * By logins, and by new passwords in the place of others.
+ * By logins, by backends, and by new passwords in the place of others.
  *
  * @param {History} history
  * @param {import('./replacements.js').Replacements} replacements
@@ -149,7 +153,9 @@ function noteLife(world, mortals) {
 function openSessions({ operations, tokens }, { changes }) {
   /** @type {Map<string, Session>} */
   const sessions = new Map();
-  const logins = operations.filter(({ kind, outcome }) => kind === 'login' && outcome === 'ok');
+  const logins = operations.filter(
+    ({ kind, outcome }) => (kind === 'login' || kind === 'open') && outcome === 'ok',
+  );
   const opened = changes.flatMap(({ operation, opened: sid }) => (sid === null ? [] : [operation]));
   for (const operation of [...opened, ...logins]) {
     const token = tokens[operation.access ?? -1];

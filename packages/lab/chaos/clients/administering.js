@@ -4,6 +4,7 @@ import { createDeleting } from './deleting.js';
 import { logInMeanwhile } from './family.js';
 import { everyCycle } from './cycle.js';
 import { adopt, open, refresh } from './holding.js';
+import { isByLogin } from './scene.js';
 import { askEverywhere, endWatched, tryDead } from './watching.js';
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -189,7 +190,7 @@ export function createAdministering(scene, pace = {}) {
   }
 
   async function changeScope() {
-    const living = findLiving(scene);
+    const living = findLiving(scene).filter(isByLogin);
     const held =
       scene.chance(ownShare) || living.length === 0
         ? await open(scene, { honest: true })
@@ -262,7 +263,10 @@ function bySessions(_scene, held) {
 function byUsers(_scene, held) {
   const meant = held.slice(0, 2);
   return {
-    target: { by: 'user_ids', users: meant.map(({ user: { id, username } }) => ({ id, username })) },
+    target: {
+      by: 'user_ids',
+      users: meant.map(({ user: { id, username, label } }) => ({ id, username, label })),
+    },
     meant,
   };
 }

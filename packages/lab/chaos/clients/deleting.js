@@ -2,7 +2,7 @@
 // An administrator who deletes users, before the eyes of everybody and with logins under way, and adds others in their place: half of
 // them under the name that has become free.
 import { logInMeanwhile } from './family.js';
-import { newUser, passwordOf } from './scene.js';
+import { isByLogin, newUser, passwordOf } from './scene.js';
 import { askEverywhere, endWatched, tryDead } from './watching.js';
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -31,7 +31,7 @@ export function createDeleting(scene, { untilAnswered, pickAdministrator }) {
 
   /** Somebody who has something to lose, if there is. */
   function pickUser() {
-    const living = scene.remembered.filter(({ isOver, user }) => !isOver && !user.isBusy);
+    const living = scene.remembered.filter((held) => !held.isOver && !held.user.isBusy && isByLogin(held));
     return living.length > 0 ? scene.pick(living).user : scene.pick(scene.users);
   }
 

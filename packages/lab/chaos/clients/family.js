@@ -1,5 +1,6 @@
 // @ts-check
 // Several devices of one user: one of them ends others, or all, while yet another logs in.
+import { openFor } from './backing.js';
 import { hold, logIn, open } from './holding.js';
 import { askEverywhere, endWatched, tryDead } from './watching.js';
 
@@ -46,7 +47,7 @@ async function endAll(scene, first, all) {
 }
 
 /**
- * Logins that are under way while an epoch is raised: what they read before it must not count after it.
+ * Logins, or openings by a backend, that are under way while an epoch is raised: what they read before it must not count after it.
  *
  * @param {Scene} scene
  * @param {import('./scene.js').User} user
@@ -56,7 +57,10 @@ export async function logInMeanwhile(scene, user) {
   const opened = await Promise.all(
     Array.from({ length: scene.pick([1, 2, 3]) }, async () => {
       await scene.wait(scene.between(0, 50));
-      const held = hold(scene, user, await logIn(scene, user, { honest: true }));
+      const held =
+        user.subject === undefined
+          ? hold(scene, user, await logIn(scene, user, { honest: true }))
+          : await openFor(scene, user);
       if (held !== null) await askEverywhere(scene, [held.access]);
       return held;
     }),

@@ -3,7 +3,7 @@
 import { actorOf } from '../noted-events.js';
 import { everyCycle } from './cycle.js';
 import { logInMeanwhile } from './family.js';
-import { passwordOf } from './scene.js';
+import { isByLogin, passwordOf } from './scene.js';
 import { endWatched, tryDead } from './watching.js';
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -95,7 +95,7 @@ export function createOperating(scene, verbs, recorder, pace = {}) {
 
   /** One who has something to lose, if there is. */
   function pickUser() {
-    const living = scene.remembered.filter(({ isOver, user }) => !isOver && !user.isBusy);
+    const living = scene.remembered.filter((held) => !held.isOver && !held.user.isBusy && isByLogin(held));
     return living.length > 0 && scene.chance(0.9) ? scene.pick(living).user : scene.pick(scene.users);
   }
 

@@ -11,7 +11,7 @@ import { createScene, newUser, passwordOf } from './scene.js';
 /** @typedef {import('./scene.js').User} User */
 /** @typedef {import('../questions.js').Replica} Replica */
 /** @typedef {import('../questions.js').Manners} Manners */
-/** @typedef {Pick<import('../cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators'>} Cluster */
+/** @typedef {Pick<import('../cluster.js').Cluster, 'replicas' | 'operator' | 'client' | 'administrators' | 'backends'>} Cluster */
 
 /**
  * Plays a part of a run on a scene of its own.
@@ -53,7 +53,7 @@ async function openScene({
   verifies = true,
   signal = new AbortController().signal,
 }) {
-  const { replicas, operator, client, administrators } = cluster;
+  const { replicas, operator, client, administrators, backends } = cluster;
   // Everyone who waits listens.
   setMaxListeners(0, signal);
   const http = createHttp(recorder.now);
@@ -64,6 +64,7 @@ async function openScene({
       recorder,
       client,
       administrators,
+      backends,
       ...(verifies ? { onToken: signatures.note } : {}),
     }),
     now: recorder.now,

@@ -14,13 +14,14 @@ import { createOutages } from '../outages.js';
 /**
  * @typedef {object} User
  * @property {string} username
- * @property {string} label the name, with a number behind it where somebody else had the name before
+ * @property {string} label the name, with a number behind it where somebody else had the name before; of a backend's user, see subjects.js
  * @property {number} turn how many have had the name before
  * @property {string} id
  * @property {string} scope that the user was made with
  * @property {number} scopes how many other scopes an administrator has thought of since
  * @property {number} version of the password that is in force, as far as its owner knows
  * @property {boolean} isBusy an operator is at work on this user
+ * @property {{ backend: number, externalId: string }=} subject of a user whom a client has brought: nobody logs in by that name
  * @property {number} wrongGuesses limits on guessing lock an account for an hour
  */
 
@@ -38,6 +39,9 @@ import { createOutages } from '../outages.js';
  */
 
 /** @typedef {ReturnType<typeof createScene>} Scene */
+
+/** Whether it is the session of a user who logs in. @param {Held} held */
+export const isByLogin = ({ user }) => user.subject === undefined;
 
 /** Between two looks whether an outage has begun, or is over. */
 const LOOK_MS = 50;

@@ -10,7 +10,14 @@ const IDLE = { endings: 0, prune: 0, rotate: 0, retire: [] };
 const AWAY = { ends: 0, scopes: 0, deletions: 0, everything: [] };
 
 /** What most hunts are like. @type {Profile} */
-const USUAL = { loginsPerSecond: 25, resourceServers: 4, users: 30, operator: IDLE, administrator: AWAY };
+const USUAL = {
+  loginsPerSecond: 25,
+  resourceServers: 4,
+  backends: 0,
+  users: 30,
+  operator: IDLE,
+  administrator: AWAY,
+};
 
 /** Short visits that end before everybody's eyes. @type {Profile} */
 export const LEAVING = { ...USUAL, lives: { visitor: 1 } };
@@ -93,3 +100,9 @@ export const DELETING = {
   resourceServers: 2,
   administrator: { ...AWAY, deletions: 0.1 },
 };
+
+/** Backends that open, change and end sessions of users whom they call alike. No other client lives beside them. @type {Profile} */
+export const BACKED = { ...USUAL, lives: {}, backends: 8 };
+
+/** Users who give the password once more. @type {Profile} */
+export const CONFIRMING = { ...USUAL, lives: { confirmer: 1 }, resourceServers: 2 };
