@@ -1,5 +1,6 @@
 // @ts-check
 // What a developer might write by mistake and our promise forbids: each mutant breaks the service in one way that a hunt finds.
+import * as backends from './mutants/backends.js';
 import * as endings from './mutants/endings.js';
 import * as events from './mutants/events.js';
 import { openDatabases } from './mutants/databases.js';
@@ -28,7 +29,7 @@ import * as verdicts from './mutants/verdicts.js';
  */
 
 /** @type {Mutant[]} */
-export const MUTANTS = [verdicts, rotations, endings, outages, orders, events].flatMap((kind) =>
+export const MUTANTS = [verdicts, rotations, endings, outages, orders, events, backends].flatMap((kind) =>
   Object.values(kind),
 );
 
