@@ -72,14 +72,17 @@ describe('a session of a backend', () => {
     ['client-end', {}],
     ['client-end', { outcome: 'unknown' }],
     ['client-end', NOT_FOUND],
+    ['change', { outcome: 'unknown' }],
+    ['change', NOT_FOUND],
     ['client-end-all', {}],
     ['client-end-all', { outcome: 'unknown' }],
   ] as [string, Members][])(
     'is not ended by another client whose user has the same name: %s %j',
     (kind, members) => {
       const { story, own, other } = tellTwo();
-      const sid = kind === 'client-end' && members.outcome !== undefined ? own.sid : other.sid;
-      story.ask(kind, 200, { ...FORUM, user: other.user, sub: '1', sid, ...members });
+      const sid = members.outcome !== undefined ? own.sid : other.sid;
+      const said = { scope: 'admin' };
+      story.ask(kind, 200, { ...FORUM, user: other.user, sub: '1', sid, said, ...members });
       story.introspect(own.access, 300, true);
       const wrong = story.introspect(own.access, 400, false);
       expect(story.violations()).toEqual([`B${wrong.id}`]);
