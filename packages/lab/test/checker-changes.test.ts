@@ -121,6 +121,36 @@ describe('a repetition', () => {
     }
   });
 
+  describe('after an outage that cut its window off', () => {
+    /** From the last beat at 5 s to the first one after it. */
+    const OUTAGE = { until: 5000, since: 12_000 };
+
+    function tellOutage() {
+      const told = tellRenewed();
+      told.story.beat(0, OUTAGE.until);
+      told.story.beat(OUTAGE.since, 40_000, OUTAGE);
+      return told;
+    }
+
+    it('is answered within a window from its end, and no longer', () => {
+      for (const [at, rule] of [
+        [21_900, ''],
+        [22_060, 'A'],
+      ] as const) {
+        const { story, ann, next } = tellOutage();
+        const { operation } = story.renew(ann, at, CHANGE, next);
+        expect(story.violations()).toEqual(rule === '' ? [] : [`${rule}${operation.id}`]);
+      }
+    });
+
+    it('is not refused there, and refresh tokens of the old session are superseded', () => {
+      const { story, ann } = tellOutage();
+      const wrong = story.changePassword(ann, 21_900, ...CHANGE, refused('invalid_token'));
+      story.refuse('refresh', ann.refresh, 21_900, 'refresh_superseded');
+      expect(story.violations()).toEqual([`B${wrong.id}`]);
+    });
+  });
+
   it.each(['invalid_token', 'invalid_credentials'])('is not refused with %s within the window', (error) => {
     const { story, ann } = tellRenewed();
     const wrong = story.changePassword(ann, 5000, ...CHANGE, refused(error));

@@ -1,6 +1,7 @@
 // @ts-check
 // A user's own changes of password: each ends every session and opens one in the place of the session that asked. For as long as
-// the window a repetition gets that session again, and each refresh token of the old one is superseded. No outage lengthens this.
+// the window a repetition gets that session again, and each refresh token of the old one is superseded. Outages lengthen this,
+// as they do for refreshes.
 //
 // Certain because a session is replaced at most once: of all requests of one session for one new password, one has made the
 // change if any was answered, and the others repeat it. It was made after the first of them began, and before the first answer.
@@ -22,11 +23,10 @@ import { groupBy } from './group.js';
 
 /**
  * @param {History} history
- * @param {import('./clock.js').Clock} clock
+ * @param {import('./windows.js').Windows} windows
  * @param {(id: number | null | undefined) => Token} tokenOf
  */
-export function createReplacements({ operations, rules }, { slackMs }, tokenOf) {
-  const windowMs = 1000 * rules.replayWindow;
+export function createReplacements({ operations }, windows, tokenOf) {
   const requests = operations.filter(
     (operation) => isOwnChange(operation) && operation.outcome !== 'refused',
   );
@@ -42,6 +42,10 @@ export function createReplacements({ operations, rules }, { slackMs }, tokenOf) 
   function openedBy({ access }) {
     return access === undefined ? null : tokenOf(access).sid;
   }
+
+  /** How the window of a change stood. @param {Pick<Change, 'operation'>} change @param {Bracket} bracket */
+  const standingOf = ({ operation }, bracket) =>
+    windows.standingOf(bracket, { earliest: operation.start, latest: operation.end });
 
   return {
     /** @type {Change[]} */
@@ -61,24 +65,26 @@ export function createReplacements({ operations, rules }, { slackMs }, tokenOf) 
     },
 
     /** Whether the window of a change had surely run out. @param {Change} change @param {Bracket} bracket */
-    isLate: ({ operation }, { start }) => start - operation.end - slackMs > windowMs,
+    isLate: (change, bracket) => standingOf(change, bracket).mustBeTheft,
 
     /** Whether it was surely open. @param {Change} change @param {Bracket} bracket */
-    isWithin: ({ operation }, { end }) => end - operation.start + slackMs <= windowMs,
+    isWithin: (change, bracket) => standingOf(change, bracket).isOpen,
 
     /** Whether the session may have been replaced so shortly before. @param {string} sid @param {Bracket} bracket */
-    mayBeRecent: (sid, { start, end }) =>
+    mayBeRecent: (sid, bracket) =>
       (changesOf.get(sid) ?? []).some(
         ({ operation }) =>
-          operation.start < end &&
-          (operation.outcome === 'unknown' || start - operation.end - slackMs <= windowMs),
+          operation.start < bracket.end &&
+          (operation.outcome === 'unknown' || !standingOf({ operation }, bracket).mustBeTheft),
       ),
 
     /** Whether it surely was. @param {string} sid @param {Bracket} bracket */
-    isRecent: (sid, { start, end }) =>
+    isRecent: (sid, bracket) =>
       (changesOf.get(sid) ?? []).some(
         ({ operation }) =>
-          operation.outcome === 'ok' && operation.end < start && end - operation.start + slackMs <= windowMs,
+          operation.outcome === 'ok' &&
+          operation.end < bracket.start &&
+          standingOf({ operation }, bracket).isOpen,
       ),
   };
 }

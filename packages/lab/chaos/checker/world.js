@@ -54,7 +54,8 @@ export function createWorld(told) {
   const history = { ...told, operations: doubtChanges(told, tokenOf) };
   const { operations } = history;
   const clock = createClock(history);
-  const replacements = createReplacements(history, clock, tokenOf);
+  const windows = createWindows(history, clock);
+  const replacements = createReplacements(history, windows, tokenOf);
   const sessions = openSessions(history, replacements);
   /** @type {Map<string, Lineage>} */
   const lineages = new Map();
@@ -114,7 +115,7 @@ export function createWorld(told) {
     kills,
     /** What an order has written, by target; null where nobody was shown it. @param {string | undefined} ending */
     rowsOf: (ending) => rows.get(ending ?? '') ?? null,
-    windows: createWindows(history, clock),
+    windows,
     replacements,
     /** Of the kills that were over after a moment the one that began first. */
     firstKillAfter: createLeastAfter(
