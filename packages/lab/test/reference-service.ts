@@ -154,12 +154,12 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
     return { access: mintAccess(session, tokenRules), refresh: mintRefresh(session, tokenRules) };
   }
 
-  function windowEnds({ rotatedAt }: Row): number {
+  function windowEnds(beganAt: number): number {
     const { answeringSince: since, answeredUntil: until } = beat;
     const wasOpen =
-      until !== null && (rotatedAt + rules.replayWindow > until || mistake === 'opens-what-had-run-out');
-    const isCutOff = wasOpen && since !== null && rotatedAt <= since && mistake !== 'ignores-outages';
-    return (isCutOff ? since : rotatedAt) + rules.replayWindow;
+      until !== null && (beganAt + rules.replayWindow > until || mistake === 'opens-what-had-run-out');
+    const isCutOff = wasOpen && since !== null && beganAt <= since && mistake !== 'ignores-outages';
+    return (isCutOff ? since : beganAt) + rules.replayWindow;
   }
 
   function isAnswering(now: number): boolean {
@@ -200,7 +200,7 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
     if (row.openedMs < orders.notBefore()) return undefined;
     const { at = -Infinity, by = '' } = row.replaced ?? {};
     const isAlive = user.isEnabled && !row.isEnded && !revoked.has(lineage) && now < Number(claims['exp']);
-    const isRecent = now <= at + rules.replayWindow && epochOf(user) === row.epoch + 1;
+    const isRecent = (now <= windowEnds(at) || !isAnswering(now)) && epochOf(user) === row.epoch + 1;
     return isAlive && isRecent ? rows.get(by) : undefined;
   }
 
@@ -298,9 +298,9 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
       const row = rows.get(sid);
       if (row === undefined || now >= row.expiresAt) return 'invalid_token';
       const { at = -Infinity, under } = row.replaced ?? {};
-      if (now <= at + rules.replayWindow && under === serviceEpoch) return 'refresh_superseded';
+      if ((now <= windowEnds(at) || !isAnswering(now)) && under === serviceEpoch) return 'refresh_superseded';
       if (!standsButForRows(sid)) return 'invalid_token';
-      const isTheft = row.generation > generation && now > windowEnds(row) && isAnswering(now);
+      const isTheft = row.generation > generation && now > windowEnds(row.rotatedAt) && isAnswering(now);
       if (orders.isHeld(sid) && !isTheft) return 'invalid_token';
       if (row.generation === generation) {
         if (now >= Number(claims['exp'])) return 'invalid_token';
@@ -309,7 +309,7 @@ export function createReferenceService(rules: Rules, events: ReferenceEvents, mi
         row.refreshExpiresAt = Math.min(Math.floor(now) + rules.refreshTtl, row.expiresAt);
         return pairOf(row, now);
       }
-      const isLate = now > windowEnds(row);
+      const isLate = now > windowEnds(row.rotatedAt);
       if (isLate && isAnswering(now)) {
         row.isEnded = true;
         events.write('session.reused', {
