@@ -26,7 +26,7 @@ const SECRETS: [string, ...string[]] = [SECRET];
 const CHEAP = { memoryKib: 8, passes: 1, lanes: 1 };
 
 /** Longer than other tests and programs take the machine from us. */
-export const AMPLE_MS = 30_000;
+export const AMPLE_MS = 100_000;
 
 export interface HouseOptions {
   /** Those that the service ships with are for tests that are about them. */
