@@ -52,9 +52,9 @@ export async function findOfClient(
   database: Database,
   client: Client,
   sid: string,
-): Promise<{ userId: string; externalId: string; claims: string } | null> {
-  const [found] = await database.query({ userId: 'uuid', externalId: 'text', claims: 'text' })`
-    SELECT sessions.user_id AS "userId", users.external_id AS "externalId", sessions.claims
+): Promise<{ userId: string; externalId: string; claims: string; ver: number } | null> {
+  const [found] = await database.query({ userId: 'uuid', externalId: 'text', claims: 'text', ver: 'float8' })`
+    SELECT sessions.user_id AS "userId", users.external_id AS "externalId", sessions.claims, sessions.ver::float8 AS ver
     FROM sessions JOIN users ON users.id = sessions.user_id
     WHERE sessions.id = ${sid}::uuid AND users.client_id = ${client.id} AND sessions.claims IS NOT NULL`;
   return found ?? null;
@@ -73,13 +73,12 @@ export async function changeOfClient(
   rules: Pick<TokenRules, 'issuer' | 'audience'>,
   trail?: Trail,
 ): Promise<ClientSession> {
-  let tried: string | null = null;
+  let tried: number | null = null;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const found = await findOfClient(database, client, sid);
-    // Where nobody has changed it since it was tried, it has ended.
-    if (found === null || found.claims === tried)
-      throw new AuthError('not_found', { detail: NO_SUCH_SESSION });
-    tried = found.claims;
+    // Where nobody has changed it since it was tried, it has ended. Its claims alone do not tell: two changes may have led back to them.
+    if (found === null || found.ver === tried) throw new AuthError('not_found', { detail: NO_SUCH_SESSION });
+    tried = found.ver;
     const before = readClaims(found.claims);
     const after = mergePatch(before as unknown as Json, patch as unknown as Json) as unknown as SessionClaims;
     assertMayBeSaid(client, found.externalId, after, rules);
@@ -101,7 +100,7 @@ export async function changeOfClient(
       ), changed AS (
         UPDATE sessions SET claims = ${writeClaims(after)}, ver = sessions.ver + ${changed.length === 0 ? 0 : 1}::int8
         FROM clock, users, service
-        WHERE sessions.id = ${sid}::uuid AND sessions.claims = ${found.claims} AND sessions.expires_at > now
+        WHERE sessions.id = ${sid}::uuid AND sessions.ver = ${found.ver}::int8 AND sessions.expires_at > now
           AND users.client_id = ${client.id} AND NOT clock.is_to_come AND ${STANDS}
         RETURNING sessions.*, users.client_id, users.external_id, now
       )${recorded(database, SESSION_CHANGED, facts, trail)}
