@@ -17,7 +17,8 @@ beforeAll(async () => {
   replica = await house.replica();
 });
 beforeEach(async () => {
-  await house.database.admin.query('DELETE FROM events');
+  // Rows would come to lie where vacuum, at a time of its own, has made room, and the planner would think less of the index.
+  await house.database.admin.query('TRUNCATE events');
 });
 afterAll(() => house.close());
 
@@ -27,7 +28,7 @@ async function write(count: number, daysAgo: number): Promise<void> {
     `INSERT INTO events (id, type, outcome, actor, user_id)
      SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp() - make_interval(days => $2, secs => n)) * 1000)::bigint), 12, '0') || '7' ||
              substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid, 'session.opened', 'ok', 'user:' || n, gen_random_uuid()
-     FROM generate_series(1, $1::int4) AS n`,
+     FROM generate_series($1::int4, 1, -1) AS n`,
     [count, daysAgo],
   );
 }
@@ -120,8 +121,8 @@ it('pass by what somebody else holds, and wait for nobody', async () => {
 });
 
 it('are read by index, however many stay', async () => {
-  await write(30_000, 0);
   await write(3000, 2);
+  await write(30_000, 0);
   await house.database.admin.query('ANALYZE events');
   const [statement] = await askNothing((nobody) => pruneEvents(nobody, DAY_SECONDS));
   if (statement === undefined) throw new Error('nothing was asked');
