@@ -107,6 +107,12 @@ it('is not ready, and says why, from the first write that finds the disk full un
     expect(response.statusCode).toBe(503);
     expect(response.json<{ detail: string }>().detail).toContain('The disk of the database is full');
   }
+  // Another trouble of the database is not told as a full disk.
+  await admin.query(`CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'out of memory' USING ERRCODE = '53200'; END $$`);
+  const troubled = await replica.app.inject('/ready');
+  expect(troubled.statusCode).toBe(503);
+  expect(troubled.body).not.toContain('disk');
   for (const table of ['sessions', 'login_attempts']) await admin.query(`DROP TRIGGER full_disk ON ${table}`);
   expect((await replica.app.inject({ url: '/ready' })).statusCode).toBe(200);
   expect((await replica.app.inject({ method: 'POST', url: '/login', payload })).statusCode).toBe(200);

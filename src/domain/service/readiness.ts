@@ -1,4 +1,5 @@
 /** What keeps a replica from answering truthfully, or from answering all that it may be asked. */
+import type { DatabaseLack } from '../../database/failure.js';
 import type { Database } from '../../database/prisma.js';
 import { DatabaseUnavailable } from '../../database/unavailable.js';
 import { COMMITS_WAIT } from '../../database/stalled-commits.js';
@@ -48,6 +49,11 @@ export async function doCommitsWait(reader: Database): Promise<boolean> {
   return row?.wait === true;
 }
 
+const WRITE_HINDRANCES: Partial<Record<DatabaseLack, WriteHindrance>> = {
+  disk_full: 'full_disk',
+  read_only: 'read_only',
+};
+
 /** More than a page of rows: a smaller write may find room in a page that is there. */
 const ROWS = 500;
 
@@ -60,8 +66,10 @@ export async function findWriteHindrance(database: Database): Promise<WriteHindr
       INSERT INTO login_attempts (key, points, expire)
       SELECT 'room:' || gen_random_uuid(), 0, 0 FROM generate_series(1, ${ROWS}::int4)`;
   } catch (error) {
-    if (error instanceof DatabaseUnavailable) return error.lack === 'read_only' ? 'read_only' : 'full_disk';
-    throw error;
+    const hindrance = error instanceof DatabaseUnavailable ? WRITE_HINDRANCES[error.lack] : undefined;
+    // Anything else says that the database cannot be asked, and nothing of why it refused a write before.
+    if (hindrance === undefined) throw error;
+    return hindrance;
   }
   database.writes.areRefused = false;
   return null;
