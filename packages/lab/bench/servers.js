@@ -25,7 +25,7 @@ export function createStarter(stops) {
  * @param options.environment besides what makes it start
  * @param options.nodeOptions such as `--cpu-prof`
  * @param options.pollMs how often it is asked whether it is ready
- * @returns {Promise<{port, pids, readyAfterMs, stop}>} `pids`: all of its processes, workers included
+ * @returns {Promise<{port: number, pids: number[], readyAfterMs: number, stop: () => Promise<void>}>} `pids`: all of its processes, workers included
  */
 export async function startServer(
   file,

@@ -201,7 +201,8 @@ export async function settle({ pool }) {
 /** `count` living sessions from all over the table, as the domain sees a session. */
 export async function pickSessions({ pool }, count) {
   const { rows } = await pool.query(
-    `SELECT sessions.id, user_id AS "userId", username, scope, generation,
+    `SELECT sessions.id, user_id AS "userId", username, scope, client_id AS "clientId", external_id AS "externalId",
+            claims::text AS claims, (users.ver + sessions.ver)::float8 AS ver, generation,
             floor(extract(epoch FROM opened_at))::float8 AS "openedAt", extract(epoch FROM rotated_at)::float8 AS "rotatedAt",
             extract(epoch FROM refresh_expires_at)::float8 AS "refreshExpiresAt",
             floor(extract(epoch FROM expires_at))::float8 AS "expiresAt", extract(epoch FROM now())::float8 AS now
