@@ -2,16 +2,11 @@
 // contract, and what is none of its answers.
 import { expect, it } from 'vitest';
 
-import { createRecorder, type Operation } from '../chaos/history.js';
-import type { Ask } from '../chaos/http.js';
-import { createQuestions, type Questions, type Reply } from '../chaos/questions.js';
 import { userIdOf } from '../chaos/subjects.js';
 import { subjectId } from '../../../src/domain/tokens/subjects.js';
-import { RULES, tellStory } from './checker-story.js';
+import { tellStory } from './checker-story.js';
+import { CALLER, hear, REPLICA, type Question } from './hearing.js';
 
-const CALLER = { number: 1, address: '10.0.0.1' };
-const REPLICA = { name: 'one', port: 1 };
-const HEADERS = { 'cache-control': 'no-store', 'content-type': 'application/json' };
 const SUBJECT = { backend: 1, externalId: '1', username: 'Ann' };
 const SAID = { scope: 'read', ext: { tenant: 'a' }, amr: null, acr: null, auth_time: null };
 
@@ -19,33 +14,6 @@ const story = tellStory();
 const { access, refresh, sid } = story.openFor(100, 'forum', SAID);
 const ann = story.logIn(100);
 const stepped = story.confirm(ann, 5000).access;
-
-type Question = (ask: Questions) => Promise<Reply>;
-
-async function hear(question: Question, body: unknown, status = 200) {
-  const recorder = createRecorder({ seed: 1, rules: RULES });
-  const sent: Ask[] = [];
-  const ask = createQuestions({
-    http: {
-      send: (one: Ask) => {
-        sent.push(one);
-        const answer = { isBroken: false, start: 1, end: 2, headers: HEADERS, status };
-        return Promise.resolve({ ...answer, body: body === '' ? '' : JSON.stringify(body) });
-      },
-      counts: { late: 0, silent: 0 },
-      close: () => undefined,
-    },
-    recorder,
-    client: { id: 'chaos', secret: 'secret' },
-    backends: [
-      { id: 'shop', secret: 's' },
-      { id: 'forum', secret: 's' },
-    ],
-  });
-  await question(ask);
-  const [recorded] = recorder.history().operations as [Operation];
-  return { recorded, sent: sent[0] as Ask, told: ask.manners().told.join() };
-}
 
 const PAIR = {
   access_token: access.text,

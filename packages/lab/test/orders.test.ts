@@ -1,48 +1,17 @@
 // What administrators of a chaos run ask and make of answers: each order in the words of the contract, and what is none of its answers.
 import { expect, it } from 'vitest';
 
-import { createRecorder, type Operation, type Row } from '../chaos/history.js';
-import { createQuestions, type Questions, type Reply } from '../chaos/questions.js';
-import type { Ask } from '../chaos/http.js';
+import type { Row } from '../chaos/history.js';
 import type { Target } from '../chaos/orders.js';
-import { RULES, tellStory } from './checker-story.js';
+import { tellStory } from './checker-story.js';
+import { CALLER, hear, REPLICA, type Question } from './hearing.js';
 
-const CALLER = { number: 1, address: '10.0.0.1' };
-const REPLICA = { name: 'one', port: 1 };
-const JSON_TYPE = { 'cache-control': 'no-store', 'content-type': 'application/json' };
 const HOW = { administrator: 3 };
 
 const { access, refresh } = tellStory().logIn(100);
 const ROW: Row = { id: 'row-1', kind: 'session', target: access.sid };
 const LISTED = { ...ROW, ending_id: 'ending-1', liftable: true };
 const DONE = { ending_id: 'ending-1', sessions_ended: 2, users: 1, tokens: 1, liftable: true };
-
-type Question = (ask: Questions) => Promise<Reply>;
-
-async function hear(question: Question, body: unknown, status = 200) {
-  const recorder = createRecorder({ seed: 1, rules: RULES });
-  const sent: Ask[] = [];
-  const ask = createQuestions({
-    http: {
-      send: (one: Ask) => {
-        sent.push(one);
-        const answer = { isBroken: false, start: 1, end: 2, headers: JSON_TYPE, status };
-        return Promise.resolve({ ...answer, body: JSON.stringify(body) });
-      },
-      counts: { late: 0, silent: 0 },
-      close: () => undefined,
-    },
-    recorder,
-    client: { id: 'chaos', secret: 'secret' },
-    administrators: [
-      { id: 'first', secret: 's' },
-      { id: 'second', secret: 's' },
-    ],
-  });
-  await question(ask);
-  const [recorded] = recorder.history().operations as [Operation];
-  return { recorded, sent: sent[0] as Ask, told: ask.manners().told.join() };
-}
 
 const order =
   (target: Target, more = {}): Question =>

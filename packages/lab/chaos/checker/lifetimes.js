@@ -44,13 +44,7 @@ function checkLogin(operation, { clock, rules, tokenOf }, findings) {
   findings.apply('G', 'minted');
   const wrong =
     findWrongTime('iat', iat, least, most) ??
-    findWrongMint(access, {
-      type: 'access',
-      generation: 0,
-      life: rules.accessTtl,
-      authTime: authTimeOf(access, iat),
-      expiresAt,
-    }) ??
+    findWrongAccess(access, rules, { authTime: authTimeOf(access, iat), expiresAt }) ??
     findWrongTime('iat', Number(access.claims['iat']), least, most) ??
     findWrongMint(refresh, {
       type: 'refresh',
@@ -126,14 +120,7 @@ function checkStepped(operation, { clock, rules, tokenOf }, findings) {
   const expiresAt = Number(tokenOf(operation.token).claims['session_exp']);
   findings.apply('G', 'minted');
   const wrong =
-    findWrongTime('iat', iat, least, most) ??
-    findWrongMint(access, {
-      type: 'access',
-      generation: 0,
-      life: rules.accessTtl,
-      authTime: iat,
-      expiresAt,
-    });
+    findWrongTime('iat', iat, least, most) ?? findWrongAccess(access, rules, { authTime: iat, expiresAt });
   if (wrong !== null) findings.report('G', operation, wrong, { session: access.sid });
 }
 
@@ -153,17 +140,18 @@ function findWrongTime(claim, value, least, most) {
  * @param {import('../history.js').Rules} rules
  * @param {{ authTime: number, expiresAt: number }} session
  */
-function findWrongPair({ access, refresh }, { accessTtl, refreshTtl }, session) {
+function findWrongPair({ access, refresh }, rules, session) {
   const { generation } = refresh;
+  const authTime = authTimeOf(access, session.authTime);
   return (
-    findWrongMint(access, {
-      type: 'access',
-      generation: 0,
-      life: accessTtl,
-      expiresAt: session.expiresAt,
-      authTime: authTimeOf(access, session.authTime),
-    }) ?? findWrongMint(refresh, { type: 'refresh', generation, life: refreshTtl, ...session })
+    findWrongAccess(access, rules, { ...session, authTime }) ??
+    findWrongMint(refresh, { type: 'refresh', generation, life: rules.refreshTtl, ...session })
   );
+}
+
+/** @param {Token} access that is new @param {import('../history.js').Rules} rules @param {{ authTime: number, expiresAt: number }} times */
+function findWrongAccess(access, { accessTtl }, times) {
+  return findWrongMint(access, { type: 'access', generation: 0, life: accessTtl, ...times });
 }
 
 /**
