@@ -36,9 +36,6 @@ export const DATABASE_LACKS = [
 ] as const;
 export type DatabaseLack = (typeof DATABASE_LACKS)[number];
 
-/** Those of a database that answers reads and refuses writes. */
-export const REFUSALS_OF_WRITES: ReadonlySet<DatabaseLack> = new Set(['disk_full', 'read_only']);
-
 /** What the pool says in words that hold no value. */
 const POOL_MESSAGES = new Map<string, DatabaseLack>([
   ['timeout exceeded when trying to connect', 'database_unreachable'],

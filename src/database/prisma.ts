@@ -3,13 +3,13 @@ import type pg from 'pg';
 
 import { assertColumns, type Columns, type RowOf } from './columns.js';
 import { Pool } from './driver.js';
-import { describe, isOurMistake, lackOf, REFUSALS_OF_WRITES } from './failure.js';
+import { describe, isOurMistake, lackOf } from './failure.js';
 import { createFence, type Fence } from './fence.js';
 import { areOwn } from './pooler.js';
 import { parametersOf, readStatement, type Statement } from './sql.js';
 import { STALLED, watchStalls, type StallWatch } from './stalled-commits.js';
 import type { Tables } from './tables.js';
-import { DatabaseUnavailable } from './unavailable.js';
+import { DatabaseUnavailable, refusalOfWritesIn } from './unavailable.js';
 import { poolSettings, verifyConnection } from './verify-connection.js';
 
 /** Every statement is answered within this time, or its caller is told that the database cannot be asked. */
@@ -103,7 +103,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const known = new WeakMap<TemplateStringsArray, Statement & { isChecked: boolean }>();
 
   function noteRefusal(error: unknown): never {
-    if (error instanceof DatabaseUnavailable && REFUSALS_OF_WRITES.has(error.lack)) writes.areRefused = true;
+    if (refusalOfWritesIn(error) !== undefined) writes.areRefused = true;
     throw error;
   }
 

@@ -14,3 +14,13 @@ export class DatabaseUnavailable extends Error {
     this.lack = lack;
   }
 }
+
+/** Of a database that answers reads and refuses writes. */
+const REFUSALS_OF_WRITES = ['disk_full', 'read_only'] as const satisfies DatabaseLack[];
+export type RefusalOfWrites = (typeof REFUSALS_OF_WRITES)[number];
+
+/** Why the database refuses writes, where the error says so. */
+export function refusalOfWritesIn(error: unknown): RefusalOfWrites | undefined {
+  if (!(error instanceof DatabaseUnavailable)) return undefined;
+  return REFUSALS_OF_WRITES.find((lack) => lack === error.lack);
+}

@@ -1,17 +1,15 @@
 /** What keeps a replica from answering truthfully, or from answering all that it may be asked. */
-import type { DatabaseLack } from '../../database/failure.js';
 import type { Database } from '../../database/prisma.js';
-import { DatabaseUnavailable } from '../../database/unavailable.js';
+import { refusalOfWritesIn, type RefusalOfWrites } from '../../database/unavailable.js';
 import { COMMITS_WAIT } from '../../database/stalled-commits.js';
 
 /**
  * - `shared_connections`: a pooler lends the database's connections by transaction, so that deadlines and durability get lost
  * - `wrong_secret`: AUTH_SECRET does not open the signing keys in force, so that this replica can read but not sign
- * - `full_disk`: the database's disk has no room, so that tokens are judged and nothing else can be done
+ * - `disk_full`: the database's disk has no room, so that tokens are judged and nothing else can be done
  * - `read_only`: the same, since the database takes no writes: what some providers do when a disk is nearly full
  */
-export type Hindrance = 'shared_connections' | 'wrong_secret' | WriteHindrance;
-type WriteHindrance = 'full_disk' | 'read_only';
+export type Hindrance = 'shared_connections' | 'wrong_secret' | RefusalOfWrites;
 
 export interface Readiness {
   /** What keeps this replica from answering truthfully; null when nothing does. */
@@ -49,16 +47,11 @@ export async function doCommitsWait(reader: Database): Promise<boolean> {
   return row?.wait === true;
 }
 
-const WRITE_HINDRANCES: Partial<Record<DatabaseLack, WriteHindrance>> = {
-  disk_full: 'full_disk',
-  read_only: 'read_only',
-};
-
 /** More than a page of rows: a smaller write may find room in a page that is there. */
 const ROWS = 500;
 
 /** Tries to write, once a write of this replica was refused; until then nothing is asked. */
-export async function findWriteHindrance(database: Database): Promise<WriteHindrance | null> {
+export async function findWriteHindrance(database: Database): Promise<RefusalOfWrites | null> {
   if (!database.writes.areRefused) return null;
   try {
     // Settles nothing. The time of these rows is over, and housekeeping deletes them.
@@ -66,7 +59,7 @@ export async function findWriteHindrance(database: Database): Promise<WriteHindr
       INSERT INTO login_attempts (key, points, expire)
       SELECT 'room:' || gen_random_uuid(), 0, 0 FROM generate_series(1, ${ROWS}::int4)`;
   } catch (error) {
-    const hindrance = error instanceof DatabaseUnavailable ? WRITE_HINDRANCES[error.lack] : undefined;
+    const hindrance = refusalOfWritesIn(error);
     // Anything else says that the database cannot be asked, and nothing of why it refused a write before.
     if (hindrance === undefined) throw error;
     return hindrance;

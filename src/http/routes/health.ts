@@ -11,7 +11,7 @@ const WHAT_TO_DO: Record<Hindrance, string> = {
   shared_connections: `The database ${SHARED_CONNECTIONS}`,
   wrong_secret:
     'AUTH_SECRET of this replica does not open the signing keys: give it the secret of the others.',
-  full_disk:
+  disk_full:
     'The disk of the database is full: tokens are judged, but nobody can log in, refresh or log out. Make room there.',
   read_only:
     'The database is read-only: tokens are judged, but nobody can log in, refresh or log out. Make room if its disk is full, or set default_transaction_read_only to off.',
