@@ -404,7 +404,7 @@ describe('a user of a client', () => {
   });
 
   it.each(['disable', 'enable', 'show', 'delete', 'export'])(
-    'of whom there is none is said by users %s, and none is made',
+    'that does not exist is told by users %s, and none is made',
     async (verb) => {
       const { id } = await house.client(['sessions:open']);
       const args = ['users', verb, '--client-id', id, '--external-id', EXTERNAL_ID, '--json'];

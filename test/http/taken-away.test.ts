@@ -1,4 +1,4 @@
-// A scope or a claim that was taken away is in no answer of any replica once the change was answered, whoever asks and with whichever token.
+// A scope or a claim that was taken away is in no answer of any replica once the change was answered, for each caller and each token.
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 

@@ -15,7 +15,7 @@ export const labelOf = (backend, externalId) => `${backend} ${externalId}`;
 /** @param {string} label as {@link labelOf} gives it */
 export const rowIdOf = (label) => uuidv5(label, NAMESPACE);
 
-/** The id of the row of whom a token is about. @param {Record<string, unknown>} claims of either token */
+/** The id of the row of the user whom a token is about. @param {Record<string, unknown>} claims of either token */
 export function userIdOf({ client_id: clientId = FIRST_PARTY, sub }) {
   return clientId === FIRST_PARTY ? String(sub) : rowIdOf(labelOf(String(clientId), String(sub)));
 }

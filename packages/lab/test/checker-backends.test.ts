@@ -197,7 +197,7 @@ describe('events of backends', () => {
     ['change', 'session.changed', {}],
     ['client-end', 'session.ended', { reason: 'session_ended' }],
     ['client-end-all', 'session.ended', { reason: 'logout_all', sessionId: null }],
-  ])('are of whom they are about: %s', (kind, type, members) => {
+  ])('name the user whom they are about: %s', (kind, type, members) => {
     const { story, own, about } = tellOpened();
     const done = story.ask(kind, 200, { ...SHOP, sid: own.sid, user: own.user, said: { scope: 'x' } });
     expect(story.violations()).toEqual([`K${done.id}`]);

@@ -1,6 +1,6 @@
 // @ts-check
-// Rules B, G and I for what backends ask of their sessions: each finds its own as long as they live, and none of anybody else, whatever
-// that one calls its users.
+// Rules B, G and I for what backends ask of their sessions: each finds its own as long as they live, and none of another
+// client, even if both call their users the same.
 //
 // Certain because whose a session is never changes, and because a change is made to a session that stands, at one moment of its bracket.
 import { firstOf } from './first-of.js';

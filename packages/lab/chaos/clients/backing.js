@@ -53,7 +53,7 @@ export function createBacking(scene, ids) {
     if (scene.chance(0.2) && kept.length < MOST_KEPT) kept.push(held);
     else await end(scene, held);
     if (other === null) return;
-    // It is somebody else's, whatever the user is called.
+    // It is somebody else's, even if the user's name is the same.
     await askEverywhere(scene, [other.access]);
     await refresh(scene, other);
     if (!other.isOver && scene.chance(0.6)) await end(scene, other);
