@@ -347,6 +347,7 @@ it.each([
   ['a status', { statusCode: 299 }],
   ['a type', { headers: { 'content-type': 'text/plain' } }],
   ['a member', { body: '{"status":"alive","more":1}' }],
+  ['an empty body', { body: '' }],
   ['a header', { headers: { 'content-type': 'application/json; charset=utf-8', 'set-cookie': 'a=b' } }],
 ])('finds in what tests are answered %s that it does not promise', async (_what, wrong) => {
   const right = {
