@@ -15,6 +15,7 @@ import { placesFor, type HostileToken } from './tokens/hostile-token.js';
 import {
   ALL_PLACES,
   dueAt,
+  HEADER_PLACES,
   sendOverSocket,
   sendTo,
   TELLING_PLACES,
@@ -65,10 +66,28 @@ afterAll(async () => {
   await stage.close();
 });
 
+let turns = 0;
+
+/**
+ * The places of one token. Those that take it from a header have one door: in the short form each token goes to two of them in turn, so
+ * that each family meets each place.
+ */
+function nextPlaces(): Place[] {
+  if (isLong) return ALL_PLACES;
+  turns += 1;
+  const behindDoor = new Set(rotate(HEADER_PLACES, turns * 2).slice(0, 2));
+  return ALL_PLACES.filter((place) => !HEADER_PLACES.includes(place) || behindDoor.has(place));
+}
+
+function rotate<T>(list: readonly T[], by: number): T[] {
+  const at = by % list.length;
+  return [...list.slice(at), ...list.slice(0, at)];
+}
+
 /** Asks one place after the other, and says where the answer is not the one that is due. */
 async function failuresOf({ name, token, except = [] }: HostileToken): Promise<string[]> {
   const failures: string[] = [];
-  for (const place of ALL_PLACES) {
+  for (const place of nextPlaces()) {
     if (except.includes(place)) continue;
     const verdict = await sendTo(stage, place, token);
     const word = verdict.replace(/:.*/s, '');

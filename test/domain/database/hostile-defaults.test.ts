@@ -85,10 +85,7 @@ async function createTablespace(): Promise<void> {
 }
 
 const inDatabase = (url: string) => `DATABASE ${new URL(url).pathname.slice(1)}`;
-const PLACES: [string, (url: string) => string][] = [
-  ['the database', inDatabase],
-  ['the role', (url) => `ROLE ${new URL(url).username} IN ${inDatabase(url)}`],
-];
+const ofRole = (url: string) => `ROLE ${new URL(url).username} IN ${inDatabase(url)}`;
 
 /** What is seen of one user from the first login to the time after the logout. */
 async function live(): Promise<unknown> {
@@ -150,16 +147,35 @@ it('without any of them, a life is as it is expected below', async () => {
   expect(await live()).toEqual(LIFE);
 });
 
-describe.each(PLACES)('where %s says', (_what, place) => {
+async function liveWith(where: string, settings: [string, string][]): Promise<unknown> {
+  for (const [name, value] of settings)
+    await onServer(`ALTER ${where} SET ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
+  try {
+    return await live();
+  } finally {
+    for (const [name] of settings) await onServer(`ALTER ${where} RESET ${name}`);
+  }
+}
+
+describe('where the database says', () => {
   it.each(HOSTILE)('%s = %s, a life of a user is as ever', async (name, value) => {
-    const where = place(house.database.url);
-    const written = name === 'search_path' ? value : `'${value}'`;
-    await onServer(`ALTER ${where} SET ${name} = ${written}`);
-    try {
-      expect(await live()).toEqual(LIFE);
-    } finally {
-      await onServer(`ALTER ${where} RESET ${name}`);
-    }
+    expect(await liveWith(inDatabase(house.database.url), [[name, value]])).toEqual(LIFE);
+  });
+});
+
+// What a role says comes the same way as what a database says, and before it: each setting was alone above.
+describe('where the role says', () => {
+  const names = HOSTILE.map(([name]) => name);
+  const nth = (rank: number) =>
+    HOSTILE.filter(([name], at) => names.slice(0, at).filter((before) => before === name).length === rank);
+  const sets = [0, 1, 2].map(nth);
+
+  it.each(sets)('%s and all that come with it, a life of a user is as ever', async (...settings) => {
+    expect(await liveWith(ofRole(house.database.url), settings)).toEqual(LIFE);
+  });
+
+  it('each of them', () => {
+    expect(sets.flat()).toHaveLength(HOSTILE.length);
   });
 });
 

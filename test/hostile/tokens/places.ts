@@ -99,6 +99,8 @@ export type Place = keyof typeof PLACES;
 
 export const ALL_PLACES = Object.keys(PLACES) as Place[];
 
+export const HEADER_PLACES = ALL_PLACES.filter((place) => PLACES[place].isHeader);
+
 /** The places whose answer tells what was thought of a token; at `/revoke` only the rows do. */
 export const TELLING_PLACES = ALL_PLACES.filter((place) => place !== '/revoke');
 
