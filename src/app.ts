@@ -27,7 +27,7 @@ import { hostGuard } from './http/intake/hosts.js';
 import { logRequests } from './http/log/log.js';
 import { addMembers } from './http/doors/members.js';
 import { meterAnswers, type Meter } from './http/meter.js';
-import { methodNotAllowed } from './http/intake/methods.js';
+import { refuseUnknown, rememberUrls } from './http/intake/methods.js';
 import { operatorsDoor } from './http/doors/operators.js';
 import { createRates, RATES, type Limits } from './http/doors/rates.js';
 import { countRefusals } from './http/doors/refusals.js';
@@ -88,6 +88,9 @@ export interface AppOptions {
   limits?: Limits;
 }
 
+/** An id of any length is one that does not exist: let the route say so. */
+const ROUTER = { maxParamLength: LIMITS.headerBytes };
+
 /** The service as a Fastify instance that is ready to listen, or to be injected into. */
 export async function buildApp({
   gatehouse,
@@ -123,10 +126,10 @@ export async function buildApp({
     // Fastify's own 503 has none of our headers; what still arrives while we close is answered like anything else.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError(headers),
-    // An id of any length is one that does not exist: let the route say so.
-    routerOptions: { maxParamLength: LIMITS.headerBytes },
+    routerOptions: ROUTER,
   }) as unknown as FastifyInstance;
   takeEveryMethod(app);
+  rememberUrls(app, ROUTER);
   app.addConstraintStrategy(DOORS);
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
@@ -160,7 +163,7 @@ export async function buildApp({
   await app.register(hostGuard, { issuer: config.issuer, host: config.host });
   if (doors.public && config.corsOrigins.length > 0)
     await app.register(crossOrigin, { origins: config.corsOrigins });
-  await app.register(methodNotAllowed);
+  refuseUnknown(app);
   // What operators have to themselves is described for the address at which they ask.
   if (config.docs)
     await app.register(openapiDocument, { base: doors.public ? config.issuer : '', version: readVersion() });
@@ -175,7 +178,6 @@ export async function buildApp({
       await readers.register(openapiRoute);
     });
 
-  app.refuseOtherMethods();
   return app;
 }
 

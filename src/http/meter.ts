@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 
 import type { Unavailability } from '../domain/reports/unavailability.js';
+import { urlOf } from './intake/methods.js';
 
 export const LOGIN_OUTCOMES = ['ok', 'wrong', 'limited', 'unavailable'] as const;
 export type LoginOutcome = (typeof LOGIN_OUTCOMES)[number];
@@ -38,7 +39,7 @@ const OF_GATEWAYS = [200, 400, 401, 403, 421, 431, 500, 503];
 export function meterAnswers(app: FastifyInstance, meter: Meter): void {
   app.addHook('onRoute', ({ url, method, schema, config }) => {
     // At `*` preflights of any URL end up.
-    if (url === '*' || config?.isRefused === true) return;
+    if (url === '*') return;
     const documented = Object.keys((schema?.response as object | undefined) ?? {}).map(Number);
     const statuses = config?.isForGateways === true ? OF_GATEWAYS : OF_PAGES;
     for (const each of [method].flat())
@@ -47,7 +48,7 @@ export function meterAnswers(app: FastifyInstance, meter: Meter): void {
 
   app.addHook('onResponse', (request, reply, done) => {
     const { statusCode } = reply;
-    const route = request.is404 ? undefined : request.routeOptions.url;
+    const route = urlOf(request);
     meter.answered(route, request.method, statusCode, reply.elapsedTime / 1000);
     if (statusCode === 503) meter.unavailable(request.unavailability ?? 'other');
     if (route === '/login' && request.method === 'POST') {

@@ -180,7 +180,8 @@ export function sendError(error: AuthError, request: FastifyRequest, reply: Fast
   if (status === 429 || status === 503)
     reply.header('retry-after', String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
   reply.code(status);
-  if (request.routeOptions.config.errors === 'oauth') {
+  const { errors } = request.known ?? request.routeOptions.config;
+  if (errors === 'oauth') {
     return reply
       .type('application/json; charset=utf-8')
       .send({ error: error.code, error_description: describeForOauth(error, detail) });

@@ -5,6 +5,7 @@ import pino, { type Logger, type LoggerOptions } from 'pino';
 import { describeFailure } from '../../domain/reports/failures.js';
 import type { Trail } from '../../domain/reports/told.js';
 import { findMember } from '../doors/members.js';
+import { urlOf } from '../intake/methods.js';
 import { createOutageLog } from './outages.js';
 import { createThinning } from './thinning.js';
 import { trailOf } from './trail.js';
@@ -136,13 +137,13 @@ function isRoutine({ routeOptions: { url = '' } }: FastifyRequest, { statusCode 
  * lines at will, and they must not wake anybody. Members that are undefined are left out.
  */
 export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
-  const { log, method, routeOptions, refusal, reason, unavailability } = request;
+  const { log, method, refusal, reason, unavailability } = request;
   const { origin: _sent, ...trail } = trailOf(request);
   const line = {
     reqId: request.id,
     ...request.trace,
     method,
-    url: routeOptions.url ?? 'unknown',
+    url: urlOf(request) ?? 'unknown',
     status: reply.statusCode,
     ms: Math.round(reply.elapsedTime * 10) / 10,
     ip: request.address,

@@ -3,6 +3,7 @@ import otel from '@fastify/otel';
 import type { TracerProvider } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
+import { urlOf } from '../../http/intake/methods.js';
 import type { TraceIds } from '../../http/log/trace.js';
 
 /** Asked all day by those who watch over us. */
@@ -16,7 +17,7 @@ export async function traceRequests(app: FastifyInstance, provider: TracerProvid
     instrumentHandler: false,
     recordExceptions: false,
     requestHook: (span, request) => {
-      const { url } = request.routeOptions;
+      const url = urlOf(request);
       span.updateName(url === undefined ? request.method : `${request.method} ${url}`);
       const { traceId, spanId } = span.spanContext();
       request.trace = { trace_id: traceId, span_id: spanId } satisfies TraceIds;
