@@ -9,16 +9,15 @@ import { changeUser } from '../domain/operators/users.js';
 import { issueCode, MOST_CODE_SECONDS } from '../domain/passwords/codes.js';
 import { showExport, showUser } from '../domain/operators/shown.js';
 import { explainScope } from '../domain/users/scopes.js';
-import { canonicalUsername, explainUsername } from '../domain/users/usernames.js';
+import { judgeUsername } from '../domain/users/usernames.js';
 import { findActor, refusing } from './options.js';
 import { examples, Refusal, toJson, toRecord } from './output.js';
 import type { Shell } from './shell.js';
 import { findMeant, readUser, takeUser, type OfClient } from './whom.js';
 
 export function parseUsername(typed: string): string {
-  const username = canonicalUsername(typed);
-  if (username === null)
-    throw new InvalidArgumentError(`The user name ${explainUsername(typed) ?? 'is none'}.`);
+  const { username, problem } = judgeUsername(typed);
+  if (username === null) throw new InvalidArgumentError(`The user name ${problem}.`);
   return username;
 }
 

@@ -383,7 +383,8 @@ describe('not counted', () => {
   it.each<[string, () => InjectOptions]>([
     ['a token that is none', () => ({ url: '/sessions', headers: bearer(MARKER) })],
     ['no token', () => ({ url: '/session' })],
-    ['a wrong password', () => logIn(MARKER, MARKER)],
+    // Of a name that nobody above has guessed at.
+    ['a wrong password', () => logIn('guessed-at-once', MARKER)],
     ['a path that is not there', () => ({ url: `/${MARKER}` })],
     ['a method that is not taken', () => ({ method: 'DELETE', url: '/login' })],
     ['a form without a token', () => ({ ...introspect(client), payload: '' })],

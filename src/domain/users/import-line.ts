@@ -3,7 +3,7 @@ import { readForeignHash } from '../passwords/foreign.js';
 import { readInstant } from '../texts/instants.js';
 import { repeatsMember } from '../texts/repeated-members.js';
 import { explainScope } from './scopes.js';
-import { canonicalUsername, explainUsername } from './usernames.js';
+import { judgeUsername } from './usernames.js';
 
 export interface ImportedUser {
   /** Canonical. */
@@ -91,8 +91,8 @@ function readText(line: Record<string, unknown>, member: string, absent?: string
 }
 
 function readUsername(text: string): string {
-  const username = canonicalUsername(text);
-  if (username === null) throw new Mistake('username', `The user name ${explainUsername(text) ?? 'is none'}`);
+  const { username, problem } = judgeUsername(text);
+  if (username === null) throw new Mistake('username', `The user name ${problem}`);
   return username;
 }
 
