@@ -10,8 +10,11 @@ export const COMMON = {
   expect: { poll: { timeout: 15_000 } },
 } as const;
 
-/** Lanes in this process. Loading the same modules for each file took as long as the tests, and none of ours keeps state. */
-const IN_PROCESS = ['unit', 'domain', 'http', 'cli', 'hostile', 'browser'];
+/**
+ * Lanes that load the service: one project, because a process of Vitest's serves one project alone, and loading the same modules
+ * for each lane or each file took long. None of ours keeps state.
+ */
+const OF_SERVICE = ['domain', 'http', 'cli', 'hostile'];
 
 /** See packages/lab/chaos/mutants/in-tests.js. */
 const { GATEHOUSE_MUTANT } = process.env;
@@ -20,22 +23,28 @@ const plugins =
     ? []
     : [await (await import('./packages/lab/chaos/mutants/in-tests.js')).mutate(GATEHOUSE_MUTANT)];
 
-function lane<More extends object>(name: string, folder: string, more: More) {
-  const include = [`${folder}/**/*.test.ts`];
+function project<More extends object>(name: string, folders: string[], more: More) {
+  const include = folders.map((folder) => `${folder}/**/*.test.ts`);
   return { plugins, test: { ...COMMON, name, include, exclude: configDefaults.exclude, ...more } };
 }
 
 export default defineConfig({
   test: {
     globalSetup: ['test/support/cluster.ts'],
-    maxWorkers: 2,
+    // Each waits for PostgreSQL, for a browser or for time now and then, so that two cores have time for a third.
+    maxWorkers: 3,
     projects: [
-      ...IN_PROCESS.map((name) => lane(name, `test/${name}`, { isolate: false })),
-      // What starts processes, or weighs its own process, has a process of its own. They mostly wait
-      // for others, so that two cores have time for a third.
-      lane('system', 'test/system', { isolate: true, maxWorkers: 3, sequence: { groupOrder: 1 } }),
+      project('unit', ['test/unit'], { isolate: false }),
+      project(
+        'service',
+        OF_SERVICE.map((lane) => `test/${lane}`),
+        { isolate: false },
+      ),
+      project('browser', ['test/browser'], { isolate: false }),
+      // What starts processes, or weighs its own process, has a process of its own.
+      project('system', ['test/system'], { isolate: true }),
       // Builds, mutants among them, are loaded as Node loads them.
-      lane('lab', 'packages/lab/test', { isolate: false, server: { deps: { external: [/\/dist\//] } } }),
+      project('lab', ['packages/lab/test'], { isolate: false, server: { deps: { external: [/\/dist\//] } } }),
     ],
   },
 });
