@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
 import Fastify, { LogController, type FastifyInstance } from 'fastify';
-import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 
 import type { Config } from './config/config.js';
@@ -54,6 +53,7 @@ import { rootRoute } from './http/routes/root.js';
 import { sessionRoute } from './http/routes/session.js';
 import { sessionsRoute } from './http/routes/sessions.js';
 import { wellKnownRoutes } from './http/routes/well-known.js';
+import { COMPILERS } from './http/server/compilers.js';
 import { createLimitedServer, LIMITS } from './http/server/server.js';
 import { refuseAmbiguity } from './http/intake/unambiguous.js';
 
@@ -127,13 +127,11 @@ export async function buildApp({
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError(headers),
     routerOptions: ROUTER,
+    schemaController: COMPILERS,
   }) as unknown as FastifyInstance;
   takeEveryMethod(app);
   rememberUrls(app, ROUTER);
   app.addConstraintStrategy(DOORS);
-  app.setValidatorCompiler(validatorCompiler);
-  // Answers are made by us and small; a test holds them against their schemas, a serializer need not.
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   for (const name of ['carriesToken', 'isByCookie'] as const) app.decorateRequest(name, false);
   app.decorateRequest('limit', null);
   for (const name of ['trail', 'refusal', 'reason', 'outage', 'unavailability', 'trace'] as const)

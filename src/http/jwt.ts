@@ -3,6 +3,7 @@ import fastifyJwt from '@fastify/jwt';
 import Fastify from 'fastify';
 
 import type { CreateTokenCodec } from '../domain/keys/ring.js';
+import { COMPILERS } from './server/compilers.js';
 
 /**
  * The plugin keeps a signer and a verifier only for the key that it was registered with, and builds new ones for each
@@ -10,7 +11,7 @@ import type { CreateTokenCodec } from '../domain/keys/ring.js';
  * nothing. Time and claims are judged elsewhere, by the primary's clock.
  */
 export const createTokenCodec: CreateTokenCodec = async ({ kid, algorithm, publicKey, privateKey }, typ) => {
-  const host = Fastify({ logger: false });
+  const host = Fastify({ logger: false, schemaController: COMPILERS });
   await host.register(fastifyJwt, {
     secret: privateKey === null ? { public: publicKey } : { private: privateKey, public: publicKey },
     sign: { algorithm, kid, header: { alg: algorithm, typ } },
