@@ -23,8 +23,10 @@ import {
   urlOf,
   type Setting,
 } from './http/server/port.js';
-import { createReplica, stopAll, type SharedSetup, type Stop } from './process/replica.js';
+import { loadReplica } from './process/load-replica.js';
+import type { SharedSetup } from './process/replica.js';
 import { hearSignals } from './process/signals.js';
+import { stopAll, type Stop } from './process/stops.js';
 import { startWorkers } from './process/workers.js';
 
 /** Nobody waits for us yet, and users may be many. */
@@ -39,7 +41,7 @@ async function main(): Promise<void> {
   await refuseTakenPort(config);
   await refuseTakenFurtherPort(config.metricsAddress, METRICS_SETTING);
   await refuseTakenFurtherPort(config.adminAddress, ADMIN_SETTING);
-  const service = config.workers === 1 ? createReplica(logger) : startWorkers(config.workers, logger, told);
+  const service = config.workers === 1 ? loadReplica(logger) : startWorkers(config.workers, logger, told);
   const interruption = new AbortController();
   void told.then(() => interruption.abort());
   const stops: Stop[] = [];

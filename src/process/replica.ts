@@ -23,6 +23,7 @@ import { openLookout } from './lookout.js';
 import { serveMetrics } from './metrics.js';
 import { startCounting } from './refusals.js';
 import { isFromKeyboard, type Signal } from './signals.js';
+import { stopAll, type Stop } from './stops.js';
 import { logUnrecorded } from './unrecorded.js';
 import { startTracing } from './traces.js';
 
@@ -57,8 +58,6 @@ export interface Service {
   leave: (signal: Signal) => Promise<void>;
 }
 
-export type Stop = () => Promise<void>;
-
 /** What another process brings that is one for all workers. */
 export interface Shared {
   /** Tells a fence what the lookout hears. */
@@ -72,11 +71,17 @@ export function createReplica(logger: Logger, shared?: Shared): Service {
   tuneHeap();
   const stops: Stop[] = [];
   let isLeaving = false;
+  let hasServed = false;
   return {
-    serve: (setup) => start(setup, logger, { isLeaving: () => isLeaving, shared }, stops),
+    serve: async (setup) => {
+      const addresses = await start(setup, logger, { isLeaving: () => isLeaving, shared }, stops);
+      hasServed = true;
+      return addresses;
+    },
     leave: async (signal) => {
       isLeaving = true;
-      if (!isFromKeyboard(signal)) await sleep(LEAVING_MS);
+      // Where nothing was answered, no load balancer looks.
+      if (hasServed && !isFromKeyboard(signal)) await sleep(LEAVING_MS);
       await stopAll(stops, logger);
     },
   };
@@ -89,13 +94,6 @@ export function createReplica(logger: Logger, shared?: Shared): Service {
  */
 function tuneHeap(): void {
   setFlagsFromString('--no-allocation-site-pretenuring');
-}
-
-/** In the reverse order of the start; one that fails keeps none of the others running. */
-export async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
-  for (const stop of stops.reverse()) {
-    await stop().catch((error: unknown) => logger.error({ err: error }, 'did not stop cleanly'));
-  }
 }
 
 /** Starts what a replica is made of, one after the other, and notes in `stops` how each is stopped. */

@@ -135,3 +135,9 @@ it('says that refused requests cannot be written, and that what is left at its e
     { level: 'warn', type: 'request.refused', err: { code: '42P01' } },
   ]);
 });
+
+it('leaves at once where it has never served: no load balancer looks at it yet', async () => {
+  const replica = createReplica(createLog().logger);
+  const left = replica.leave('SIGTERM').then(() => 'left');
+  expect(await Promise.race([left, sleep(500, 'lingers')])).toBe('left');
+});

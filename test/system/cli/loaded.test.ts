@@ -34,8 +34,17 @@ interface Loaded {
   files: string[];
 }
 
-/** What `gatehouse` with these arguments has loaded when it ends. */
-async function load(args: string[], { status = 0 } = {}): Promise<Loaded> {
+const loads = new Map<string, Promise<Loaded>>();
+
+/** What `gatehouse` with these arguments has loaded when it ends. It is started once for all tests that ask. */
+function load(args: string[], { status = 0 } = {}): Promise<Loaded> {
+  const line = args.join(' ');
+  const loaded = loads.get(line) ?? start(args, status);
+  loads.set(line, loaded);
+  return loaded;
+}
+
+async function start(args: string[], status: number): Promise<Loaded> {
   const record = join(directory, args.join('_'));
   const ended = await promisify(execFile)(process.execPath, ['--import', RECORDER, PROGRAM, ...args], {
     cwd: directory,
@@ -143,22 +152,29 @@ describe('a command loads', () => {
 const OBSERVING =
   /^(?:prom-client|@opentelemetry\/|@fastify\/otel|import-in-the-middle|require-in-the-middle)/;
 
-/** What the service has loaded when it has served for a moment. */
-async function loadService(environment: Record<string, string> = {}): Promise<Loaded> {
+/** The environment of a service that writes down what it loads. */
+async function recorded(environment: Record<string, string>) {
   const record = await mkdtemp(join(directory, 'service-')).then((made) => join(made, 'record'));
-  const service = await workshop.start({
-    ...environmentFor(database.url),
-    ...environment,
-    NODE_OPTIONS: `--import=${RECORDER}`,
-    LOADED_MODULES: record,
-  });
+  const recording = { NODE_OPTIONS: `--import=${RECORDER}`, LOADED_MODULES: record };
+  return { record, environment: { ...environmentFor(database.url), ...environment, ...recording } };
+}
+
+/** What the service has loaded when it has served for a moment. */
+async function loadService(changes: Record<string, string> = {}): Promise<Loaded> {
+  const { record, environment } = await recorded(changes);
+  const service = await workshop.start(environment);
   await service.stop('SIGINT');
   return await readRecord(record);
 }
 
+/** Of what serves. */
+const SERVING = /^(?:fastify|@fastify\/|yaml)/;
+
 it('the service loads nothing of Prisma, and nothing that measures or traces unless it is asked to', async () => {
   const { packages, files } = await loadService();
   expect(packages).toContain('fastify');
+  // Fastify is given compilers of ours.
+  expect(packages).not.toContain('ajv');
   // What it asks is SQL.
   expect(packages.filter((name) => name.startsWith('@prisma/'))).toEqual([]);
   expect(packages.filter((name) => OBSERVING.test(name))).toEqual([]);
@@ -170,4 +186,14 @@ it('the service loads what traces where somebody wants it, as this test can see'
   expect(packages).toContain('@fastify/otel');
   expect(packages).not.toContain('prom-client');
   expect(files).toContain('observability/traces/tracing.js');
+});
+
+it('a start that is refused loads nothing of what serves', async () => {
+  const { record, environment } = await recorded({ HOST: '203.0.113.1' });
+  const service = await workshop.spawn(environment);
+  expect((await service.exited).code).toBe(1);
+  const { packages, files } = await readRecord(record);
+  expect(files).toContain('main.js');
+  expect(packages.filter((name) => SERVING.test(name))).toEqual([]);
+  expect(files).not.toContain('app.js');
 });
