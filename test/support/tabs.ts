@@ -12,7 +12,7 @@ import {
   type TokenStorage,
 } from '@gatehouse/browser';
 import { SAME_ORIGIN, setCookiesOf } from './browser.js';
-import { openHouse, type House, type Replica, type TestUser } from './house.js';
+import type { House, Replica, TestUser } from './house.js';
 
 export interface Sent {
   method: string;
@@ -164,6 +164,21 @@ export function openTab(options: GatehouseOptions, network = createNetwork(optio
   };
 }
 
+/** A claim is all that a page looks at: nothing is signed. */
+function tokenOf(claims: object): string {
+  return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
+}
+
+/** A token pair as no service has given it, good for ten minutes. */
+export function pairOf(sid: string) {
+  return {
+    session_id: sid,
+    access_token: tokenOf({ sid, sub: 'sub', jti: 'jti.0', exp: 600 }),
+    refresh_token: tokenOf({ sid, sub: 'sub', jti: 'jti.0' }),
+    expires_in: 600,
+  };
+}
+
 /** Waits until word has gone round between tabs. */
 export async function until(isSo: () => boolean): Promise<void> {
   const check = () => {
@@ -182,6 +197,8 @@ export const NOON = 1_900_000_000;
 
 /** A house with a replica that pages reach at `url`; close it in `afterAll`. */
 export async function openHouseForPages(): Promise<{ house: House; replica: Replica; url: string }> {
+  // The whole service: tests of a page that asks none need not load it.
+  const { openHouse } = await import('./house.js');
   const house = await openHouse();
   const replica = await house.replica();
   return { house, replica, url: await listen(replica) };

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { createGatehouse, GatehouseError, type GatehouseOptions } from '@gatehouse/browser';
-import { answer, createStorage, offline, openTab, type Tab } from '../../support/tabs.js';
+import { answer, createStorage, offline, openTab, pairOf, type Tab } from '../../support/tabs.js';
 
 const URL_OF_GATEHOUSE = 'https://gatehouse.test';
 const CREDENTIALS = { username: 'zoë', password: 'correct horse battery staple' };
@@ -14,20 +14,6 @@ afterEach(() => {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
-
-/** A claim is all that a page looks at: nothing is signed. */
-function tokenOf(claims: object): string {
-  return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
-}
-
-function pairOf(sid: string) {
-  return {
-    session_id: sid,
-    access_token: tokenOf({ sid, sub: 'sub', jti: 'jti.0', exp: 600 }),
-    refresh_token: tokenOf({ sid, sub: 'sub', jti: 'jti.0' }),
-    expires_in: 600,
-  };
-}
 
 const PAIR = pairOf('sid');
 
