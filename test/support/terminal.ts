@@ -25,17 +25,30 @@ import { isRunning } from './processes.js';
 /** The ports that our pages and examples name. Each reader has others in their place, since tests run beside each other. */
 const PORTS = ['3000', '4000', '5173', '8080'];
 
-/** What an install and a run leave behind, and what no page needs: all else is copied. */
-const LEFT_OUT = /^(?:\.git|\.github|node_modules|data|try|coverage|reports|test|\.stryker-tmp)$/;
+/** What an install and a run leave behind, and what no page needs: all else is in the clone. */
+const LEFT_OUT = /^(?:\.git|\.github|data|try|coverage|reports|test|\.stryker-tmp)$/;
 
-/** `npm ci` is what has filled node_modules, which is linked here. The service takes another port than 3000. */
+/** What pages only read: linked, which costs less than copies. What runs finds its own folder by its real path, and is copied. */
+const LINKED = /^(?:node_modules|src|packages|prisma|docs|deploy|docker)$/;
+
+/**
+ * `npm ci` is what has filled node_modules, which is linked here. The service takes another port than 3000. In a clone,
+ * `npx gatehouse` is bin/gatehouse.js, and npm reads all of node_modules, for two seconds, before it says so.
+ */
 const PRELUDE = `
 set -o pipefail
+READERS_CLONE=$PWD
 npm() {
   case $1 in
     ci) ;;
     start) PORT=$READERS_PORT command npm "$@" ;;
     *) command npm "$@" ;;
+  esac
+}
+npx() {
+  case $1 in
+    gatehouse) shift; node "$READERS_CLONE/bin/gatehouse.js" "$@" ;;
+    *) command npx "$@" ;;
   esac
 }
 `;
@@ -73,7 +86,7 @@ export async function createReader(): Promise<Reader> {
   const translate = (text: string) =>
     text.replaceAll(new RegExp(`\\b(?:${PORTS.join('|')})\\b`, 'g'), (port) => ports.get(port) ?? port);
   await mkdir(home);
-  await copyClone(clone);
+  await fillClone(clone);
   await translateExamples(join(clone, 'examples'), translate);
 
   const environment = {
@@ -128,31 +141,28 @@ function attend(process: ChildProcess): Server {
   return server;
 }
 
-/** What was built is copied, too, and is not stale: directories get the date of their copy, and what the build goes by a later one. */
-async function copyClone(clone: string): Promise<void> {
+/** What was built is not stale: copies get the date of their copy, and what the build goes by a later one. */
+async function fillClone(clone: string): Promise<void> {
   await mkdir(clone);
   const names = (await readdir(ROOT)).filter((name) => !LEFT_OUT.test(name));
   await Promise.all(
-    names.map((name) =>
-      cp(join(ROOT, name), join(clone, name), {
-        recursive: true,
-        filter: (path) => !/[\\/]node_modules$/.test(path),
-      }),
-    ),
+    names.map((name) => {
+      const [from, to] = [join(ROOT, name), join(clone, name)];
+      return LINKED.test(name) ? symlink(from, to) : cp(from, to, { recursive: true });
+    }),
   );
-  await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
   const stamps = (await readdir(join(clone, 'dist'))).filter((name) => name.startsWith('.'));
   // A Date has no microseconds, and a file has: by the next second all of them are older.
   const later = new Date(Date.now() + 1000);
-  for (const stamp of [...stamps.map((name) => `dist/${name}`), 'src/database/generated/client.ts'])
-    await utimes(join(clone, stamp), later, later);
+  for (const name of stamps) await utimes(join(clone, 'dist', name), later, later);
 }
 
 async function translateExamples(folder: string, translate: (text: string) => string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    await writeFile(path, translate(await readFile(path, 'utf8')));
+    const text = await readFile(path, 'utf8');
+    if (translate(text) !== text) await writeFile(path, translate(text));
   }
 }
 

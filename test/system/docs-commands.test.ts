@@ -37,6 +37,20 @@ describe.concurrent('a reader with a fresh clone', () => {
   }
 });
 
+it('npx starts the command of the clone, as a reader of our pages types it', async () => {
+  const reader = await createReader();
+  try {
+    const byNpm = await reader.type('command npx gatehouse help users add');
+    expect(byNpm).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('gatehouse users add') as string,
+    });
+    expect(byNpm.stdout).toBe((await reader.type('npx gatehouse help users add')).stdout);
+  } finally {
+    await reader.leave();
+  }
+});
+
 function isToBeRun({ blocks }: Page): boolean {
   return blocks.some(({ is }) => is === 'commands' || is === 'server');
 }
