@@ -12,6 +12,7 @@ import { isRunning } from './processes.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SHIFTED_CLOCK = new URL('../../packages/lab/shared/shifted-clock.js', import.meta.url).href;
+const HURRIED_TIMERS = new URL('./hurried-timers.js', import.meta.url).href;
 
 /** How many processes serve where a test does not say it: the same tests hold for one and for several. */
 const { GATEHOUSE_TEST_WORKERS: WORKERS = '1' } = process.env;
@@ -33,6 +34,8 @@ export interface Service {
 
 export interface SpawnOptions {
   clockShiftMs?: number;
+  /** What it does about once a minute it does about every two seconds. */
+  isHurried?: boolean;
   /** In a process group of its own, as a terminal has it: a signal to the group reaches all its processes at once. */
   ownGroup?: boolean;
   /** Where standard output goes instead of to us. */
@@ -63,26 +66,26 @@ export function createWorkshop(): Workshop {
 
   async function spawnService(
     environment: Record<string, string>,
-    { clockShiftMs = 0, ownGroup = false, logFile, main = MAIN }: SpawnOptions = {},
+    { clockShiftMs = 0, isHurried = false, ownGroup = false, logFile, main = MAIN }: SpawnOptions = {},
   ): Promise<Service> {
     const port = Number(environment['PORT'] ?? (await findFreePort()));
     const log = logFile === undefined ? undefined : await open(logFile, 'a');
-    const child = spawn(
-      process.execPath,
-      [...(clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK]), main],
-      {
-        cwd: await directory(),
-        env: {
-          PATH: process.env['PATH'],
-          CLOCK_SHIFT_MS: String(clockShiftMs),
-          PORT: String(port),
-          WORKERS,
-          ...environment,
-        },
-        detached: ownGroup,
-        stdio: ['ignore', log?.fd ?? 'pipe', 'pipe'],
+    const preloaded = [
+      ...(clockShiftMs === 0 ? [] : [SHIFTED_CLOCK]),
+      ...(isHurried ? [HURRIED_TIMERS] : []),
+    ];
+    const child = spawn(process.execPath, [...preloaded.flatMap((module) => ['--import', module]), main], {
+      cwd: await directory(),
+      env: {
+        PATH: process.env['PATH'],
+        CLOCK_SHIFT_MS: String(clockShiftMs),
+        PORT: String(port),
+        WORKERS,
+        ...environment,
       },
-    );
+      detached: ownGroup,
+      stdio: ['ignore', log?.fd ?? 'pipe', 'pipe'],
+    });
     await log?.close();
     const service = attend(child, port);
     services.push(service);

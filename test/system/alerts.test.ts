@@ -26,10 +26,12 @@ const MINUTES = 60;
 /** A service that other tests keep waiting says so, rightly. */
 const OF_A_BUSY_MACHINE = ['GatehouseUnavailable', 'GatehouseSlow', 'GatehouseDatabaseDown'];
 
-/** Of a minute's census, the first may come too late on a busy machine. */
+/** Of what is counted beside the requests, the first count may come too late on a busy machine. */
 const PATIENCE = { timeout: 180_000 };
 
+/** Of services of one test, and of the one that serves all tests that leave it as it was. */
 const workshop = createWorkshop();
+const lasting = createWorkshop();
 let house: House;
 let directory: string;
 
@@ -39,6 +41,7 @@ beforeAll(async () => {
 });
 afterEach(() => workshop.clear());
 afterAll(async () => {
+  await lasting.clear();
   await house.close();
   await rm(directory, { recursive: true });
 });
@@ -67,9 +70,10 @@ interface Measured extends Service {
 async function start(
   environment: Record<string, string> = {},
   options: SpawnOptions = {},
+  place = workshop,
 ): Promise<Measured> {
   const address = `127.0.0.1:${await findFreePort()}`;
-  const service = await workshop.start(
+  const service = await place.start(
     { ...environmentFor(house.database.url), METRICS_ADDRESS: address, ...environment },
     options,
   );
@@ -79,6 +83,13 @@ async function start(
     readSamples(await (await fetch(`http://${address}/metrics`, { headers })).text());
   await expect.poll(async () => valueOf(await scrape(), 'gatehouse_database_up'), PATIENCE).toBe(1);
   return { ...service, scrape };
+}
+
+let common: Promise<Measured> | undefined;
+
+/** One for all tests that count what they do: it is started once. It tidies up after seconds, and counts as any other. */
+function findCommon(): Promise<Measured> {
+  return (common ??= start({}, { isHurried: true }, lasting));
 }
 
 function valueOf(samples: Sample[], name: string, labels: Record<string, string> = {}): number | undefined {
@@ -231,7 +242,7 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
   });
 
   it('sees logins and clients that are refused', async () => {
-    const service = await start();
+    const service = await findCommon();
     const body = { username: 'nobody', password: 'a password of nobody' };
     await provoke(service, ['GatehouseLoginsRefused'], async () => {
       for (let n = 0; n < 20; n += 1) await retryOn503(() => ask(service, 'POST', '/login', { body }));
@@ -246,21 +257,8 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
     );
   });
 
-  it('sees a network that asks too often', async () => {
-    const service = await start();
-    const headers = { authorization: `Basic ${btoa('orders:an-old-secret')}` };
-    const body = new URLSearchParams({ token: 'x' });
-    await provoke(service, ['GatehouseRequestsLimited', 'GatehouseClientRefused'], async () => {
-      // As many a minute as are let through, and then some.
-      for (let limited = 0; limited < 10;) {
-        const answers = await times(20, () => ask(service, 'POST', '/revoke', { headers, body }));
-        limited += answers.filter(({ status }) => status === 429).length;
-      }
-    });
-  });
-
   it('sees a request that was answered 500', async () => {
-    const service = await start();
+    const service = await findCommon();
     const { access_token: token } = await logIn(service);
     await house.database.admin.query('ALTER TABLE sessions RENAME COLUMN user_agent TO another');
     await provoke(service, ['GatehouseErrors'], async () => {
@@ -307,8 +305,46 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
     }
   });
 
+  it('sees more logins than can be hashed', async () => {
+    const service = await findCommon();
+    const attempt = (n: number) => {
+      const body = { username: `nobody-${n}`, password: 'a password of nobody' };
+      return ask(service, 'POST', '/login', { body });
+    };
+    await provoke(service, ['GatehouseHashingFull'], () => times(200, attempt), ['GatehouseLoginsRefused']);
+  });
+
+  it('sees that answers about tokens are slow', async () => {
+    const service = await findCommon();
+    const { access_token: token } = await logIn(service);
+    const client = await house.database.admin.connect();
+    await provoke(service, ['GatehouseSlow'], async () => {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+      const asked = ask(service, 'GET', '/session', { headers: bearer(token) });
+      await expect.poll(countWaiting, PATIENCE).toBeGreaterThan(0);
+      await sleep(300);
+      await client.query('COMMIT');
+      await asked;
+    }).finally(() => client.release());
+  });
+
+  it('sees a network that asks too often', async () => {
+    // For a minute afterwards it refuses this network.
+    const service = await findCommon();
+    const headers = { authorization: `Basic ${btoa('orders:an-old-secret')}` };
+    const body = new URLSearchParams({ token: 'x' });
+    await provoke(service, ['GatehouseRequestsLimited', 'GatehouseClientRefused'], async () => {
+      // As many a minute as are let through, and then some.
+      for (let limited = 0; limited < 10;) {
+        const answers = await times(20, () => ask(service, 'POST', '/revoke', { headers, body }));
+        limited += answers.filter(({ status }) => status === 429).length;
+      }
+    });
+  });
+
   it('sees that old rows are not removed any more, and that nobody answers', async () => {
-    const service = await start();
+    const service = await findCommon();
     const lookedAt = async () =>
       valueOf(await service.scrape(), 'gatehouse_housekeeping_last_success_timestamp_seconds');
     await expect.poll(lookedAt, PATIENCE).toBeGreaterThan(0);
@@ -321,30 +357,6 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
     await service.stop('SIGTERM');
     await expect(service.scrape()).rejects.toThrow();
     expect(await complaintsOf([], null, ['GatehouseDown'], [])).toBe('');
-  });
-
-  it('sees more logins than can be hashed', async () => {
-    const service = await start();
-    const attempt = (n: number) => {
-      const body = { username: `nobody-${n}`, password: 'a password of nobody' };
-      return ask(service, 'POST', '/login', { body });
-    };
-    await provoke(service, ['GatehouseHashingFull'], () => times(200, attempt), ['GatehouseLoginsRefused']);
-  });
-
-  it('sees that answers about tokens are slow', async () => {
-    const service = await start();
-    const { access_token: token } = await logIn(service);
-    const client = await house.database.admin.connect();
-    await provoke(service, ['GatehouseSlow'], async () => {
-      await client.query('BEGIN');
-      await client.query('LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
-      const asked = ask(service, 'GET', '/session', { headers: bearer(token) });
-      await expect.poll(countWaiting, PATIENCE).toBeGreaterThan(0);
-      await sleep(300);
-      await client.query('COMMIT');
-      await asked;
-    }).finally(() => client.release());
   });
 
   it('sees that the database is away', async () => {
@@ -367,7 +379,7 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
   it('sees a clock that is wrong, and an old key', async () => {
     await house.replica();
     await house.database.admin.query(`UPDATE signing_keys SET created_at = created_at - interval '200 days'`);
-    const service = await start({}, { clockShiftMs: 60_000 });
+    const service = await start({}, { clockShiftMs: 60_000, isHurried: true });
     const ageOf = async () =>
       valueOf(await service.scrape(), 'gatehouse_key_age_seconds', { state: 'signing' });
     await expect.poll(ageOf, PATIENCE).toBeGreaterThan(0);
