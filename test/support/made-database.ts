@@ -7,19 +7,41 @@ import { promisify } from 'node:util';
 import { inject } from 'vitest';
 
 import { enterEmbedded } from '../../src/database/embedded.js';
+import { migrate } from '../../src/database/migrate.js';
+import { openDatabase } from '../../src/database/prisma.js';
+import { createPasswordHasher } from '../../src/domain/passwords/hasher.js';
+import { createDemo } from '../../src/process/demo.js';
+import { AMPLE_MS } from './house.js';
 
-/** Puts one there that has been started and stopped, and in which nothing was ever migrated. */
-export async function placeMadeDatabase(dataDir: string): Promise<void> {
-  const made = join(inject('runDirectory'), 'made');
-  if (!existsSync(made)) await make(made);
+/**
+ * Puts one there that has been started and stopped.
+ *
+ * @param options.isMigrated with all tables and the demo, as a service leaves it; else nothing was ever migrated in it
+ */
+export async function placeMadeDatabase(dataDir: string, { isMigrated = false } = {}): Promise<void> {
+  const made = join(inject('runDirectory'), isMigrated ? 'made-migrated' : 'made');
+  if (!existsSync(made)) await make(made, isMigrated);
   await mkdir(dirname(dataDir), { recursive: true });
   // Node's own copy leaves out whom the files belong to, which PostgreSQL minds.
   await promisify(execFile)('cp', ['-a', made, dataDir]);
 }
 
-async function make(path: string): Promise<void> {
+async function make(path: string, isMigrated: boolean): Promise<void> {
   const draft = `${path}-${process.pid}`;
-  await (await enterEmbedded(draft, 'visitor')).leave();
+  if (isMigrated) await placeMadeDatabase(draft);
+  const entered = await enterEmbedded(draft, 'visitor');
+  if (isMigrated) await fill(entered.url, draft);
+  await entered.leave();
   // Another process of the run may have been faster.
   await rename(draft, path).catch(() => rm(draft, { recursive: true }));
+}
+
+/** What the first start of a service writes into it. */
+async function fill(url: string, dataDir: string): Promise<void> {
+  await migrate(url);
+  const database = openDatabase(url, { connections: 1, deadlineMs: AMPLE_MS });
+  const hasher = createPasswordHasher();
+  await createDemo(database, hasher, dataDir);
+  await hasher.close();
+  await database.close();
 }

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { bearer, type TokenPair } from '../../support/house.js';
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, untilReady, type Service } from '../../support/service.js';
 
@@ -144,10 +145,9 @@ it('knows its users, its sessions and its key after a restart, and makes no seco
 });
 
 it('names pages where they are: /account at the address of the issuer, /docs where a gateway does not stand before it', async () => {
-  const behind = await workshop.start({
-    DATA_DIR: join(await workshop.directory(), 'data'),
-    ISSUER: 'http://localhost:8080',
-  });
+  const made = join(await workshop.directory(), 'data');
+  await placeMadeDatabase(made, { isMigrated: true });
+  const behind = await workshop.start({ DATA_DIR: made, ISSUER: 'http://localhost:8080' });
   while (!behind.output.stdout.includes('demo.txt')) await sleep(20);
   const here = `http://127.0.0.1:${behind.port}/docs`;
   expect(stepsOf(behind)).toContain('open http://localhost:8080/account to sign in and see sessions');

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
+import { enterEmbedded } from '../../../src/database/embedded.js';
+import { listPending, migrate } from '../../../src/database/migrate.js';
 import { placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 import { HOSTILE_VARIABLES } from '../../support/pg-variables.js';
@@ -35,15 +37,23 @@ async function expectGone(dataDir: string, postgres: number): Promise<void> {
 }
 
 /** A start on what an ended one has left behind. */
-async function expectWhole(dataDir: string): Promise<void> {
+async function expectStart(dataDir: string): Promise<void> {
   const service = await workshop.start({ DATA_DIR: dataDir, WORKERS: '1' });
   expect(await service.stop('SIGINT')).toEqual({ code: 0, signal: null });
 }
 
-/** With a database that was made before, unless its making is the point. */
-async function findDataDir({ isMade = true } = {}): Promise<string> {
+/** What such a start does with the database before it serves: enters it and migrates it, in this process. */
+async function expectWhole(dataDir: string): Promise<void> {
+  const entered = await enterEmbedded(dataDir, 'service');
+  await migrate(entered.url);
+  expect(await listPending(entered.url)).toEqual([]);
+  expect(await entered.leave()).toBe(true);
+}
+
+/** With a database that a service has served from before, unless what a first start makes is the point. */
+async function findDataDir({ isMade = true, isMigrated = true } = {}): Promise<string> {
   const dataDir = join(await workshop.directory(), 'data');
-  if (isMade) await placeMadeDatabase(dataDir);
+  if (isMade) await placeMadeDatabase(dataDir, { isMigrated });
   return dataDir;
 }
 
@@ -61,7 +71,8 @@ it.each([
   ['SIGINT', '2', 'ready'],
   ['SIGQUIT', '1', 'starting'],
 ] as const)('%s to all processes of WORKERS=%s, while PostgreSQL is %s', async (signal, workers, state) => {
-  const dataDir = await findDataDir();
+  // What is ready is migrated next: the signal may come in the middle of that.
+  const dataDir = await findDataDir({ isMigrated: state === 'starting' });
   const service = await workshop.spawn({ DATA_DIR: dataDir, WORKERS: workers }, { ownGroup: true });
   const postgres = await untilPostgres(dataDir, state);
   tell(service, signal);
@@ -80,7 +91,7 @@ it('SIGHUP while the database is being made', async () => {
   expect(await service.exited).toEqual({ code: 0, signal: null });
   expect(service.output.stderr).toBe('');
   expect(existsSync(join(dataDir, 'postgres/postmaster.pid'))).toBe(false);
-  await expectWhole(dataDir);
+  await expectStart(dataDir);
 });
 
 it('a hang-up that is told again and again, at once and later, does not hurry it', async () => {

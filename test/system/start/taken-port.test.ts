@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { createEmptyDatabase, type EmptyDatabase } from '../../support/empty-database.js';
+import { placeMadeDatabase } from '../../support/made-database.js';
 import { createWorkshop, environmentFor } from '../../support/service.js';
 
 const workshop = createWorkshop();
@@ -65,6 +66,7 @@ describe.each(HINDRANCES)('%s', (_what, hinder, line) => {
 
 it('a second start in the same folder is told of the first', async () => {
   const dataDir = join(await workshop.directory(), 'data');
+  await placeMadeDatabase(dataDir, { isMigrated: true });
   const first = await workshop.start({ DATA_DIR: dataDir });
   const second = await workshop.spawn({ DATA_DIR: dataDir, PORT: String(first.port) });
   expect((await second.exited).code).toBe(1);
@@ -77,6 +79,7 @@ it('a second start in the same folder is told of the first', async () => {
 
 it('demo.txt leads to where the service listens now, and names no other place', async () => {
   const dataDir = join(await workshop.directory(), 'data');
+  await placeMadeDatabase(dataDir);
   const file = join(dataDir, 'demo.txt');
   const readOrigins = async () => new Set((await readFile(file, 'utf8')).match(/https?:\/\/[^\s/]+/g));
   const first = await workshop.start({ DATA_DIR: dataDir, ISSUER: 'https://login.example.com' });
