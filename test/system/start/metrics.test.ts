@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { linesOf, openConnections } from '../../support/connections.js';
@@ -26,20 +26,20 @@ interface Measured {
   url: string;
 }
 
-async function start(environment: Record<string, string> = {}): Promise<Measured> {
+async function start(environment: Record<string, string>, place = workshop): Promise<Measured> {
   const address = `127.0.0.1:${await findFreePort()}`;
   const given = { ...environmentFor(house.database.url), METRICS_ADDRESS: address, ...environment };
-  const service = await workshop.start(given);
+  const service = await place.start(given);
   const url = `http://${address}/metrics`;
-  await expect
-    .poll(() =>
-      fetch(url).then(
-        ({ status }) => status,
-        () => null,
-      ),
-    )
-    .toBe(200);
+  while (!(await isAnswered(url))) await sleep(20);
   return { service, url };
+}
+
+function isAnswered(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
 }
 
 /** The value of one series; NaN where it is not there. */
@@ -93,37 +93,41 @@ it('serves metrics at GET /metrics, and nothing else', async () => {
   expect(Math.abs(await read(url, 'gatehouse_clock_offset_seconds'))).toBeLessThan(60);
 });
 
-it('with WORKERS adds up, and loses nothing of a worker that has ended', async () => {
-  const { service, url } = await start({ WORKERS: '2', LOG_LEVEL: 'debug' });
-  for (let n = 0; n < 4; n += 1) await failToLogIn(service);
-  // One that is busy is counted as it was the last time.
-  await expect.poll(() => read(url, WRONG)).toBe(4);
-  // There is one lookout, and one set of keys, however many serve.
-  await expect.poll(() => read(url, 'gatehouse_database_up')).toBe(1);
-  await expect.poll(() => read(url, 'gatehouse_keys{state="signing"}')).toBe(1);
+describe('with WORKERS', () => {
+  const lasting = createWorkshop();
+  let service: Service;
+  let url: string;
 
-  const pids = new Set((await openConnections(service, 8)).map(({ pid }) => pid));
-  expect(pids.size).toBe(2);
-  for (const pid of pids) process.kill(pid, 'SIGKILL');
-  const replaced = () => linesOf(service).filter(({ msg }) => msg === 'a worker took its place');
-  await expect.poll(() => replaced().length, { timeout: 60_000 }).toBe(2);
-  await expect.poll(() => read(url, WRONG)).toBe(4);
-  await failToLogIn(service);
-  await expect.poll(() => read(url, WRONG)).toBe(5);
-});
+  beforeAll(async () => {
+    ({ service, url } = await start({ WORKERS: '2', LOG_LEVEL: 'debug' }, lasting));
+  });
+  afterAll(() => lasting.clear());
 
-it('with WORKERS are answered until all have left', async () => {
-  const { service, url } = await start({ WORKERS: '2', LOG_LEVEL: 'debug' });
-  const pids = new Set((await openConnections(service, 8)).map(({ pid }) => pid));
-  const exited = service.stop('SIGTERM');
-  const isAnswered = () =>
-    fetch(url).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  while (await isAnswered()) await sleep(5);
-  expect([...pids].filter(isRunning)).toEqual([]);
-  expect(await exited).toEqual({ code: 0, signal: null });
+  it('adds up, and loses nothing of a worker that has ended', async () => {
+    for (let n = 0; n < 4; n += 1) await failToLogIn(service);
+    // One that is busy is counted as it was the last time.
+    await expect.poll(() => read(url, WRONG)).toBe(4);
+    // There is one lookout, and one set of keys, however many serve.
+    await expect.poll(() => read(url, 'gatehouse_database_up')).toBe(1);
+    await expect.poll(() => read(url, 'gatehouse_keys{state="signing"}')).toBe(1);
+
+    const pids = new Set((await openConnections(service, 8)).map(({ pid }) => pid));
+    expect(pids.size).toBe(2);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    const replaced = () => linesOf(service).filter(({ msg }) => msg === 'a worker took its place');
+    await expect.poll(() => replaced().length, { timeout: 60_000 }).toBe(2);
+    await expect.poll(() => read(url, WRONG)).toBe(4);
+    await failToLogIn(service);
+    await expect.poll(() => read(url, WRONG)).toBe(5);
+  });
+
+  it('are answered until all have left', async () => {
+    const pids = new Set((await openConnections(service, 8)).map(({ pid }) => pid));
+    const exited = service.stop('SIGTERM');
+    while (await isAnswered(url)) await sleep(5);
+    expect([...pids].filter(isRunning)).toEqual([]);
+    expect(await exited).toEqual({ code: 0, signal: null });
+  });
 });
 
 it('says in one line that its port is taken, and does not start', async () => {

@@ -1,6 +1,6 @@
 // Workers that are told to go, one way or another: they finish what is in flight, and none of them stays.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { linesOf, openConnections, type Connection } from '../../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../../support/house.js';
@@ -125,26 +125,34 @@ it.each([50, 100, 150, 200, 250, 300, 350, 400, 500, 600])(
   },
 );
 
-it('take no notice of a signal of their own: the first process decides', async () => {
-  const service = await workshop.start(environment, { ownGroup: true });
-  const both = await openBoth(service);
-  for (const { pid } of both) {
-    process.kill(pid, 'SIGTERM');
-    process.kill(pid, 'SIGINT');
-    process.kill(pid, 'SIGHUP');
-    process.kill(pid, 'SIGQUIT');
-  }
-  await sleep(300);
-  for (const { ask } of both) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
-  // Whoever had gone would have been replaced.
-  expect(linesOf(service).filter(({ msg }) => String(msg).startsWith('a worker ended'))).toEqual([]);
-});
+describe('of one start', () => {
+  const lasting = createWorkshop();
+  let service: Service;
 
-it('do not outlive the first process', async () => {
-  const service = await workshop.start(environment, { ownGroup: true });
-  await openBoth(service);
-  service.process.kill('SIGKILL');
-  await expect.poll(() => isAlive(service), PATIENT).toBe(false);
+  beforeAll(async () => {
+    service = await lasting.start(environment, { ownGroup: true });
+  });
+  afterAll(() => lasting.clear());
+
+  it('take no notice of a signal of their own: the first process decides', async () => {
+    const both = await openBoth(service);
+    for (const { pid } of both) {
+      process.kill(pid, 'SIGTERM');
+      process.kill(pid, 'SIGINT');
+      process.kill(pid, 'SIGHUP');
+      process.kill(pid, 'SIGQUIT');
+    }
+    await sleep(300);
+    for (const { ask } of both) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
+    // Whoever had gone would have been replaced.
+    expect(linesOf(service).filter(({ msg }) => String(msg).startsWith('a worker ended'))).toEqual([]);
+  });
+
+  it('do not outlive the first process', async () => {
+    await openBoth(service);
+    service.process.kill('SIGKILL');
+    await expect.poll(() => isAlive(service), PATIENT).toBe(false);
+  });
 });
 
 it.each([100, 200, 300, 400, 500])('do not outlive a first process that dies after %i ms', async (ms) => {

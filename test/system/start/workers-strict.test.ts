@@ -15,7 +15,7 @@ import {
 import { retryOn503 } from '../../support/retry.js';
 import { createWorkshop, environmentFor } from '../../support/service.js';
 
-const CONNECTIONS = 16;
+const CONNECTIONS = 8;
 
 const workshop = createWorkshop();
 let house: House;

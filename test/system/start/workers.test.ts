@@ -31,18 +31,36 @@ async function workersOf(service: Service): Promise<number[]> {
   return [...new Set(connections.map(({ pid }) => pid))];
 }
 
-it('serve both, and say so once', async () => {
-  const service = await workshop.start(environment);
-  const pids = await workersOf(service);
-  expect(pids).toHaveLength(2);
-  expect(pids).not.toContain(service.process.pid);
-  expect(messagesOf(service, 'listening')).toEqual([
-    expect.objectContaining({
-      msg: `listening on http://127.0.0.1:${service.port}`,
-      pid: service.process.pid,
-    }),
-  ]);
-  expect(service.output.stderr).toBe('');
+describe('of one start', () => {
+  const lasting = createWorkshop();
+  let service: Service;
+
+  beforeAll(async () => {
+    service = await lasting.start(environment);
+  });
+  afterAll(() => lasting.clear());
+
+  it('serve both, and say so once', async () => {
+    const pids = await workersOf(service);
+    expect(pids).toHaveLength(2);
+    expect(pids).not.toContain(service.process.pid);
+    expect(messagesOf(service, 'listening')).toEqual([
+      expect.objectContaining({
+        msg: `listening on http://127.0.0.1:${service.port}`,
+        pid: service.process.pid,
+      }),
+    ]);
+    expect(service.output.stderr).toBe('');
+  });
+
+  it('come back after all have died at once', async () => {
+    const before = await workersOf(service);
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(2);
+    const after = await workersOf(service);
+    expect(after).toHaveLength(2);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+  });
 });
 
 it('leave a service of one process as it was: no other process, and none named', async () => {
@@ -76,16 +94,6 @@ it('are replaced when they die, ever more slowly, while the others go on', async
   ]);
   expect(await service.stop('SIGINT')).toEqual({ code: 0, signal: null });
   expect(service.output.stderr).toBe('');
-});
-
-it('come back after all have died at once', async () => {
-  const service = await workshop.start(environment);
-  const before = await workersOf(service);
-  for (const pid of before) process.kill(pid, 'SIGKILL');
-  await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(2);
-  const after = await workersOf(service);
-  expect(after).toHaveLength(2);
-  expect(after.filter((pid) => before.includes(pid))).toEqual([]);
 });
 
 it('are tried again when what takes their place cannot start, and the log says why', async () => {
@@ -138,7 +146,8 @@ describe('that cannot start', () => {
   });
 
   it('end the whole, with one line: the secret is another', async () => {
-    await (await workshop.start(environment)).stop('SIGINT');
+    // A replica makes the first key, by the secret of all others.
+    await house.replica();
     expect(await refusalOf({ AUTH_SECRET: 'another-secret-of-more-than-32-bytes-in-length' })).toEqual([
       expect.stringMatching(/^gatehouse: AUTH_SECRET does not open the signing keys/),
     ]);
