@@ -108,7 +108,9 @@ export function holdAnswers(app: FastifyInstance, promises: Promises): void {
 
 /** Finds the path as the document writes it; undefined for one that it leaves out. */
 function createFinder({ paths }: OpenApi): (url: string) => string | undefined {
-  const patterns = Object.keys(paths).map((path) => ({ path, parts: path.split('/') }));
+  // OpenAPI, Paths Object: concrete ones are matched first.
+  const written = Object.keys(paths).sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')));
+  const patterns = written.map((path) => ({ path, parts: path.split('/') }));
   return (url) => {
     const asked = url.replace(/[?#].*/s, '').split('/');
     const isEqual = (part: string, at: number) => part === asked[at] || (part.startsWith('{') && asked[at]);

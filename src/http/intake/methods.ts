@@ -14,15 +14,16 @@ declare module 'fastify' {
 interface KnownUrl {
   /** As routes write it. */
   url: string;
-  methods: Set<string>;
+  /** What the header of that name says (RFC 9110 section 10.2.1), once somebody was told. */
+  allow?: string;
   /** How its routes explain failures. */
   errors: 'oauth' | undefined;
 }
 
 /**
- * Remembers which methods each URL takes, and finds the URL of a request that none of its routes takes. The router of Fastify
- * decides what is the same URL, here as there. It keeps a tree for each method: routes that refuse all other methods took half
- * of the time in which the routes are made. Call it before any hook and any route.
+ * Remembers all URLs, and finds that of a request that none of its routes takes. The router of Fastify decides what is the
+ * same URL, here as there. It keeps a tree for each method: routes that refuse all other methods took half of the time in
+ * which the routes are made. Call it before any hook and any route.
  *
  * @param options those of Fastify's router
  */
@@ -30,16 +31,15 @@ export function rememberUrls(app: FastifyInstance, options: { maxParamLength: nu
   const urls = findMyWay(options);
   const known = new Map<string, KnownUrl>();
 
-  app.addHook('onRoute', ({ url, method, config }) => {
+  app.addHook('onRoute', ({ url, config }) => {
     // Where preflights of any URL end up.
     if (url === '*') return;
     let entry = known.get(url);
     if (entry === undefined) {
-      entry = { url, methods: new Set(), errors: undefined };
+      entry = { url, errors: undefined };
       known.set(url, entry);
       urls.on('GET', url, () => undefined, entry);
     }
-    for (const each of [method].flat()) entry.methods.add(each);
     entry.errors = config?.errors;
   });
 
@@ -68,10 +68,17 @@ export function refuseUnknown(app: FastifyInstance): void {
     if (isUnknown || isDisguised(request)) next(new AuthError('not_found'));
     else if (known === undefined) next();
     else {
-      reply.header('allow', [...known.methods].sort().join(', '));
+      known.allow ??= listMethods(app, known.url);
+      reply.header('allow', known.allow);
       next(new AuthError('method_not_allowed'));
     }
   });
+}
+
+/** Asked of the router: it has a route more for the prefix of a plugin with a slash behind it, of which no hook hears. */
+function listMethods(app: FastifyInstance, url: string): string {
+  const methods = app.supportedMethods.filter((method) => app.hasRoute({ method, url }));
+  return methods.sort().join(', ');
 }
 
 /**
