@@ -26,7 +26,8 @@ export function findPython(modules: string): string | undefined {
 }
 
 /**
- * A suite that needs a program: skipped with a word where there is none.
+ * A suite that needs a program: skipped with a word where there is none. Its tests run in their order, also where the suite runs
+ * beside others.
  *
  * @param required the variable that makes its absence a failure
  */
@@ -36,7 +37,7 @@ export function describeWhere(
   suite: () => void,
 ): void {
   const isRequired = required !== undefined && process.env[required] === '1';
-  if (isThere || isRequired) describe(name, suite);
+  if (isThere || isRequired) describe(name, { concurrent: false }, suite);
   else describe.skip(`${name}: skipped, since there is no ${needs} here`, suite);
 }
 

@@ -89,7 +89,8 @@ const LANGUAGES: Language[] = [
 /** A compiler that has no cache yet compiles its whole library, beside what else the machine does. */
 const COMPILING_MS = 1_200_000;
 
-describe.each(LANGUAGES)(
+// Beside one another: each program has a Gatehouse of its own, and waits for seconds where that stands still.
+describe.concurrent.each(LANGUAGES)(
   'a program in',
   ({ name, file, beside, version: [program, ...parameters], required, command }) => {
     const needs = {
