@@ -52,17 +52,19 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   );
 
   async function session(): Promise<Session | null> {
+    // What is another one whenever somebody else may be signed in. Cookies do not show whose they are: there every change counts.
+    const mark = isCookie ? 'key' : 'sid';
     for (let turn = 1; ; turn += 1) {
       store.wonder();
       if (!store.read()) return null;
       const request = wire.question('session');
       let asking: string | undefined;
-      const response = await exchange(request, renew, (held) => (asking = held?.key));
+      const response = await exchange(request, renew, (sent) => (asking = sent?.[mark]));
       const body = await bodyOf(response);
       const held = store.read();
       if (response.status === 401 && !held) return null;
-      // Somebody has logged in or out meanwhile: of whom an answer by cookie speaks cannot be told.
-      if (isCookie && asking !== held?.key && turn < MAX_TURNS) continue;
+      // Somebody has logged in or out meanwhile: the answer may be about who was signed in before.
+      if (asking !== held?.[mark] && turn < MAX_TURNS) continue;
       if (!response.ok || !body['sid']) throw errorOf(response, body);
       const claims = body as unknown as Session;
       store.saw(claims);
@@ -148,11 +150,11 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   }
 
   async function reauthenticate(password: string): Promise<void> {
-    let sentAtMs = 0;
-    const request = wire.request('reauthenticate', { password });
-    const response = await exchange(request, renewAlone, () => (sentAtMs = performance.now()));
+    const sentAtMs = performance.now();
+    const response = await exchange(wire.request('reauthenticate', { password }), renewAlone);
     const body = await bodyOf(response);
-    if (!response.ok) throw errorOf(response, body);
+    // The answer has the token, or puts it into a cookie and names the session.
+    if (!response.ok || !(body.access_token ?? body.session_id)) throw errorOf(response, body);
     if (body.access_token) store.takeUp(body.access_token);
     else store.keep(body, 'refresh', sentAtMs);
   }
