@@ -1,12 +1,11 @@
-// How long a request may take, and whose fault it is.
+// How long a request may take, and whose fault it is. The deadline by itself: test/unit/http/deadline.test.ts.
 import { once } from 'node:events';
-import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
 import type { Judgement } from '../../src/domain/liveness/liveness.js';
@@ -188,61 +187,19 @@ describe('a door that asks before the body is there', () => {
   });
 });
 
-describe('on a connection that is kept', () => {
+it('gives up requests that are sent together in one connection each in its turn', async () => {
   const answerDeadlineMs = 800;
   /** A timer may count from the beginning of the turn of the event loop that set it. */
-  const EARLY_MS = 50;
-
-  let app: Awaited<ReturnType<typeof buildWithHangingRoute>>;
-  let port: number;
-
-  beforeEach(async () => {
-    app = await buildWithHangingRoute({ answerDeadlineMs });
-    await app.listen({ host: '127.0.0.1', port: 0 });
-    ({ port } = app.server.address() as AddressInfo);
-  });
-  afterEach(() => app.close());
-
-  function openConnection() {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    onTestFinished(() => agent.destroy());
-    return async (path: string) => {
-      const sentAtMs = performance.now();
-      const sent = request({ agent, port, path }).end();
-      const [response] = (await once(sent, 'response')) as [IncomingMessage];
-      const tookMs = performance.now() - sentAtMs;
-      const { localPort } = response.socket;
-      response.resume();
-      await once(response, 'end');
-      return { status: response.statusCode, tookMs, localPort };
-    };
-  }
-
-  it('each request has the whole time, whatever became of the one before', async () => {
-    const ask = openConnection();
-    const first = await ask('/health');
-    // Well into the time of the first, which is no matter of the second.
-    await sleep(0.6 * answerDeadlineMs);
-    const second = await ask('/hang');
-    // By now the time of the first two has run out.
-    const third = await ask('/hang');
-    await ask('/health');
-    await sleep(answerDeadlineMs + 100);
-    const fifth = await ask('/hang');
-    for (const { status, tookMs } of [second, third, fifth]) {
-      expect(status).toBe(503);
-      expect(tookMs).toBeGreaterThan(answerDeadlineMs - EARLY_MS);
-    }
-    expect(new Set([first, second, third, fifth].map(({ localPort }) => localPort)).size).toBe(1);
-  });
-
-  it('requests that are sent together are each given up in their turn', async () => {
-    const startedAtMs = performance.now();
-    const get = 'GET /hang HTTP/1.1\r\nHost: gatehouse.test\r\n\r\n';
-    const { socket, received } = connectRaw(port, get.repeat(3));
-    await expect.poll(() => received().split('HTTP/1.1 503').length - 1).toBe(3);
-    expect(performance.now() - startedAtMs).toBeGreaterThan(3 * (answerDeadlineMs - EARLY_MS));
-    expect(readAnswers(received()).map(({ status }) => status)).toEqual([503, 503, 503]);
-    socket.destroy();
-  });
+  const earlyMs = 50;
+  const app = await buildWithHangingRoute({ answerDeadlineMs });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const startedAtMs = performance.now();
+  const get = 'GET /hang HTTP/1.1\r\nHost: gatehouse.test\r\n\r\n';
+  const { socket, received } = connectRaw(port, get.repeat(3));
+  await expect.poll(() => received().split('HTTP/1.1 503').length - 1).toBe(3);
+  expect(performance.now() - startedAtMs).toBeGreaterThan(3 * (answerDeadlineMs - earlyMs));
+  expect(readAnswers(received()).map(({ status }) => status)).toEqual([503, 503, 503]);
+  socket.destroy();
+  await app.close();
 });
