@@ -1,12 +1,11 @@
 // Refusals that no single endpoint owns: too large, of the wrong type, malformed before there is a route, and our bugs.
+// How an error is written, without a service: test/unit/http/errors.test.ts.
 import type { AddressInfo } from 'node:net';
 import type { InjectOptions } from 'fastify';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { buildApp } from '../../src/app.js';
-import { AuthError } from '../../src/domain/errors.js';
-import { MEANINGS } from '../../src/http/answers/errors.js';
 import {
   CLIENT_CHALLENGE,
   MARKER,
@@ -215,19 +214,6 @@ describe('before there is a route', () => {
   }
 });
 
-describe('each code', () => {
-  it.each(Object.entries(MEANINGS))('%s has a title and a sentence', (_code, { title, detail }) => {
-    expect(title).toMatch(/^[A-Z][a-z]/);
-    expect(title).not.toMatch(/[.:]$/);
-    expect(detail).toMatch(/^[A-Z].*\.$/);
-  });
-
-  it('has a title of its own', () => {
-    const titles = Object.values(MEANINGS).map(({ title }) => title);
-    expect(new Set(titles).size).toBe(titles.length);
-  });
-});
-
 describe('who sends no token, or too many,', () => {
   const both = () => ({ headers: bearer(pair.access_token), payload: { refresh_token: pair.refresh_token } });
 
@@ -304,25 +290,6 @@ it('names the body where a mistake is no single member’s', async () => {
   expect(problemOf(response).errors?.map(({ path }) => path)).toEqual(['body']);
 });
 
-it.each([
-  [{ detail: 'Say “who”, not "what".' }, "Say 'who', not 'what'."],
-  [
-    { issues: ['is "missing"', 'has a \\'].map((message) => ({ path: 'body', message })) },
-    "is 'missing'; has a '",
-  ],
-  [{}, 'The request is malformed.'],
-])('the way of OAuth tells %j in the characters that it has', async (options, description) => {
-  const { gatehouse } = replica;
-  const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'silent' }) });
-  app.get('/refusing', { config: { errors: 'oauth' } }, () => {
-    throw new AuthError('invalid_request', options);
-  });
-  const response = await app.inject('/refusing');
-  await app.close();
-  expect(oauthErrorOf(response)).toEqual({ status: 400, error: 'invalid_request' });
-  expect(response.json()).toMatchObject({ error_description: description });
-});
-
 describe('a bug of ours', () => {
   const SECRET_DETAIL = `${MARKER} SELECT * FROM sessions`;
 
@@ -365,49 +332,6 @@ describe('a bug of ours', () => {
       error: 'server_error',
     });
     await broken.app.close();
-  });
-});
-
-describe('an error of a library that has a status of its own', () => {
-  /** Of a route that fails so: its answer, and the lines of the log beside the request's own. */
-  async function failWith(statusCode: number) {
-    const lines: Record<string, unknown>[] = [];
-    const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>);
-    const { gatehouse } = replica;
-    const app = await buildApp({ gatehouse, config: DEFAULTS, logger: pino({ level: 'info' }, { write }) });
-    const failure = Object.assign(new RangeError(MARKER), { statusCode });
-    app.get('/failing', () => Promise.reject(failure));
-    const response = await app.inject({ url: '/failing' });
-    await app.close();
-    const besides = lines.filter(({ reqId, msg }) => reqId !== undefined && msg !== 'answered');
-    return { refusal: problemOf(response), besides };
-  }
-
-  it.each([
-    [400, 400, 'invalid_request'],
-    [404, 404, 'not_found'],
-    [405, 405, 'method_not_allowed'],
-    [413, 413, 'too_large'],
-    [415, 415, 'unsupported_media_type'],
-    [418, 400, 'invalid_request'],
-    [431, 431, 'headers_too_large'],
-    [499, 400, 'invalid_request'],
-  ])('that is %i is answered %i %s, and is no bug', async (statusCode, status, error) => {
-    expect(await failWith(statusCode)).toEqual({ refusal: { status, error }, besides: [] });
-  });
-
-  it.each([302, 399, 500, 502])('that is %i is a bug', async (statusCode) => {
-    const { refusal, besides } = await failWith(statusCode);
-    expect(refusal).toEqual({ status: 500, error: 'server_error' });
-    expect(besides).toMatchObject([{ msg: 'this is a bug: a request was answered 500' }]);
-    expect(JSON.stringify(besides)).toContain('RangeError');
-  });
-
-  it('that is 503 is no answer to anything, and the log says which it was', async () => {
-    const { refusal, besides } = await failWith(503);
-    expect(refusal).toEqual({ status: 503, error: 'temporarily_unavailable' });
-    expect(besides).toMatchObject([{ msg: 'a request was answered 503 for a reason that nobody foresaw' }]);
-    expect(JSON.stringify(besides)).toContain('RangeError');
   });
 });
 

@@ -182,9 +182,7 @@ export function sendError(error: AuthError, request: FastifyRequest, reply: Fast
   reply.code(status);
   const { errors } = request.known ?? request.routeOptions.config;
   if (errors === 'oauth') {
-    return reply
-      .type('application/json; charset=utf-8')
-      .send({ error: error.code, error_description: describeForOauth(error, detail) });
+    return reply.send({ error: error.code, error_description: describeForOauth(error, detail) });
   }
   return reply.type('application/problem+json').send({
     type: 'about:blank',
@@ -193,7 +191,8 @@ export function sendError(error: AuthError, request: FastifyRequest, reply: Fast
     detail: error.detail ?? detail,
     instance: request.id,
     error: error.code,
-    ...(error.issues === undefined ? {} : { errors: error.issues }),
+    // JSON leaves it out where there are none.
+    errors: error.issues,
   });
 }
 
