@@ -191,10 +191,10 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
 }
 
 /** Pages in a sandbox have none. That of a server, where there is no location, would be one for all users. */
-function findStorage(): TokenStorage {
+function findStorage(): TokenStorage | null {
   try {
-    return 'location' in globalThis ? localStorage : createMemory();
+    return 'location' in globalThis ? localStorage : null;
   } catch {
-    return createMemory();
+    return null;
   }
 }

@@ -93,7 +93,8 @@ describe('a login that is not remembered', () => {
 
   it('is refused for cookies, which all tabs share', async () => {
     const page = openTab({ url, transport: 'cookie' });
-    await expect(page.login({ ...user, remember: false })).rejects.toThrow(TypeError);
+    const refusal = new TypeError('Cookies are of all tabs: in place of `remember`, use `sessionTtl`.');
+    await expect(page.login({ ...user, remember: false })).rejects.toThrow(refusal);
     expect(page.network.sent).toEqual([]);
   });
 });
