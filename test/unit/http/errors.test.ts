@@ -99,7 +99,9 @@ it.each([
 });
 
 it('a database that cannot be asked is told from a bug, and the answer carries nothing', async () => {
-  const outage = new DatabaseUnavailable('connection refused', 'database_unreachable', { cause: new Error(SECRET) });
+  const outage = new DatabaseUnavailable('connection refused', 'database_unreachable', {
+    cause: new Error(SECRET),
+  });
   const { response, lines } = await failWith(outage);
   expect([response.statusCode, response.json()]).toMatchObject([503, { error: 'temporarily_unavailable' }]);
   expect(carried(response)).toEqual([undefined, undefined]);
@@ -128,6 +130,7 @@ describe('an error of a library that has a status of its own', () => {
     const { response, lines } = await failWith(failure(statusCode));
     expect([response.statusCode, response.json()]).toMatchObject([500, { error: 'server_error' }]);
     expect(response.body).not.toContain(SECRET);
+    expect(carried(response)).toEqual([undefined, undefined]);
     expect(lines).toMatchObject([{ msg: 'this is a bug: a request was answered 500' }]);
     expect(JSON.stringify(lines)).toContain('RangeError');
   });
