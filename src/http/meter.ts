@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 
 import type { Unavailability } from '../domain/reports/unavailability.js';
-import { urlOf } from './intake/methods.js';
+import { urlOf } from './intake/known.js';
 
 export const LOGIN_OUTCOMES = ['ok', 'wrong', 'limited', 'unavailable'] as const;
 export type LoginOutcome = (typeof LOGIN_OUTCOMES)[number];

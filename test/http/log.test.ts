@@ -33,14 +33,14 @@ interface Line {
 let house: House;
 let lines: Line[] = [];
 
-async function loggedReplica(): Promise<Replica> {
+async function loggedReplica(corsOrigins: string[] = []): Promise<Replica> {
   const destination = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       lines.push(JSON.parse(chunk.toString()) as Line);
       done();
     },
   });
-  return house.replica({ logger: pino(loggerOptions('trace'), destination) });
+  return house.replica({ config: { corsOrigins }, logger: pino(loggerOptions('trace'), destination) });
 }
 
 const answered = () => lines.filter(({ msg }) => msg === 'answered');
@@ -132,6 +132,10 @@ describe('a line', () => {
     lines = [];
     await replica.app.inject({ url: '/ready' });
     await replica.app.inject(form('/introspect', client));
+    const { app } = await loggedReplica(['https://shop.example']);
+    const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
+    expect((await app.inject({ method: 'OPTIONS', url: '/session', headers })).statusCode).toBe(204);
+    expect(answered().map(({ url }) => url)).toEqual(['/ready', '/introspect', '/session']);
     expect(lines.filter(({ level }) => !['trace', 'debug'].includes(level))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 // A known URL with a wrong method is 405 and says what is allowed; an unknown URL is 404.
 import { METHODS } from 'node:http';
+import { createRequire } from 'node:module';
 import type { HTTPMethods, LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -35,6 +36,11 @@ const ALLOWED: [url: string, methods: string[]][] = [
 ];
 
 const OAUTH_URLS = ['/introspect', '/revoke'];
+
+it('the router that knows the URLs is the one of Fastify', () => {
+  const { resolve } = createRequire(import.meta.url);
+  expect(createRequire(resolve('fastify')).resolve('find-my-way')).toBe(resolve('find-my-way'));
+});
 
 let house: House;
 let replica: Replica;

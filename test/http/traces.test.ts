@@ -238,13 +238,14 @@ it('says of refusals that they are no errors', async () => {
   expect(requests.map(({ name, attributes, status }) => [name, attributes, status.code])).toEqual([
     ['POST /login', expect.objectContaining({ 'http.response.status_code': 401 }), 0],
     ['GET', { 'http.request.method': 'GET', 'http.response.status_code': 404 }, 0],
-    ['PUT /login', expect.objectContaining({ 'http.response.status_code': 405 }), 0],
+    ['PUT /login', expect.objectContaining({ 'http.route': '/login', 'http.response.status_code': 405 }), 0],
   ]);
 });
 
 it('has no span for /health and /ready', async () => {
   const { app } = await tracedReplica();
-  for (const url of ['/health', '/ready']) expect((await app.inject(url)).statusCode).toBe(200);
+  for (const url of ['/health', '/ready?now']) expect((await app.inject(url)).statusCode).toBe(200);
+  expect((await app.inject({ method: 'PUT', url: '/health' })).statusCode).toBe(405);
   expect(await received()).toEqual([]);
   for (const line of lines) expect(line).not.toHaveProperty('trace_id');
 });

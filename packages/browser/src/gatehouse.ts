@@ -62,7 +62,7 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
       const response = await exchange(request, renew, (sent) => (asking = sent?.[mark]));
       const body = await bodyOf(response);
       const held = store.read();
-      if (response.status === 401 && !held) return null;
+      if (!held && (response.status === 401 || turn === MAX_TURNS)) return null;
       // Somebody has logged in or out meanwhile: the answer may be about who was signed in before.
       if (asking !== held?.[mark] && turn < MAX_TURNS) continue;
       if (!response.ok || !body['sid']) throw errorOf(response, body);

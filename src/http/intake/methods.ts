@@ -3,26 +3,11 @@ import findMyWay from 'find-my-way';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 import { AuthError } from '../../domain/errors.js';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The URL that was asked, where it takes other methods than this one. */
-    known: KnownUrl | undefined;
-  }
-}
-
-interface KnownUrl {
-  /** As routes write it. */
-  url: string;
-  /** What the header of that name says (RFC 9110 section 10.2.1), once somebody was told. */
-  allow?: string;
-  /** How its routes explain failures. */
-  errors: 'oauth' | undefined;
-}
+import { urlOf, type KnownUrl } from './known.js';
 
 /**
- * Remembers all URLs, and finds that of a request that none of its routes takes. The router of Fastify decides what is the
- * same URL, here as there. It keeps a tree for each method: routes that refuse all other methods took half of the time in
+ * Remembers all URLs, and finds the URL of a request whose method no route takes. The router of Fastify decides what is the same
+ * URL, here as there. It keeps a tree for each method: a route that refuses all other methods of a URL would double the time in
  * which the routes are made. Call it before any hook and any route.
  *
  * @param options those of Fastify's router
@@ -53,11 +38,6 @@ export function rememberUrls(app: FastifyInstance, options: { maxParamLength: nu
     }
     next();
   });
-}
-
-/** The URL that was asked, as routes write it, whether or not it takes the method; undefined for one that is not known. */
-export function urlOf({ known, routeOptions }: FastifyRequest): string | undefined {
-  return known?.url ?? routeOptions.url;
 }
 
 /** Refuses what no route takes, in a hook, so that no body is read and refused for its size or type first. Call it after CORS. */

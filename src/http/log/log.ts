@@ -5,7 +5,7 @@ import pino, { type Logger, type LoggerOptions } from 'pino';
 import { describeFailure } from '../../domain/reports/failures.js';
 import type { Trail } from '../../domain/reports/told.js';
 import { findMember } from '../doors/members.js';
-import { urlOf } from '../intake/methods.js';
+import { urlOf } from '../intake/known.js';
 import { createOutageLog } from './outages.js';
 import { createThinning } from './thinning.js';
 import { trailOf } from './trail.js';
@@ -128,8 +128,8 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
   });
 }
 
-function isRoutine({ routeOptions: { url = '' } }: FastifyRequest, { statusCode }: FastifyReply): boolean {
-  return statusCode < 400 && ROUTINE.has(url);
+function isRoutine(request: FastifyRequest, { statusCode }: FastifyReply): boolean {
+  return statusCode < 400 && ROUTINE.has(urlOf(request) ?? '');
 }
 
 /**

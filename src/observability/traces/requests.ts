@@ -3,7 +3,7 @@ import otel from '@fastify/otel';
 import type { TracerProvider } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
-import { urlOf } from '../../http/intake/methods.js';
+import { urlOf } from '../../http/intake/known.js';
 import type { TraceIds } from '../../http/log/trace.js';
 
 /** Asked all day by those who watch over us. */
@@ -16,18 +16,17 @@ export async function traceRequests(app: FastifyInstance, provider: TracerProvid
     instrumentHooks: false,
     instrumentHandler: false,
     recordExceptions: false,
+    ignorePaths: ({ url }) => UNTRACED.has(url.replace(/\?.*/s, '')),
     requestHook: (span, request) => {
       const url = urlOf(request);
       span.updateName(url === undefined ? request.method : `${request.method} ${url}`);
+      if (url !== undefined) span.setAttribute('http.route', url);
       const { traceId, spanId } = span.spanContext();
       request.trace = { trace_id: traceId, span_id: spanId } satisfies TraceIds;
     },
   });
   instrumentation.setTracerProvider(provider);
 
-  app.addHook('onRoute', (route) => {
-    if (UNTRACED.has(route.url)) route.config = { ...route.config, otel: false };
-  });
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request;
     if (!isBelieved(request)) delete headers['traceparent'];

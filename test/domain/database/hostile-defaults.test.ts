@@ -148,9 +148,9 @@ it('without any of them, a life is as it is expected below', async () => {
 });
 
 async function liveWith(where: string, settings: [string, string][]): Promise<unknown> {
-  for (const [name, value] of settings)
-    await onServer(`ALTER ${where} SET ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
   try {
+    for (const [name, value] of settings)
+      await onServer(`ALTER ${where} SET ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
     return await live();
   } finally {
     for (const [name] of settings) await onServer(`ALTER ${where} RESET ${name}`);

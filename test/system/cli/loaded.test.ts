@@ -167,8 +167,8 @@ async function loadService(changes: Record<string, string> = {}): Promise<Loaded
   return await readRecord(record);
 }
 
-/** Of what serves. */
-const SERVING = /^(?:fastify|@fastify\/|yaml)/;
+/** Packages of what serves. */
+const SERVING = /^(?:fastify|@fastify\/|find-my-way|yaml)/;
 
 it('the service loads nothing of Prisma, and nothing that measures or traces unless it is asked to', async () => {
   const { packages, files } = await loadService();
