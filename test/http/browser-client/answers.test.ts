@@ -156,6 +156,26 @@ describe.each(['bearer', 'cookie'] as const)('by %s,', (transport) => {
   });
 });
 
+it('an answer on who is signed in is not believed, however often others log in, where nobody is in the end', async () => {
+  const page = await openSignedIn('bearer');
+  const after =
+    (work: () => Promise<unknown>): Fate =>
+    async (go) => {
+      await work();
+      return answer(200, { sid: 'sid' })(go);
+    };
+  const login = after(() => page.login(CREDENTIALS));
+  page.network.next('/login', answer(200, pairOf('second')), answer(200, pairOf('third')));
+  page.network.next('/logout', done);
+  page.network.next(
+    '/session',
+    login,
+    login,
+    after(() => page.logout()),
+  );
+  expect(await page.session()).toBe(null);
+});
+
 describe('by cookie, a new password whose answer is lost, and which is wrong when it is asked for again,', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout'] }).setTimerTickMode('nextTimerAsync');
