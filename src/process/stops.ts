@@ -1,4 +1,4 @@
-/** How what a start has begun is left again. */
+/** Stops what a start has begun. */
 import type { Logger } from 'pino';
 
 export type Stop = () => Promise<void>;

@@ -75,13 +75,8 @@ let turns = 0;
 function nextPlaces(): Place[] {
   if (isLong) return ALL_PLACES;
   turns += 1;
-  const inTurn = new Set(rotate(BEHIND_DOOR, turns * 2).slice(0, 2));
-  return ALL_PLACES.filter((place) => !BEHIND_DOOR.includes(place) || inTurn.has(place));
-}
-
-function rotate<T>(list: readonly T[], by: number): T[] {
-  const at = by % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
+  const inTurn = [0, 1].map((at) => BEHIND_DOOR[(turns * 2 + at) % BEHIND_DOOR.length]);
+  return ALL_PLACES.filter((place) => !BEHIND_DOOR.includes(place) || inTurn.includes(place));
 }
 
 /** Asks one place after the other, and says where the answer is not the one that is due. */

@@ -16,7 +16,7 @@ import { AMPLE_MS } from './house.js';
 /**
  * Puts one there that has been started and stopped.
  *
- * @param options.isMigrated with all tables and the demo, as a service leaves it; else nothing was ever migrated in it
+ * @param options.isMigrated with all tables and the demo, and no key; else nothing was ever migrated in it
  */
 export async function placeMadeDatabase(dataDir: string, { isMigrated = false } = {}): Promise<void> {
   const made = join(inject('runDirectory'), isMigrated ? 'made-migrated' : 'made');

@@ -34,7 +34,7 @@ export interface Service {
 
 export interface SpawnOptions {
   clockShiftMs?: number;
-  /** What it does about once a minute it does about every two seconds. */
+  /** With the timers of hurried-timers.js. */
   isHurried?: boolean;
   /** In a process group of its own, as a terminal has it: a signal to the group reaches all its processes at once. */
   ownGroup?: boolean;

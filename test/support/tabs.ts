@@ -165,7 +165,7 @@ export function openTab(options: GatehouseOptions, network = createNetwork(optio
 }
 
 /** A claim is all that a page looks at: nothing is signed. */
-function tokenOf(claims: object): string {
+export function tokenOf(claims: object): string {
   return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
 }
 

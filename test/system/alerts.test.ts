@@ -87,7 +87,7 @@ async function start(
 
 let common: Promise<Measured> | undefined;
 
-/** One for all tests that count what they do: it is started once. It tidies up after seconds, and counts as any other. */
+/** One for all tests that count what they do: it is started once. It removes old rows every few seconds, and counts them as others do. */
 function findCommon(): Promise<Measured> {
   return (common ??= start({}, { isHurried: true }, lasting));
 }

@@ -52,7 +52,7 @@ export function createGatehouse(options: GatehouseOptions = {}): Gatehouse {
   );
 
   async function session(): Promise<Session | null> {
-    // What is another one whenever somebody else may be signed in. Cookies do not show whose they are: there every change counts.
+    // Its value changes whenever somebody else may be signed in. Cookies do not show whose they are: there every change counts.
     const mark = isCookie ? 'key' : 'sid';
     for (let turn = 1; ; turn += 1) {
       store.wonder();

@@ -1,6 +1,6 @@
 /** Tells a known URL with a wrong method (405, with Allow) from an unknown one (404). */
 import findMyWay from 'find-my-way';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 
 import { AuthError } from '../../domain/errors.js';
 import { urlOf, type KnownUrl } from './known.js';
@@ -30,11 +30,12 @@ export function rememberUrls(app: FastifyInstance, options: { maxParamLength: nu
 
   app.decorateRequest('known', undefined);
   app.addHook('onRequest', (request, _reply, next) => {
-    const { is404, raw, routeOptions } = request;
+    // Fastify makes an object each time that it is asked for the options.
+    const { url } = request.routeOptions;
     // A parameter stands for any text, also for one that is a URL of its own with other methods: `/admin/users/import`.
-    if (is404 || routeOptions.url === '*' || routeOptions.url?.includes(':') === true) {
-      const entry = urls.find('GET', raw.url ?? '')?.store as KnownUrl | undefined;
-      if (entry?.url !== routeOptions.url) request.known = entry;
+    if (url === undefined || url === '*' || url.includes(':')) {
+      const entry = urls.find('GET', request.raw.url ?? '')?.store as KnownUrl | undefined;
+      if (entry?.url !== url) request.known = entry;
     }
     next();
   });
@@ -43,9 +44,9 @@ export function rememberUrls(app: FastifyInstance, options: { maxParamLength: nu
 /** Refuses what no route takes, in a hook, so that no body is read and refused for its size or type first. Call it after CORS. */
 export function refuseUnknown(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, next) => {
-    const { is404, known, routeOptions } = request;
-    const isUnknown = known === undefined && (is404 || routeOptions.url === '*');
-    if (isUnknown || isDisguised(request)) next(new AuthError('not_found'));
+    const { known, raw } = request;
+    const url = urlOf(request);
+    if (url === undefined || url === '*' || isDisguised(raw.url, url)) next(new AuthError('not_found'));
     else if (known === undefined) next();
     else {
       known.allow ??= listMethods(app, known.url);
@@ -65,9 +66,7 @@ function listMethods(app: FastifyInstance, url: string): string {
  * Whether the router found one of our URLs in another spelling: `%6Cogin`, a fragment, a path in the query of an absolute
  * URL. None of ours needs any, and a proxy in front that has a rule about the URL may read such a one differently.
  */
-function isDisguised(request: FastifyRequest): boolean {
-  const { url: asked } = request.raw;
-  const url = urlOf(request) ?? '';
+function isDisguised(asked: string | undefined, url: string): boolean {
   // Below `/session/` a gateway hands on whatever it was asked for.
   if (asked === url || url.endsWith('*')) return false;
   const path = asked?.replace(/^https?:\/\/[^/?#]*/, '').replace(/\?[^]*$/, '') ?? '';

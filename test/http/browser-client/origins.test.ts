@@ -3,7 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 
 import { createGatehouse } from '@gatehouse/browser';
 import { basic, claimsOf, type House, type Replica, type TestUser } from '../../support/house.js';
-import { createLocks, createStorage, openHouseForPages, openServer, openTab } from '../../support/tabs.js';
+import {
+  createLocks,
+  createStorage,
+  openHouseForPages,
+  openServer,
+  openTab,
+  tokenOf,
+} from '../../support/tabs.js';
 
 let house: House;
 let replica: Replica;
@@ -38,7 +45,7 @@ function forgeSuccessor(token: string): string {
   const { exp, jti, ...claims } = claimsOf(token);
   const [lineage = '', generation] = jti.split('.');
   const later = { ...claims, jti: `${lineage}.${Number(generation) + 1}`, exp: exp + 9 };
-  return `e30.${Buffer.from(JSON.stringify(later)).toString('base64url')}.x`;
+  return tokenOf(later);
 }
 
 async function openSignedIn(options: { origins?: string[] } = {}) {

@@ -38,9 +38,9 @@ const loads = new Map<string, Promise<Loaded>>();
 
 /** What `gatehouse` with these arguments has loaded when it ends. It is started once for all tests that ask. */
 function load(args: string[], { status = 0 } = {}): Promise<Loaded> {
-  const line = args.join(' ');
-  const loaded = loads.get(line) ?? start(args, status);
-  loads.set(line, loaded);
+  const key = [status, ...args].join(' ');
+  const loaded = loads.get(key) ?? start(args, status);
+  loads.set(key, loaded);
   return loaded;
 }
 

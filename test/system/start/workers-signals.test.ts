@@ -144,7 +144,7 @@ describe('of one start', () => {
     }
     await sleep(300);
     for (const { ask } of both) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
-    // Whoever had gone would have been replaced.
+    // A worker that had gone would have been replaced.
     expect(linesOf(service).filter(({ msg }) => String(msg).startsWith('a worker ended'))).toEqual([]);
   });
 

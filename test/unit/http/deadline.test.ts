@@ -140,7 +140,7 @@ it('leaves no timer of a door that was answered', async () => {
   expect(status()).toBe(200);
 });
 
-it('gives each request of a connection that is kept the whole time, whatever became of the one before', async () => {
+it('gives each request of a connection that is kept the whole time, also after one that was answered or given up', async () => {
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -1,4 +1,4 @@
-// How an error is written, without a service: what each code means, and what becomes of whatever a route throws.
+// How an error is written, without a service: what each code means, and how each error that a route throws is answered.
 import fastify, { type FastifyContextConfig, type LightMyRequestResponse } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { describe, expect, it } from 'vitest';
@@ -197,7 +197,7 @@ describe('the challenge', () => {
     ],
     ['of a client asks for its secret', BASIC, new AuthError('invalid_client'), {}],
     [
-      'of a client asks for it whatever that would like to read',
+      'of a client asks for it also where a page would be read',
       BASIC,
       new AuthError('invalid_client'),
       { headers: { accept: 'text/html' } },
