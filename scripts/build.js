@@ -35,7 +35,8 @@ async function load(name) {
 }
 
 /** Runs a package's own command line in this Node; stops the build with its output when it fails. */
-function run(packageFile, ...args) {
+function run(name, program, ...args) {
+  const file = join(dirname(require.resolve(`${name}/package.json`)), program);
   const env = {
     ...process.env,
     // `generate` reads the schema in WebAssembly, yet the CLI insists on a native engine that it would download.
@@ -44,20 +45,20 @@ function run(packageFile, ...args) {
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
     CHECKPOINT_DISABLE: '1',
   };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [require.resolve(packageFile), ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
     cwd: root,
     env,
     encoding: 'utf8',
   });
   if (status === 0) return;
-  process.stderr.write(`${stdout}${stderr}\nbuild: ${packageFile} ${args.join(' ')} failed\n`);
+  process.stderr.write(`${stdout}${stderr}\nbuild: ${name} ${args.join(' ')} failed\n`);
   process.exit(status ?? 1);
 }
 
 /** @param {string} name of a folder in packages/ */
 function compile(name) {
   rmSync(join(packageOf(name), 'dist'), { recursive: true, force: true });
-  run('typescript/bin/tsc', '--project', join(packageOf(name), 'tsconfig.json'));
+  run('typescript', 'bin/tsc', '--project', join(packageOf(name), 'tsconfig.json'));
 }
 
 /**
@@ -133,13 +134,13 @@ if (process.argv.includes('--all')) {
 }
 if (isStale(generated, [schema])) {
   begin('prisma client');
-  run('prisma/build/index.js', 'generate');
+  run('prisma', 'build/index.js', 'generate');
 }
 if (!process.argv.includes('--generate')) {
   await make('protocol', sourcesOf('protocol'), () => compile('protocol'));
   await make('local-postgres', sourcesOf('local-postgres'), () => compile('local-postgres'));
   await make('service', ['src', ...sourcesOf('protocol', 'local-postgres')], () =>
-    run('typescript/bin/tsc', '--project', 'tsconfig.json'),
+    run('typescript', 'bin/tsc', '--project', 'src/tsconfig.json'),
   );
   await make('resource-server', sourcesOf('protocol', 'resource-server'), () =>
     buildForServers('resource-server'),

@@ -44,9 +44,8 @@ async function settingOf(name: string): Promise<number> {
 it('counts connections of all roles, and those that the server takes', async () => {
   const others = Array.from({ length: 3 }, () => new pg.Client({ connectionString: house.database.url }));
   await Promise.all(others.map((client) => client.connect()));
-  const { connections } = await takeCensus(asGuest).finally(() =>
-    Promise.all(others.map((client) => client.end())),
-  );
+  const { connections } = await takeCensus(asGuest);
+  await Promise.all(others.map((client) => client.end()));
   // Three of another role, and its own. Other tests have more on this server.
   expect(connections.open).toBeGreaterThanOrEqual(4);
   const reserved = await Promise.all(

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Columns, RowOf } from '../../src/database/columns.js';

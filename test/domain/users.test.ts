@@ -155,10 +155,12 @@ describe('authenticate', () => {
          $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
        CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()`,
     );
-    const proved = await authenticate(database, stronger, user.username, user.password).finally(() =>
-      admin.query('DROP FUNCTION refuse CASCADE'),
-    );
-    expect(proved).toMatchObject({ id: user.id });
+    try {
+      const proved = await authenticate(database, stronger, user.username, user.password);
+      expect(proved).toMatchObject({ id: user.id });
+    } finally {
+      await admin.query('DROP FUNCTION refuse CASCADE');
+    }
     expect(await hashOf(user.id)).toBe(weak);
   });
 

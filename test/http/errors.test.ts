@@ -306,7 +306,7 @@ describe('a bug of ours', () => {
       Promise.reject(Object.assign(new Error(SECRET_DETAIL), { statusCode: 502 })),
     );
     app.get('/broken-thing', () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- whatever is thrown must not get out
+      // oxlint-disable-next-line typescript/only-throw-error -- whatever is thrown must not get out
       throw { message: SECRET_DETAIL };
     });
     app.get('/broken-sql', () => database.query({})`SELECT ${SECRET_DETAIL} FROM no_such_table`);

@@ -18,7 +18,7 @@ import {
 import { findFreePort } from '../../packages/lab/shared/ports.js';
 
 // Marked as deprecated so that nobody overlooks it: these tests speak http.
-// eslint-disable-next-line @typescript-eslint/no-deprecated
+// oxlint-disable-next-line typescript/no-deprecated
 const INSECURE = { [oauth.allowInsecureRequests]: true };
 
 let house: House;
@@ -127,7 +127,7 @@ describe('openid-client', () => {
   ])('discovers, introspects and revokes with the secret in %s', async (_where, auth) => {
     const config = await openid.discovery(new URL(issuer), client.id, undefined, auth(), {
       algorithm: 'oauth2',
-      // eslint-disable-next-line @typescript-eslint/no-deprecated -- speaks http
+      // oxlint-disable-next-line typescript/no-deprecated -- speaks http
       execute: [openid.allowInsecureRequests],
     });
     expect(await openid.tokenIntrospection(config, pair.access_token)).toMatchObject({

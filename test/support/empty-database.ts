@@ -24,8 +24,11 @@ export async function createEmptyDatabase(): Promise<EmptyDatabase> {
     query: async <Row extends pg.QueryResultRow>(sql: string) => {
       const client = new pg.Client({ connectionString: url.href });
       await client.connect();
-      const { rows } = await client.query<Row>(sql).finally(() => client.end());
-      return rows;
+      try {
+        return (await client.query<Row>(sql)).rows;
+      } finally {
+        await client.end();
+      }
     },
     drop: () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };

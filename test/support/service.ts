@@ -153,7 +153,7 @@ export interface Answer {
   headers: Headers;
   body: string;
   /** Of whatever shape the caller expects, like the one of an injected answer. */
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   json: <T>() => T;
   /** By this process’s monotonic clock. */
   startedAtMs: number;
@@ -181,7 +181,7 @@ export async function ask(
     status: response.status,
     headers: response.headers,
     body: text,
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+    // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
     json: <T>() => JSON.parse(text) as T,
     startedAtMs,
     tookMs: performance.now() - startedAtMs,

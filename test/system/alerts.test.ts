@@ -261,10 +261,14 @@ describeWhere(works('promtool', ['--version']), WHERE, () => {
     const service = await findCommon();
     const { access_token: token } = await logIn(service);
     await house.database.admin.query('ALTER TABLE sessions RENAME COLUMN user_agent TO another');
-    await provoke(service, ['GatehouseErrors'], async () => {
-      const answer = await retryOn503(() => ask(service, 'GET', '/sessions', { headers: bearer(token) }));
-      expect(answer.status).toBe(500);
-    }).finally(() => house.database.admin.query('ALTER TABLE sessions RENAME COLUMN another TO user_agent'));
+    try {
+      await provoke(service, ['GatehouseErrors'], async () => {
+        const answer = await retryOn503(() => ask(service, 'GET', '/sessions', { headers: bearer(token) }));
+        expect(answer.status).toBe(500);
+      });
+    } finally {
+      await house.database.admin.query('ALTER TABLE sessions RENAME COLUMN another TO user_agent');
+    }
   });
 
   it('sees that PostgreSQL has no connection left', async () => {

@@ -11,7 +11,8 @@ const TSC = `
   const { dirname, join } = require('node:path');
   const project = process.argv[3];
   if (existsSync('src/broken.ts')) { console.log('src/broken.ts(1,1): error TS1005'); process.exit(2); }
-  const target = join(dirname(project), 'dist');
+  const folder = dirname(project);
+  const target = folder === 'src' ? 'dist' : join(folder, 'dist');
   mkdirSync(target, { recursive: true });
   for (const name of ['index.js', 'index.d.ts']) writeFileSync(join(target, name), '');`;
 

@@ -214,17 +214,19 @@ describe.skipIf(!mayRun)('two PostgreSQL', () => {
   });
 
   it('let HAProxy in to see who is the primary, and to nothing else', async () => {
-    const watch = (database: string, sql: string) => {
+    const watch = async (database: string, sql: string) => {
       const client = new pg.Client({
         host: '127.0.0.1',
         port: ports['postgres-a'],
         user: 'watcher',
         database,
       });
-      return client
-        .connect()
-        .then(() => client.query(sql))
-        .finally(() => client.end().catch(() => undefined));
+      try {
+        await client.connect();
+        return await client.query(sql);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
     };
     expect((await watch('postgres', 'SELECT pg_is_in_recovery() AS standby')).rows).toEqual([
       { standby: false },

@@ -1,7 +1,7 @@
 // The mutants fit the build of today: each patch finds its place once, and leaves JavaScript and SQL behind.
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { MUTANTS, UNHUNTED, type Mutant } from '../chaos/mutants.js';

@@ -125,7 +125,11 @@ export async function keepAccessRules(directory: string): Promise<void> {
 /** Makes the move itself survive a power cut; its content was synchronised by PostgreSQL. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
-  await handle.sync().finally(() => handle.close());
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Those of attempts that were interrupted; of one that still runs, what it lets us: it sweeps up after itself. */

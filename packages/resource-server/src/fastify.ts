@@ -56,7 +56,7 @@ const NOBODY = { user: null, headers: { vary: 'Authorization' } } as const;
 /** What Fastify itself takes of a plugin's options. */
 const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers'];
 
-// eslint-disable-next-line @typescript-eslint/require-await -- a mistake in the options must reject, not crash
+// oxlint-disable-next-line typescript/require-await -- a mistake in the options must reject, not crash
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, { onRefusal, ...options }) => {
   if (onRefusal !== undefined && typeof onRefusal !== 'function')
     throw new TypeError('gatehouse: onRefusal is not a function');

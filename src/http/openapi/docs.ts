@@ -152,9 +152,10 @@ export const docsPage = fastifyPlugin(
   async (app) => {
     await app.register(async (page) => {
       page.addHook('onRequest', forOwnHost);
-      page.addHook('onSend', async (_request, _reply, payload) =>
-        typeof payload === 'string' ? payload.replace('<head>', `<head>\n      ${FOR_PHONES}`) : payload,
-      );
+      page.addHook('onSend', (_request, _reply, payload, done) => {
+        const isText = typeof payload === 'string';
+        done(null, isText ? payload.replace('<head>', `<head>\n      ${FOR_PHONES}`) : payload);
+      });
       await page.register(swaggerUi, {
         routePrefix: '/docs',
         staticCSP: PAGE_POLICY,

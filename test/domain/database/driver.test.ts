@@ -34,7 +34,11 @@ function pollute(variables: Record<string, string>): void {
 
 async function firstConnection(): Promise<unknown> {
   const client = await openFirstConnection(empty.url);
-  return (await client.query(FINGERPRINT).finally(() => client.end())).rows[0];
+  try {
+    return (await client.query(FINGERPRINT)).rows[0];
+  } finally {
+    await client.end();
+  }
 }
 
 async function pooled(): Promise<unknown> {

@@ -52,13 +52,21 @@ async function refusal(url: string): Promise<string> {
 async function run(url: string, sql: string): Promise<pg.QueryResult<Record<string, unknown>>> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  return client.query<Record<string, unknown>>(sql).finally(() => client.end());
+  try {
+    return await client.query<Record<string, unknown>>(sql);
+  } finally {
+    await client.end();
+  }
 }
 
 /** An empty database for one test. */
 async function withEmptyDatabase(use: (url: string) => Promise<void>): Promise<void> {
   const { url, drop } = await createEmptyDatabase();
-  await use(url).finally(drop);
+  try {
+    await use(url);
+  } finally {
+    await drop();
+  }
 }
 
 describe('migrate', () => {

@@ -43,7 +43,13 @@ function urlTo(host: string, parameters: Record<string, string>): string {
 async function connect(url: string): Promise<unknown> {
   const sql = 'SELECT ssl AS tls FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
   const first = await openFirstConnection(url).then(
-    async (opened) => (await opened.query(sql).finally(() => opened.end())).rows[0] as unknown,
+    async (opened) => {
+      try {
+        return (await opened.query(sql)).rows[0] as unknown;
+      } finally {
+        await opened.end();
+      }
+    },
     (error: unknown) => (error as Error).message,
   );
   const database = openDatabase(url, { connections: 1, deadlineMs: AMPLE_MS });

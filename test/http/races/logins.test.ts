@@ -131,7 +131,8 @@ it('a login whose password was right is let in, though that cannot be written do
   await reached;
   await keepAttempts(twins);
   release();
-  const response = await logging.finally(() => admin.query('DROP FUNCTION keep CASCADE'));
+  const response = await logging;
+  await admin.query('DROP FUNCTION keep CASCADE');
   expect(response.statusCode).toBe(200);
   expect(await stateOf(twins, response.json<TokenPair>().access_token)).toBe('alive');
 });

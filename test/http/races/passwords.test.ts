@@ -194,9 +194,8 @@ describe('a change in flight', () => {
 
   it('is made, though it cannot be written down any more that the password was right', async () => {
     const { admin } = twins.house.database;
-    const [changed] = await changeBehind(() => keepAttempts(twins)).finally(() =>
-      admin.query('DROP FUNCTION keep CASCADE'),
-    );
+    const [changed] = await changeBehind(() => keepAttempts(twins));
+    await admin.query('DROP FUNCTION keep CASCADE');
     expect(changed.statusCode).toBe(200);
     expect([await mayLogIn(user.password), await mayLogIn(FIRST)]).toEqual([false, true]);
   });

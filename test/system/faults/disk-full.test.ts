@@ -205,14 +205,16 @@ async function holdSnapshot(url: string): Promise<() => Promise<void>> {
 /** Behind the service’s back, since a refresh that is asked again does not tell. */
 async function countRotations(url: string, pairs: TokenPair[]): Promise<number[]> {
   const client = await connect(url);
-  const { rows } = await client
-    .query<{ generation: number }>(
+  try {
+    const { rows } = await client.query<{ generation: number }>(
       `SELECT generation FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place) JOIN sessions USING (id)
        ORDER BY place`,
       [pairs.map(({ session_id }) => session_id)],
-    )
-    .finally(() => client.end());
-  return rows.map(({ generation }) => generation);
+    );
+    return rows.map(({ generation }) => generation);
+  } finally {
+    await client.end();
+  }
 }
 
 /** Uses up PostgreSQL’s log of changes without touching a table, whose want of room would be no more than an error. */

@@ -81,7 +81,7 @@ describe('a hash by bcrypt', () => {
   });
 
   it('is not one of a password with NUL, after which the library begins again', () => {
-    const { salt } = /^(?<salt>.{29})/.exec(BCRYPT.ab)?.groups as { salt: string };
+    const { salt } = { salt: BCRYPT.ab.slice(0, 29) };
     expect(bcrypt.hashSync('ab\0ab', salt)).toBe(BCRYPT.ab);
     expect(verify(BCRYPT.ab, 'ab')).toBe(true);
     for (const other of ['ab\0ab', 'ab\0', 'ab\0c', '\0'])

@@ -1,6 +1,6 @@
 // Rules that are written once: each has one home in src/ or packages/, and a second one is found.
 import { readdirSync, readFileSync } from 'node:fs';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = new URL('../../../src/', import.meta.url).pathname;

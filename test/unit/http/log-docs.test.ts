@@ -1,7 +1,7 @@
 // docs/logs.md names every line that the service can write, with its level and members, and no other.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { describe, expect, it } from 'vitest';
 
 import { ENDS } from '../../../src/domain/sessions/endings.js';

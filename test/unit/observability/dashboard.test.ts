@@ -1,7 +1,7 @@
 // The dashboard fits Grafana's own types, its panels fit beside each other, and each alert has its runbook.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from 'typescript-api';
 import { describe, expect, it } from 'vitest';
 
 import { dashboard, DASHBOARD_FILE, PROMETHEUS_FILE, rules, type Panel } from '../../support/monitoring.js';

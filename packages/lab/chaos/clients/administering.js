@@ -254,12 +254,12 @@ function scopeOf({ scopes }) {
   return `read version-${scopes}`;
 }
 
-/** @type {WAYS[number]} */
+/** @type {(typeof WAYS)[number]} */
 function bySessions(_scene, held) {
   return { target: { by: 'session_ids', sids: [...new Set(held.map(({ sid }) => sid))] }, meant: held };
 }
 
-/** @type {WAYS[number]} */
+/** @type {(typeof WAYS)[number]} */
 function byUsers(_scene, held) {
   const meant = held.slice(0, 2);
   return {
@@ -271,20 +271,20 @@ function byUsers(_scene, held) {
   };
 }
 
-/** Of an access token, or of a refresh token. @type {WAYS[number]} */
+/** Of an access token, or of a refresh token. @type {(typeof WAYS)[number]} */
 function byToken(scene, [held, ...rest]) {
   if (held === undefined) return bySessions(scene, rest);
   return { target: { by: 'token', token: scene.pick([...held.known, held.refresh]) }, meant: [held] };
 }
 
-/** The same by the id alone. @type {WAYS[number]} */
+/** The same by the id alone. @type {(typeof WAYS)[number]} */
 function byJti(scene, [held, ...rest]) {
   if (held === undefined) return bySessions(scene, rest);
   const { lineage, generation } = scene.pick([...held.known, held.refresh]);
   return { target: { by: 'jti', lineage, generation }, meant: [held] };
 }
 
-/** What was opened from the address of one of them, or from its neighbours, within two minutes. @type {WAYS[number]} */
+/** What was opened from the address of one of them, or from its neighbours, within two minutes. @type {(typeof WAYS)[number]} */
 function byNetwork(scene, [held, ...rest]) {
   if (held === undefined) return bySessions(scene, rest);
   const now = Date.now();
@@ -292,7 +292,7 @@ function byNetwork(scene, [held, ...rest]) {
   return { target: { by: 'ip', network, since: now - 2 * MINUTE_MS, until: now + MINUTE_MS }, meant: [held] };
 }
 
-/** All that is older than the oldest of them, and itself. @type {WAYS[number]} */
+/** All that is older than the oldest of them, and itself. @type {(typeof WAYS)[number]} */
 function byTime(scene, held) {
   const [oldest = held[0]] = findLiving(scene).toSorted((a, b) => (a.sid < b.sid ? -1 : 1));
   if (oldest === undefined) throw new RangeError('nothing to end');

@@ -158,7 +158,11 @@ export async function openStage({
 async function noteBeatsAt(url) {
   const client = new pg.Client({ connectionString: url, application_name: 'chaos' });
   await client.connect();
-  await noteBeats({ query: (text) => client.query(text) }).finally(() => client.end());
+  try {
+    await noteBeats({ query: (text) => client.query(text) });
+  } finally {
+    await client.end();
+  }
 }
 
 /**
