@@ -44,7 +44,8 @@ export function parseDotEnv(bytes: Uint8Array): Record<string, string> {
 }
 
 type Entry =
-  { text: string; name: string; value: string } | { text: string; name?: never; isNothing: boolean };
+  | { text: string; name: string; value: string }
+  | { text: string; name?: never; isNothing: boolean };
 
 /** What begins here: at least one character, and the whole of its line. */
 function readEntry(text: string, at: number): Entry {

@@ -185,7 +185,7 @@ function describe({ takenAt, machine, versions }) {
   ].join('\n');
 }
 
-/** A table as Prettier would write it; a header that ends in ` >` is of a column of numbers. */
+/** A table as oxfmt would write it; a header that ends in ` >` is of a column of numbers. */
 function tableText(headers, rows) {
   const isRight = headers.map((header) => header.endsWith(' >'));
   const names = headers.map((header) => header.replace(/ >$/, ''));

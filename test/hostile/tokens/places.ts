@@ -17,7 +17,12 @@ const CHUNK_BYTES = 8 * 1024;
 const DEADLINE_MS = 10_000;
 
 export type Verdict =
-  'refused' | 'too large' | 'malformed' | 'accepted' | `5xx: ${string}` | `odd: ${string}`;
+  | 'refused'
+  | 'too large'
+  | 'malformed'
+  | 'accepted'
+  | `5xx: ${string}`
+  | `odd: ${string}`;
 
 interface Answer {
   statusCode: number;
