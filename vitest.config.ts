@@ -16,6 +16,9 @@ export const COMMON = {
  */
 const OF_SERVICE = ['domain', 'http', 'cli', 'hostile'];
 
+/** Its process holds nothing of other files, whose memory it would find again. */
+const WEIGHS_ITSELF = 'test/system/sockets-slow.test.ts';
+
 /** See packages/lab/chaos/mutants/in-tests.js. */
 const { GATEHOUSE_MUTANT } = process.env;
 const plugins =
@@ -41,8 +44,11 @@ export default defineConfig({
         { isolate: false },
       ),
       project('browser', ['test/browser'], { isolate: false }),
-      // What starts processes, or weighs its own process, has a process of its own.
-      project('system', ['test/system'], { isolate: true }),
+      project('system', ['test/system'], {
+        isolate: false,
+        exclude: [...configDefaults.exclude, WEIGHS_ITSELF],
+      }),
+      project('system-alone', [], { isolate: true, include: [WEIGHS_ITSELF] }),
       // Builds, mutants among them, are loaded as Node loads them.
       project('lab', ['packages/lab/test'], { isolate: false, server: { deps: { external: [/\/dist\//] } } }),
     ],
