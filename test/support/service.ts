@@ -1,16 +1,15 @@
-// The service as its users run it: a process of its own, from dist/main.js, which `npm test` has built.
+// The service as its users run it: a process of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { findFreePort } from '../../packages/lab/shared/ports.js';
 import { SECRET } from './house.js';
+import { JOINED_MAIN } from './joined.js';
 import { isRunning } from './processes.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SHIFTED_CLOCK = new URL('../../packages/lab/shared/shifted-clock.js', import.meta.url).href;
 const HURRIED_TIMERS = new URL('./hurried-timers.js', import.meta.url).href;
 
@@ -66,7 +65,7 @@ export function createWorkshop(): Workshop {
 
   async function spawnService(
     environment: Record<string, string>,
-    { clockShiftMs = 0, isHurried = false, ownGroup = false, logFile, main = MAIN }: SpawnOptions = {},
+    { clockShiftMs = 0, isHurried = false, ownGroup = false, logFile, main = JOINED_MAIN }: SpawnOptions = {},
   ): Promise<Service> {
     const port = Number(environment['PORT'] ?? (await findFreePort()));
     const log = logFile === undefined ? undefined : await open(logFile, 'a');

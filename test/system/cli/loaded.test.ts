@@ -12,6 +12,7 @@ import { createTestDatabase, type TestDatabase } from '../../support/database.js
 import { createWorkshop, environmentFor } from '../../support/service.js';
 
 const PROGRAM = resolve('dist/cli/gatehouse.js');
+const SERVICE = resolve('dist/main.js');
 const RECORDER = resolve('test/support/list-loaded.js');
 const workshop = createWorkshop();
 
@@ -162,7 +163,7 @@ async function recorded(environment: Record<string, string>) {
 /** What the service has loaded when it has served for a moment. */
 async function loadService(changes: Record<string, string> = {}): Promise<Loaded> {
   const { record, environment } = await recorded(changes);
-  const service = await workshop.start(environment);
+  const service = await workshop.start(environment, { main: SERVICE });
   await service.stop('SIGINT');
   return await readRecord(record);
 }
@@ -190,7 +191,7 @@ it('the service loads what traces where somebody wants it, as this test can see'
 
 it('a start that is refused loads nothing of what serves', async () => {
   const { record, environment } = await recorded({ HOST: '203.0.113.1' });
-  const service = await workshop.spawn(environment);
+  const service = await workshop.spawn(environment, { main: SERVICE });
   expect((await service.exited).code).toBe(1);
   const { packages, files } = await readRecord(record);
   expect(files).toContain('main.js');

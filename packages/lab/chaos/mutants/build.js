@@ -13,6 +13,9 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** The build that is shipped. */
 export const DIST = join(ROOT, 'dist');
 
+/** What no replica loads; `joined` is of tests. */
+const NOT_COPIED = /\.map$|\.tsbuildinfo$|[\\/]joined$/;
+
 /** What the build looks for beside itself. */
 const BESIDE = ['node_modules', 'package.json', 'prisma'];
 
@@ -28,7 +31,7 @@ export async function buildMutant(mutant, dist = DIST) {
   const remove = () => rm(directory, { recursive: true, force: true });
   try {
     const copy = join(directory, 'dist');
-    await cp(dist, copy, { recursive: true, filter: (file) => !/\.map$|\.tsbuildinfo$/.test(file) });
+    await cp(dist, copy, { recursive: true, filter: (file) => !NOT_COPIED.test(file) });
     for (const name of BESIDE) await symlink(join(ROOT, name), join(directory, name));
     for (const [file, text] of await patch(mutant, dist)) await writeFile(join(copy, file), text);
     return { dist: copy, remove };
