@@ -39,6 +39,24 @@ function matchersIn(text: string): Matcher[] {
   );
 }
 
+/** Whether it selects this series, by the labels that the service gives it: Prometheus adds `job` and `instance` to all of ours. */
+export function isSelected({ name, labels }: Sample, { metric, matchers }: Selector): boolean {
+  return (
+    name === metric &&
+    matchers.every(({ label, operator, value }) => {
+      if (label === 'job' || label === 'instance') return true;
+      if (value.includes('\\')) throw new Error(`${metric}: an escape in ${value} is not understood`);
+      const found = labels[label] ?? '';
+      const holds = operator.endsWith('~') ? new RegExp(`^(?:${value})$`).test(found) : found === value;
+      return operator.startsWith('!') ? !holds : holds;
+    })
+  );
+}
+
+export function writeSelector({ metric, matchers }: Selector): string {
+  return `${metric}{${matchers.map(({ label, operator, value }) => `${label}${operator}"${value}"`).join(',')}}`;
+}
+
 /** The series of Prometheus text: of each metric, the labels of each. */
 export function readSeries(text: string): Map<string, Record<string, string>[]> {
   const series = new Map<string, Record<string, string>[]>();
