@@ -20,10 +20,19 @@ import { AMPLE_MS } from './house.js';
  */
 export async function placeMadeDatabase(dataDir: string, { isMigrated = false } = {}): Promise<void> {
   const made = join(inject('runDirectory'), isMigrated ? 'made-migrated' : 'made');
-  if (!existsSync(made)) await make(made, isMigrated);
+  if (!existsSync(made)) await makeOnce(made, isMigrated);
   await mkdir(dirname(dataDir), { recursive: true });
   // Node's own copy leaves out whom the files belong to, which PostgreSQL minds.
   await promisify(execFile)('cp', ['-a', made, dataDir]);
+}
+
+/** What this process is making: tests that run beside each other in it wait for the same one. */
+const making = new Map<string, Promise<void>>();
+
+function makeOnce(path: string, isMigrated: boolean): Promise<void> {
+  const made = making.get(path) ?? make(path, isMigrated);
+  making.set(path, made);
+  return made;
 }
 
 async function make(path: string, isMigrated: boolean): Promise<void> {

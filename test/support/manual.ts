@@ -26,6 +26,8 @@ export interface Page {
   blocks: Block[];
   /** Programs that npm does not bring. */
   needs: string[];
+  /** Whether it begins where README has led its reader: Gatehouse was started before. */
+  followsReadme: boolean;
 }
 
 /** Shells, and what is typed into them with its answers. */
@@ -46,7 +48,8 @@ export function readPages(): Page[] {
     .map((path) => {
       const text = readFileSync(join(ROOT, path), 'utf8');
       const { blocks, needs } = readBlocks(text);
-      return { path, needs, blocks: RUNS.test(text) ? [...start, ...blocks] : blocks };
+      const followsReadme = RUNS.test(text);
+      return { path, needs, followsReadme, blocks: followsReadme ? [...start, ...blocks] : blocks };
     })
     .filter(({ blocks }) => blocks.length > 0);
 }
@@ -62,7 +65,7 @@ export function listPages(folder: string): string[] {
 }
 
 /** @throws {Error} where a fence says something that we do not know */
-export function readBlocks(page: string): Omit<Page, 'path'> {
+export function readBlocks(page: string): Pick<Page, 'blocks' | 'needs'> {
   const blocks: Block[] = [];
   const needs = new Set<string>();
   for (const match of page.matchAll(FENCE)) {

@@ -64,7 +64,8 @@ function isThere(program: string): boolean {
 /** From the beginning, until no answer of the service was 503. */
 async function readPatiently(page: Page): Promise<void> {
   for (;;) {
-    const reader = await createReader();
+    // README's own reader, and those of other pages that start it themselves, see the first start.
+    const reader = await createReader({ wasStarted: page.followsReadme });
     try {
       await read(reader, page);
       return;
