@@ -45,8 +45,8 @@ async function make(path: string, isMigrated: boolean): Promise<void> {
   await rename(draft, path).catch(() => rm(draft, { recursive: true }));
 }
 
-/** What the first start of a service writes into it. */
-async function fill(url: string, dataDir: string): Promise<void> {
+/** What the first start of a service writes into its database and beside it, but for keys and secrets. */
+export async function fill(url: string, dataDir: string): Promise<void> {
   await migrate(url);
   const database = openDatabase(url, { connections: 1, deadlineMs: AMPLE_MS });
   const hasher = createPasswordHasher();

@@ -25,6 +25,11 @@ export function holdSession(database: TestDatabase, sid: string): Promise<RowLoc
   return holdRow(database, 'SELECT FROM sessions WHERE id = $1 FOR UPDATE', sid);
 }
 
+export function holdSessions(database: TestDatabase, sids: string[]): Promise<RowLock> {
+  const all = "SELECT FROM sessions WHERE id = ANY (string_to_array($1, ',')::uuid[]) FOR UPDATE";
+  return holdRow(database, all, sids.join());
+}
+
 /** From everybody, reads included. */
 export function holdTables(database: TestDatabase, ...names: string[]): Promise<RowLock> {
   return hold(database, `LOCK TABLE ${names.join(', ')} IN ACCESS EXCLUSIVE MODE`);

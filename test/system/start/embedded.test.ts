@@ -125,6 +125,16 @@ it('refuses a second service on the same directory, and goes on serving', async 
   expect((await logInAsDemo()).status).toBe(200);
 });
 
+it('tells a second one on its port that it is most likely the one that listens there', async () => {
+  const second = await workshop.spawn({ DATA_DIR: dataDir, PORT: String(service.port) });
+  expect((await second.exited).code).toBe(1);
+  expect(second.output.stderr).toBe(
+    `gatehouse: Port ${service.port} is taken, and another Gatehouse already serves from ${dataDir}: ` +
+      'most likely it is the one that listens there. Stop it, or set both PORT and DATA_DIR to start a second one.\n',
+  );
+  expect(service.process.exitCode).toBeNull();
+});
+
 it('knows its users, its sessions and its key after a restart, and makes no second demo', async () => {
   const { pair } = await logInAsDemo();
   const readKeys = async () => (await retryOn503(() => ask(service, 'GET', '/.well-known/jwks.json'))).body;

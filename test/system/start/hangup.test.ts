@@ -6,12 +6,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import pino from 'pino';
 import { afterEach, expect, it } from 'vitest';
 
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
+import { readConfig } from '../../../src/config/config.js';
 import { enterEmbedded } from '../../../src/database/embedded.js';
-import { listPending, migrate } from '../../../src/database/migrate.js';
-import { placeMadeDatabase } from '../../support/made-database.js';
+import { listPending } from '../../../src/database/migrate.js';
+import { readSecrets } from '../../../src/process/environment.js';
+import { createReplica } from '../../../src/process/replica.js';
+import { fill, placeMadeDatabase } from '../../support/made-database.js';
 import { isRunning } from '../../support/processes.js';
 import { HOSTILE_VARIABLES } from '../../support/pg-variables.js';
 import { createWorkshop, isAlive, untilReady, type Service } from '../../support/service.js';
@@ -36,17 +40,20 @@ async function expectGone(dataDir: string, postgres: number): Promise<void> {
   expect(existsSync(join(dataDir, 'postgres/postmaster.pid'))).toBe(false);
 }
 
-/** A start on what an ended one has left behind. */
+/**
+ * A start on what an ended one has left behind, in this process: it does with DATA_DIR what the service does, step by step,
+ * until it is ready.
+ */
 async function expectStart(dataDir: string): Promise<void> {
-  const service = await workshop.start({ DATA_DIR: dataDir, WORKERS: '1' });
-  expect(await service.stop('SIGINT')).toEqual({ code: 0, signal: null });
-}
-
-/** What such a start does with the database before it serves: enters it and migrates it, in this process. */
-async function expectWhole(dataDir: string): Promise<void> {
+  const config = readConfig({ DATA_DIR: dataDir, PORT: String(await findFreePort()) });
   const entered = await enterEmbedded(dataDir, 'service');
-  await migrate(entered.url);
+  await fill(entered.url, dataDir);
   expect(await listPending(entered.url)).toEqual([]);
+  const replica = createReplica(pino({ level: 'silent' }));
+  const secrets = await readSecrets(config);
+  const [address] = await replica.serve({ config, databaseUrl: entered.url, secrets });
+  await expect.poll(async () => (await fetch(`${address}/ready`)).status).toBe(200);
+  await replica.leave('SIGINT');
   expect(await entered.leave()).toBe(true);
 }
 
@@ -80,7 +87,7 @@ it.each([
   expect(service.output.stderr).toBe('');
   await expectGone(dataDir, postgres);
   await expect.poll(() => isAlive(service), PATIENT).toBe(false);
-  await (state === 'ready' ? expectStart : expectWhole)(dataDir);
+  await expectStart(dataDir);
 });
 
 it('SIGHUP while the database is being made', async () => {
@@ -140,7 +147,7 @@ it.each(['1', '2'])('a terminal that is closed on `npm start` with WORKERS=%s', 
       PATIENT,
     )
     .toBe('gone');
-  await expectWhole(dataDir);
+  await expectStart(dataDir);
 });
 
 it('PG* variables of every kind, to service and workers, which start and serve as ever and name them', async () => {

@@ -1,12 +1,15 @@
 // A service that cannot start says in one line what is wrong and what to do, and ends with status 1.
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import { refuseVersion } from '../../../src/database/first-connection.js';
+import { readConfig } from '../../../src/config/config.js';
+import { migrate } from '../../../src/database/migrate.js';
+import { writeExplanation } from '../../../src/process/explain.js';
 import { gatehouse } from '../../support/command.js';
 import { replaceBuiltIn } from '../../support/database.js';
 import { createEmptyDatabase, type EmptyDatabase } from '../../support/empty-database.js';
+import { openHouse } from '../../support/house.js';
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
 import { createWorkshop, environmentFor } from '../../support/service.js';
 
@@ -21,13 +24,21 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** How a start ends: its status, and what it says on standard error. */
-async function refusalOf(
-  environment: Record<string, string>,
-): Promise<{ code: number | null; lines: string[] }> {
+/** What a start says on standard error that ends with status 1. */
+async function linesOfStart(environment: Record<string, string>): Promise<string[]> {
   const service = await workshop.spawn(environment);
-  const { code } = await service.exited;
-  return { code, lines: service.output.stderr.trimEnd().split('\n') };
+  expect((await service.exited).code).toBe(1);
+  return service.output.stderr.trimEnd().split('\n');
+}
+
+/** What a start says of a database: the service asks it this way before all else, and ends with these words. */
+async function linesOn(url: string): Promise<string[]> {
+  const { databaseUrl } = readConfig(environmentFor(url));
+  const error: unknown = await migrate(databaseUrl ?? '').then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return writeExplanation(error).trimEnd().split('\n');
 }
 
 /** The database’s URL with something else in it. */
@@ -35,6 +46,12 @@ function urlWith(change: (url: URL) => void): string {
   const url = new URL(database.url);
   change(url);
   return url.href;
+}
+
+function expectLine(lines: string[], line: RegExp, url: string): void {
+  expect(lines).toEqual([expect.stringMatching(line)]);
+  const { password } = new URL(url);
+  if (password !== '') expect(lines.join()).not.toContain(password);
 }
 
 describe('the database', () => {
@@ -47,6 +64,18 @@ describe('the database', () => {
       },
       /^gatehouse: The database \S+ at 127\.0\.0\.1:\d+ cannot be reached\. Check host and port in DATABASE_URL/,
     ],
+    [
+      'speaks no TLS',
+      () => urlWith((url) => (url.search = '?sslmode=require')),
+      /^gatehouse: The database \S+ at \S+ speaks no TLS\. Switch it on there, or set sslmode in DATABASE_URL to disable\.$/,
+    ],
+  ])('%s, which ends the process', async (_what, makeUrl, line) => {
+    const url = await makeUrl();
+    const lines = await linesOfStart(environmentFor(url));
+    expectLine(lines, line, url);
+  });
+
+  it.each([
     [
       'has an unknown host',
       () => urlWith((url) => (url.hostname = 'database.invalid')),
@@ -63,11 +92,6 @@ describe('the database', () => {
       /^gatehouse: .* refuses the user or password\./,
     ],
     [
-      'speaks no TLS',
-      () => urlWith((url) => (url.search = '?sslmode=require')),
-      /^gatehouse: The database \S+ at \S+ speaks no TLS\. Switch it on there, or set sslmode in DATABASE_URL to disable\.$/,
-    ],
-    [
       'refuses a setting in its URL',
       () => urlWith((url) => (url.search = '?options=-c%20no_such_setting%3D1')),
       /^gatehouse: The database \S+ at \S+ cannot be used \(42704\)\. Check DATABASE_URL\.$/,
@@ -78,20 +102,16 @@ describe('the database', () => {
       /^gatehouse: The database no_such_database .* does not exist\. Create it/,
     ],
   ])('%s', async (_what, makeUrl, line) => {
-    const url = await makeUrl();
-    const { code, lines } = await refusalOf(environmentFor(url));
-    expect(code).toBe(1);
-    expect(lines).toEqual([expect.stringMatching(line)]);
-    const { password } = new URL(url);
-    if (password !== '') expect(lines.join()).not.toContain(password);
+    const url = makeUrl();
+    expectLine(await linesOn(url), line, url);
   });
 
   it('has a URL that reads doubtfully: of it nothing is said, by the service or the command line', async () => {
     const environment = environmentFor('postgresql://gatehouse:4711/Geheim-Wort@db.invalid/auth');
     const line =
       /^ {2}DATABASE_URL holds an @ that does not stand between user and host: .* DATABASE_PASSWORD_FILE/;
-    const { code, lines } = await refusalOf(environment);
-    expect({ code, lines }).toEqual({ code: 1, lines: [expect.any(String), expect.stringMatching(line)] });
+    const lines = await linesOfStart(environment);
+    expect(lines).toEqual([expect.any(String), expect.stringMatching(line)]);
     const { status, stderr } = await gatehouse(['migrate'], { environment });
     expect(status).toBe(1);
     expect(stderr).toBe(`${lines.join('\n')}\n`);
@@ -100,21 +120,17 @@ describe('the database', () => {
 
   it('is named by no part of a URL in which the user may be missing', async () => {
     const port = await findFreePort();
-    const { code, lines } = await refusalOf(environmentFor(`postgresql://127.0.0.1:${port}/Geheim-Wort`));
-    expect({ code, lines }).toEqual({
-      code: 1,
-      lines: [
-        'gatehouse: The database in DATABASE_URL cannot be reached. Check host and port in DATABASE_URL, and that PostgreSQL runs there.',
-      ],
-    });
+    const lines = await linesOfStart(environmentFor(`postgresql://127.0.0.1:${port}/Geheim-Wort`));
+    expect(lines).toEqual([
+      'gatehouse: The database in DATABASE_URL cannot be reached. Check host and port in DATABASE_URL, and that PostgreSQL runs there.',
+    ]);
   });
 
   it('is read-only', async () => {
     const readOnly = await createEmptyDatabase();
     await readOnly.query(`ALTER DATABASE ${readOnly.name} SET default_transaction_read_only = on`);
-    const { code, lines } = await refusalOf(environmentFor(readOnly.url));
+    const lines = await linesOn(readOnly.url);
     await readOnly.drop();
-    expect(code).toBe(1);
     expect(lines).toEqual([
       expect.stringMatching(
         /^gatehouse: The database \S+ at \S+ is read-only\. Point DATABASE_URL at the primary/,
@@ -129,56 +145,49 @@ describe('the database', () => {
       'pg_is_in_recovery()',
       `RETURNS boolean LANGUAGE sql AS 'SELECT true'`,
     );
-    const { code, lines } = await refusalOf(environmentFor(standby.url));
+    const lines = await linesOn(standby.url);
     await standby.drop();
-    expect(code).toBe(1);
     expect(lines).toEqual([
       expect.stringMatching(/^gatehouse: .* is a standby\. Point DATABASE_URL at the primary\.$/),
     ]);
   });
-
-  it('is too old', () => {
-    expect(() => refuseVersion(140_011)).toThrow(
-      'PostgreSQL 14.11 is too old. Gatehouse needs PostgreSQL 15 or newer.',
-    );
-    expect(() => refuseVersion(150_000)).not.toThrow();
-  });
 });
 
 it('has another secret than the one that the keys were made with', async () => {
-  const first = await workshop.start(environmentFor(database.url));
-  const before = await database.query('SELECT * FROM signing_keys');
+  const house = await openHouse();
+  onTestFinished(() => house.close());
+  const first = await house.replica();
+  const readKeys = async (): Promise<unknown[]> =>
+    (await house.database.admin.query('SELECT * FROM signing_keys')).rows;
+  const before = await readKeys();
   const another = 'another-secret-of-more-than-32-bytes-in-length';
-  const { code, lines } = await refusalOf({ ...environmentFor(database.url), AUTH_SECRET: another });
-  expect(code).toBe(1);
+  const lines = await linesOfStart({ ...environmentFor(house.database.url), AUTH_SECRET: another });
   expect(lines).toEqual([
     expect.stringMatching(
       /^gatehouse: AUTH_SECRET does not open the signing keys .*: set .* AUTH_SECRET_PREVIOUS/,
     ),
   ]);
   expect(lines.join()).not.toContain(another);
-  expect(await database.query('SELECT * FROM signing_keys')).toEqual(before);
-  expect(first.process.exitCode).toBeNull();
+  expect(await readKeys()).toEqual(before);
+  expect((await first.app.inject({ url: '/ready' })).statusCode).toBe(200);
 });
 
 it('finds its port taken', async () => {
   const squatter = createServer().listen(0, '127.0.0.1');
   await once(squatter, 'listening');
   const { port } = squatter.address() as AddressInfo;
-  const { code, lines } = await refusalOf({ ...environmentFor(database.url), PORT: String(port) });
+  const lines = await linesOfStart({ ...environmentFor(database.url), PORT: String(port) });
   squatter.close();
-  expect(code).toBe(1);
   expect(lines).toEqual([`gatehouse: port ${port} is taken: stop what listens there, or set PORT`]);
 });
 
 it('names every mistake in its configuration at once, and shows no value', async () => {
-  const { code, lines } = await refusalOf({
+  const lines = await linesOfStart({
     DATABASE_URL: database.url,
     AUTH_SECRET: 'too-short',
     ACCESS_TOKEN_TTL: '5s',
     CORS_ORIGINS: '*',
   });
-  expect(code).toBe(1);
   expect(lines[0]).toMatch(/^gatehouse: the configuration is wrong, see \.env\.example:$/);
   expect(lines.slice(1).map((line) => line.trim().split(' ')[0])).toEqual(
     expect.arrayContaining(['AUTH_SECRET', 'ACCESS_TOKEN_TTL', 'CORS_ORIGINS']),

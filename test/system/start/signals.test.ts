@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 import { openHouse, type House, type TokenPair } from '../../support/house.js';
-import { holdSession } from '../../support/row-lock.js';
+import { holdSessions } from '../../support/row-lock.js';
 import { retryOn503 } from '../../support/retry.js';
 import { ask, createWorkshop, environmentFor, type Service } from '../../support/service.js';
 
@@ -25,14 +25,24 @@ async function logIn(service: Service): Promise<TokenPair> {
   return answer.json<TokenPair>();
 }
 
-/** A request that the service cannot answer before the lock is released. */
-async function holdRefresh(service: Service, { session_id, refresh_token }: TokenPair) {
-  const lock = await holdSession(house.database, session_id);
-  const inFlight = ask(service, 'POST', '/refresh', { body: { refresh_token } });
-  // Its test waits for it later. Where the service was gone first, that is what the test says.
-  inFlight.catch(() => undefined);
-  await lock.queue(1);
-  return { lock, inFlight };
+/** Refreshes that the service cannot answer before they are released. */
+async function holdRefreshes(...pairs: TokenPair[]) {
+  const lock = await holdSessions(
+    house.database,
+    pairs.map(({ session_id }) => session_id),
+  );
+  let waiting = 0;
+  return {
+    release: lock.release,
+    /** Resolves when the refresh waits. */
+    ask: async (service: Service, { refresh_token }: TokenPair) => {
+      const answer = ask(service, 'POST', '/refresh', { body: { refresh_token } });
+      // Its test waits for it later. Where the service was gone first, that is what the test says.
+      answer.catch(() => undefined);
+      await lock.queue((waiting += 1));
+      return { answer };
+    },
+  };
 }
 
 /** Waits until the service takes no more connections. */
@@ -45,63 +55,64 @@ async function untilClosed({ url }: Service): Promise<void> {
   }
 }
 
+/** The same signal again, at once: a terminal and npm both tell of one Ctrl-C. */
+async function repeat(service: Service, signal: NodeJS.Signals): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) {
+    await sleep(20);
+    service.process.kill(signal);
+  }
+}
+
 it.each(['SIGTERM', 'SIGHUP'] as const)(
-  'turns /ready to 503 at %s, goes on answering for a while, and finishes what is in flight',
+  'turns /ready to 503 at %s, goes on answering for a while, finishes what is in flight, and takes more at once for one',
   AGAIN,
   async (signal) => {
     const service = await workshop.start(environmentFor(house.database.url));
-    const pair = await logIn(service);
+    const [early, late] = [await logIn(service), await logIn(service)];
+    const held = await holdRefreshes(early, late);
+    const before = await held.ask(service, early);
     const exited = service.stop(signal);
     await expect.poll(async () => (await ask(service, 'GET', '/ready')).status, { interval: 10 }).toBe(503);
+    await repeat(service, signal);
 
     const ready = await ask(service, 'GET', '/ready');
     expect(ready.json()).toMatchObject({ error: 'temporarily_unavailable' });
     expect(ready.headers.get('retry-after')).toMatch(/^[1-9]/);
     expect(ready.headers.get('connection')).toBe('close');
     expect((await ask(service, 'GET', '/health')).status).toBe(200);
-    const { lock, inFlight } = await holdRefresh(service, pair);
+    const after = await held.ask(service, late);
     await untilClosed(service);
     expect(service.process.exitCode).toBeNull();
-    await lock.release();
+    await held.release();
 
-    expect((await inFlight).status).toBe(200);
+    expect([(await before.answer).status, (await after.answer).status]).toEqual([200, 200]);
     expect(await exited).toEqual({ code: 0, signal: null });
     expect(service.output.stderr).toBe('');
   },
 );
 
 it.each(['SIGINT', 'SIGQUIT'] as const)(
-  'goes at once at %s, but not before it has answered',
+  'goes at once at %s, but not before it has answered, takes more for one, and leaves no connection in the database',
   AGAIN,
   async (signal) => {
+    // Those of the services before may still be on their way.
+    await expect.poll(countConnections).toBe(1);
     const service = await workshop.start(environmentFor(house.database.url));
     const pair = await logIn(service);
-    const { lock, inFlight } = await holdRefresh(service, pair);
+    expect(await countConnections()).toBeGreaterThan(1);
+    const held = await holdRefreshes(pair);
+    const inFlight = await held.ask(service, pair);
     const exited = service.stop(signal);
     await untilClosed(service);
-    await lock.release();
+    await repeat(service, signal);
+    await held.release();
 
-    expect((await inFlight).status).toBe(200);
+    expect((await inFlight.answer).status).toBe(200);
     expect(await exited).toEqual({ code: 0, signal: null });
     expect(service.output.stderr).toBe('');
+    await expect.poll(countConnections).toBe(1);
   },
 );
-
-it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('takes %s twice at once for one', AGAIN, async (signal) => {
-  const service = await workshop.start(environmentFor(house.database.url));
-  const pair = await logIn(service);
-  const { lock, inFlight } = await holdRefresh(service, pair);
-  const exited = service.stop(signal);
-  for (let turn = 0; turn < 3; turn += 1) {
-    await sleep(20);
-    service.process.kill(signal);
-  }
-  await untilClosed(service);
-  await lock.release();
-
-  expect((await inFlight).status).toBe(200);
-  expect(await exited).toEqual({ code: 0, signal: null });
-});
 
 it('goes on with a login in flight when the terminal closes, which tells every process', AGAIN, async () => {
   const service = await workshop.start(environmentFor(house.database.url), { ownGroup: true });
@@ -121,17 +132,6 @@ it('goes on with a login in flight when the terminal closes, which tells every p
   lock.release();
   expect((await inFlight).status).toBe(200);
   expect(await service.exited).toEqual({ code: 0, signal: null });
-});
-
-it('leaves no connection behind in the database', async () => {
-  const { username, password } = await house.user();
-  // Those of the services before may still be on their way.
-  await expect.poll(countConnections).toBe(1);
-  const service = await workshop.start(environmentFor(house.database.url));
-  await ask(service, 'POST', '/login', { body: { username, password } });
-  expect(await countConnections()).toBeGreaterThan(1);
-  await service.stop('SIGINT');
-  await expect.poll(countConnections).toBe(1);
 });
 
 async function countConnections(): Promise<number> {

@@ -1,10 +1,10 @@
 // Workers that are told to go, one way or another: they finish what is in flight, and none of them stays.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 import { linesOf, openConnections, type Connection } from '../../support/connections.js';
 import { openHouse, type House, type TokenPair } from '../../support/house.js';
-import { holdRow } from '../../support/row-lock.js';
+import { holdSessions } from '../../support/row-lock.js';
 import { retryOn503 } from '../../support/retry.js';
 import { createWorkshop, environmentFor, isAlive, type Service } from '../../support/service.js';
 
@@ -48,9 +48,10 @@ async function holdRefreshes(connections: Connection[]) {
     const { body } = await retryOn503(() => ask('POST', '/login', { body: { username, password } }));
     pairs.push(JSON.parse(body) as TokenPair);
   }
-  const sids = pairs.map(({ session_id }) => session_id).join();
-  const both = "SELECT FROM sessions WHERE id = ANY (string_to_array($1, ',')::uuid[]) FOR UPDATE";
-  const lock = await holdRow(house.database, both, sids);
+  const lock = await holdSessions(
+    house.database,
+    pairs.map(({ session_id }) => session_id),
+  );
   const answers = connections.map(({ ask }, index) =>
     ask('POST', '/refresh', { body: { refresh_token: pairs[index]?.refresh_token } }),
   );
@@ -124,36 +125,6 @@ it.each([50, 100, 150, 200, 250, 300, 350, 400, 500, 600])(
     expect(service.output.stderr).toBe('');
   },
 );
-
-describe('of one start', () => {
-  const lasting = createWorkshop();
-  let service: Service;
-
-  beforeAll(async () => {
-    service = await lasting.start(environment, { ownGroup: true });
-  });
-  afterAll(() => lasting.clear());
-
-  it('take no notice of a signal of their own: the first process decides', async () => {
-    const both = await openBoth(service);
-    for (const { pid } of both) {
-      process.kill(pid, 'SIGTERM');
-      process.kill(pid, 'SIGINT');
-      process.kill(pid, 'SIGHUP');
-      process.kill(pid, 'SIGQUIT');
-    }
-    await sleep(300);
-    for (const { ask } of both) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
-    // A worker that had gone would have been replaced.
-    expect(linesOf(service).filter(({ msg }) => String(msg).startsWith('a worker ended'))).toEqual([]);
-  });
-
-  it('do not outlive the first process', async () => {
-    await openBoth(service);
-    service.process.kill('SIGKILL');
-    await expect.poll(() => isAlive(service), PATIENT).toBe(false);
-  });
-});
 
 it.each([100, 200, 300, 400, 500])('do not outlive a first process that dies after %i ms', async (ms) => {
   const service = await workshop.spawn(environment, { ownGroup: true });

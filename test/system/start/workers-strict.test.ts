@@ -1,8 +1,9 @@
 // Workers share nothing but the port: what one has ended, the other refuses from the moment of the answer.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { inHouse, jsonInHouse } from '../../support/command.js';
-import { openConnections, type Connection } from '../../support/connections.js';
+import { linesOf, openConnections, type Connection } from '../../support/connections.js';
 import {
   basic,
   bearer,
@@ -13,19 +14,20 @@ import {
   type TokenPair,
 } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
-import { createWorkshop, environmentFor } from '../../support/service.js';
+import { createWorkshop, environmentFor, type Service } from '../../support/service.js';
 
 const CONNECTIONS = 8;
 
 const workshop = createWorkshop();
 let house: House;
+let service: Service;
 let connections: Connection[];
 let user: TestUser;
 let client: TestClient;
 
 beforeAll(async () => {
   house = await openHouse();
-  const service = await workshop.start({
+  service = await workshop.start({
     ...environmentFor(house.database.url),
     WORKERS: '2',
     LOG_LEVEL: 'debug',
@@ -130,6 +132,18 @@ describe.each(ENDS)('%s', (_what, end) => {
       expect(await opinions(pair.access_token)).toEqual([[401, false]]);
     }
   });
+});
+
+it('take no notice of a signal of their own: the first process decides', async () => {
+  const pids = new Set(connections.map(({ pid }) => pid));
+  for (const pid of pids) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) process.kill(pid, signal);
+  }
+  await sleep(300);
+  for (const { ask } of connections) expect((await retryOn503(() => ask('GET', '/ready'))).status).toBe(200);
+  // A worker that had gone would have been replaced.
+  const said = linesOf(service).map(({ msg }) => String(msg));
+  expect(said.filter((msg) => msg.startsWith('a worker ended'))).toEqual([]);
 });
 
 it('forget a removed client at once', async () => {

@@ -1,6 +1,4 @@
 // WORKERS: several processes behind one port, each a replica; one that dies is replaced, one that cannot start ends all.
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { openConnections, linesOf } from '../../support/connections.js';
@@ -31,46 +29,25 @@ async function workersOf(service: Service): Promise<number[]> {
   return [...new Set(connections.map(({ pid }) => pid))];
 }
 
-describe('of one start', () => {
-  const lasting = createWorkshop();
-  let service: Service;
-
-  beforeAll(async () => {
-    service = await lasting.start(environment);
-  });
-  afterAll(() => lasting.clear());
-
-  it('serve both, and say so once', async () => {
-    const pids = await workersOf(service);
-    expect(pids).toHaveLength(2);
-    expect(pids).not.toContain(service.process.pid);
-    expect(messagesOf(service, 'listening')).toEqual([
-      expect.objectContaining({
-        msg: `listening on http://127.0.0.1:${service.port}`,
-        pid: service.process.pid,
-      }),
-    ]);
-    expect(service.output.stderr).toBe('');
-  });
-
-  it('come back after all have died at once', async () => {
-    const before = await workersOf(service);
-    for (const pid of before) process.kill(pid, 'SIGKILL');
-    await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(2);
-    const after = await workersOf(service);
-    expect(after).toHaveLength(2);
-    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
-  });
-});
-
 it('leave a service of one process as it was: no other process, and none named', async () => {
   const service = await workshop.start({ ...environment, WORKERS: '1' });
   await expect.poll(() => messagesOf(service, 'listening'), PATIENT).toHaveLength(1);
   for (const line of linesOf(service)) expect(line).not.toHaveProperty('pid');
 });
 
-it('are replaced when they die, ever more slowly, while the others go on', async () => {
+it('serve both, say so once, and are replaced when they die, ever more slowly, while the others go on', async () => {
   const service = await workshop.start(environment);
+  const pids = await workersOf(service);
+  expect(pids).toHaveLength(2);
+  expect(pids).not.toContain(service.process.pid);
+  expect(messagesOf(service, 'listening')).toEqual([
+    expect.objectContaining({
+      msg: `listening on http://127.0.0.1:${service.port}`,
+      pid: service.process.pid,
+    }),
+  ]);
+  expect(service.output.stderr).toBe('');
+
   const [staying, ...others] = await openConnections(service, 8);
   let dying = others.find(({ pid }) => pid !== staying?.pid)?.pid;
 
@@ -96,26 +73,47 @@ it('are replaced when they die, ever more slowly, while the others go on', async
   expect(service.output.stderr).toBe('');
 });
 
-it('are tried again when what takes their place cannot start, and the log says why', async () => {
-  const service = await workshop.start(environment);
+it('come back after all have died, are tried again when one cannot start, and do not outlive the first process', async () => {
+  const service = await workshop.start(environment, { ownGroup: true });
+  const former = await workersOf(service);
+  for (const pid of former) process.kill(pid, 'SIGKILL');
+  await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(2);
   const pids = await workersOf(service);
-  const { rows } = await house.database.admin.query<{ key: Buffer }>(
-    'SELECT encrypted_private_key AS key FROM signing_keys',
-  );
-  await house.database.admin.query('UPDATE signing_keys SET encrypted_private_key = $1', [Buffer.alloc(64)]);
+  expect(pids).toHaveLength(2);
+  expect(pids.filter((pid) => former.includes(pid))).toEqual([]);
+
+  const endsOf = () => messagesOf(service, 'a worker ended').slice(former.length);
+  const giveBack = await spoilKeys();
   process.kill(Number(pids[0]), 'SIGKILL');
   try {
-    await expect.poll(() => messagesOf(service, 'a worker ended').length, PATIENT).toBeGreaterThan(2);
+    await expect.poll(() => endsOf().length, PATIENT).toBeGreaterThan(2);
   } finally {
-    await house.database.admin.query('UPDATE signing_keys SET encrypted_private_key = $1', [rows[0]?.key]);
+    await giveBack();
   }
-  await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(1);
-  expect(messagesOf(service, 'a worker ended')[1]).toMatchObject({
+  await expect.poll(() => messagesOf(service, 'a worker took its place'), PATIENT).toHaveLength(3);
+  expect(endsOf()[1]).toMatchObject({
     code: 1,
     failure: expect.stringMatching(/^AUTH_SECRET does not open the signing keys/) as string,
   });
   expect(service.output.stderr).toBe('');
+
+  service.process.kill('SIGKILL');
+  await expect.poll(() => isAlive(service), PATIENT).toBe(false);
 });
+
+/** No worker that starts now can open them. */
+async function spoilKeys(): Promise<() => Promise<void>> {
+  const { admin } = house.database;
+  const put = (key: Buffer | undefined) =>
+    admin.query('UPDATE signing_keys SET encrypted_private_key = $1', [key]);
+  const { rows } = await admin.query<{ key: Buffer }>(
+    'SELECT encrypted_private_key AS key FROM signing_keys',
+  );
+  await put(Buffer.alloc(64));
+  return async () => {
+    await put(rows[0]?.key);
+  };
+}
 
 describe('that cannot start', () => {
   /** How the start ends, which leaves no process behind. */
@@ -126,24 +124,6 @@ describe('that cannot start', () => {
     expect(service.output.stdout).not.toContain('listening');
     return service.output.stderr.trimEnd().split('\n');
   }
-
-  it('end the whole, with one line: the port is taken', async () => {
-    const squatter = createServer().listen(0, '127.0.0.1');
-    await once(squatter, 'listening');
-    const { port } = squatter.address() as { port: number };
-    const lines = await refusalOf({ PORT: String(port) });
-    squatter.close();
-    expect(lines).toEqual([`gatehouse: port ${port} is taken: stop what listens there, or set PORT`]);
-  });
-
-  it.each([
-    ['another’s address', '203.0.113.1'],
-    ['an unknown name', 'gatehouse.invalid'],
-  ])('end the whole, with one line: HOST is %s', async (_what, host) => {
-    expect(await refusalOf({ HOST: host })).toEqual([
-      expect.stringMatching(/^gatehouse: HOST is not an address of this machine/),
-    ]);
-  });
 
   it('end the whole, with one line: the secret is another', async () => {
     // A replica makes the first key, by the secret of all others.
