@@ -1,7 +1,8 @@
 // A PostgreSQL of one test’s own, which it may crash, freeze, stop and start again.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +18,7 @@ import {
   type Cluster,
 } from '@gatehouse/local-postgres';
 import pg from 'pg';
+import { inject } from 'vitest';
 
 export interface OwnCluster {
   /** An empty database, owned by a role that is no superuser. */
@@ -38,21 +40,46 @@ export interface OwnCluster {
 }
 
 /**
+ * A copy of one that is made once for a run of tests: to make one takes longer than most tests. All have one password.
+ *
  * @param options.place where its directory goes
  * @param options.settings of PostgreSQL
+ * @param options.isForeign another cluster, which PostgreSQL's system identifier tells from all copies
  */
 export async function createOwnCluster({
   place = tmpdir(),
   settings = {},
-  password = randomBytes(16).toString('hex'),
-}: { place?: string; settings?: Record<string, string>; password?: string } = {}): Promise<OwnCluster> {
+  isForeign = false,
+}: { place?: string; settings?: Record<string, string>; isForeign?: boolean } = {}): Promise<OwnCluster> {
+  const made = await findMade();
+  const password = await readFile(join(made, 'password'), 'utf8');
   const directory = await mkdtemp(join(place, 'gatehouse-cluster-'));
   const cluster = await describeCluster(join(directory, 'postgres'), settings);
-  await ensureCluster(
-    cluster,
-    `CREATE ROLE owner LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER owner;\n`,
-  );
+  if (isForeign) await make(cluster, password);
+  else await copy(join(made, 'postgres'), cluster.directory);
   return await run(cluster, directory, password);
+}
+
+async function findMade(): Promise<string> {
+  const made = join(inject('runDirectory'), 'own-cluster');
+  if (existsSync(made)) return made;
+  const draft = await mkdtemp(`${made}-`);
+  const password = randomBytes(16).toString('hex');
+  await writeFile(join(draft, 'password'), password);
+  await make(await describeCluster(join(draft, 'postgres')), password);
+  // Another process of the run may have been faster.
+  await rename(draft, made).catch(() => rm(draft, { recursive: true }));
+  return made;
+}
+
+async function make(cluster: Cluster, password: string): Promise<void> {
+  const setup = `CREATE ROLE owner LOGIN PASSWORD '${password}';\nCREATE DATABASE gatehouse OWNER owner;\n`;
+  await ensureCluster(cluster, setup);
+}
+
+/** Owners included: PostgreSQL does not run as root. */
+async function copy(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-a', from, to]);
 }
 
 /** @param directory goes with the cluster that is in it */
@@ -99,8 +126,7 @@ async function run(cluster: Cluster, directory: string, password: string): Promi
 
 /** Once it has recovered to the end of what it has, for want of an archive, PostgreSQL begins a new timeline. */
 async function copyForPromotion({ directory, settings }: Cluster, to: string): Promise<Cluster> {
-  // Owners included: PostgreSQL does not run as root.
-  await promisify(execFile)('cp', ['-a', directory, to]);
+  await copy(directory, to);
   await writeFile(join(to, 'recovery.signal'), '');
   return await describeCluster(to, { ...settings, restore_command: 'false' });
 }

@@ -20,9 +20,21 @@ interface Line {
 
 const workshop = createWorkshop();
 let cluster: OwnCluster;
+let refused: Service;
+let service: Service;
+let resident: Resident;
+let spectator: TokenPair;
+let leaving: TokenPair;
 
 beforeAll(async () => {
   cluster = await createOwnCluster();
+  await cluster.set(NAMES, 'nobody');
+  refused = await workshop.spawn(environmentFor(cluster.url));
+  await refused.exited;
+  await cluster.set(NAMES, '');
+  service = await workshop.start(environmentFor(cluster.url));
+  resident = await settle(cluster.url);
+  [spectator, leaving] = (await resident.openSessions(service, 2)) as [TokenPair, TokenPair];
 });
 afterAll(async () => {
   await workshop.clear();
@@ -36,30 +48,14 @@ function linesOf({ output }: Service): Line[] {
     .map((line) => JSON.parse(line) as Line);
 }
 
-describe('a first start', () => {
-  it('says it, and the one after succeeds once commits are confirmed', async () => {
-    await cluster.set(NAMES, 'nobody');
-    const service = await workshop.spawn(environmentFor(cluster.url));
-    expect(await service.exited).toMatchObject({ code: 1 });
-    expect(service.output.stderr).toMatch(STALLED);
-    expect(service.output.stderr.trimEnd().split('\n')).toHaveLength(1);
-    await cluster.set(NAMES, '');
-    await untilReady(await workshop.spawn(environmentFor(cluster.url)));
-  });
+it('a first start says it, and the one after has succeeded once commits were confirmed', async () => {
+  expect(await refused.exited).toMatchObject({ code: 1 });
+  expect(refused.output.stderr).toMatch(STALLED);
+  expect(refused.output.stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(service.process.exitCode).toBeNull();
 });
 
 describe('a service that runs', () => {
-  let service: Service;
-  let resident: Resident;
-  let spectator: TokenPair;
-  let leaving: TokenPair;
-
-  beforeAll(async () => {
-    service = await workshop.start(environmentFor(cluster.url));
-    resident = await settle(cluster.url);
-    [spectator, leaving] = (await resident.openSessions(service, 2)) as [TokenPair, TokenPair];
-  });
-
   it('says it in /ready, before anybody has asked for a write, and goes on judging tokens', async () => {
     expect((await ask(service, 'GET', '/ready')).json()).toEqual({ status: 'ready' });
     await cluster.set(NAMES, 'nobody');

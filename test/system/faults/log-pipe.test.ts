@@ -17,8 +17,10 @@ import { slowestOf, statusesOf, verdictsOf } from '../../support/watch.js';
 
 /** What a pipe and its two ends hold, at most. */
 const PIPE_BYTES = 250_000;
-/** What they log is several times as much. */
-const MORE_THAN_A_PIPE_HOLDS = 5000;
+/** What they log is several times as much: some 300 bytes for each. */
+const MORE_THAN_A_PIPE_HOLDS = 2600;
+/** What they log fills it, and more waits in memory. */
+const FILLS_A_PIPE = 1300;
 /** Enough where no line is taken, so that the first one does what all of them do. */
 const SOME = 500;
 const CALLERS = 25;
@@ -101,7 +103,7 @@ it('goes on answering when the reader of the log is gone, and ends as it is told
 it('goes on answering when the reader goes with lines still to read', async () => {
   const started = await start();
   started.process.stdout?.pause();
-  expectAllGood(await introspectAllDay(started, MORE_THAN_A_PIPE_HOLDS));
+  expectAllGood(await introspectAllDay(started, FILLS_A_PIPE));
   started.process.stdout?.destroy();
   expectAllGood(await introspectAllDay(started, SOME));
   expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });

@@ -58,7 +58,7 @@ beforeAll(async () => {
   await claimCluster(database);
   await database.close();
   promoted = await old.promoteCopy();
-  foreign = await createOwnCluster({ password: new URL(old.url).password });
+  foreign = await createOwnCluster({ isForeign: true });
   await migrate(foreign.url);
 }, 60_000);
 afterAll(async () => {
