@@ -322,7 +322,8 @@ export function createRequests(
     };
     const about: Answer = { token: token.id };
     const exceptCurrent = random() < 0.5;
-    const sid = held.pickSid(end) ?? token.sid;
+    // Drawn for every kind, as the draws after it are the same then; looked up where it is asked about.
+    const drawn = random();
     switch (kind) {
       case 'refresh':
         return { about, act: (at: number) => refreshed(service.refresh(token, secondsAt(at)), end) };
@@ -369,8 +370,10 @@ export function createRequests(
           about: { ...about, exceptCurrent },
           act: (at: number) => judged(at, () => (service.endAll(token, exceptCurrent), {})),
         };
-      default:
+      default: {
+        const sid = held.pickSid(end, () => true, drawn) ?? token.sid;
         return { about: { ...about, sid }, act: (at: number) => judged(at, () => endOther(token, sid, at)) };
+      }
     }
   }
 
