@@ -42,7 +42,10 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
-/** Adds sessions that were opened after all others of the user, a millisecond after each other. */
+/**
+ * Adds sessions that were opened after all others of the user, a millisecond after each other. The time is read once: for each
+ * row, the clock of the tests took longer than the row.
+ */
 async function addSessions(
   user: TestUser,
   count: number,
@@ -53,8 +56,9 @@ async function addSessions(
      SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
              substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
             $1, $2, at, at, at + interval '14 days', at + interval '90 days', CASE WHEN $3 THEN at END
-     FROM generate_series(1, $4::int) AS number,
-          LATERAL (SELECT clock_timestamp() + number * interval '1 millisecond' AS at) AS opening`,
+     FROM (SELECT now + number * interval '1 millisecond' AS at
+           FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock, generate_series(1, $4::int) AS number
+           OFFSET 0) AS opening`,
     [user.id, epoch, ended, count],
   );
 }
