@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import type { Outcome } from '../../support/command.js';
+import { gatehouse, type Outcome } from '../../support/command.js';
 import { basic, type TestClient, type TokenPair } from '../../support/house.js';
 import { retryOn503 } from '../../support/retry.js';
 import { findFreePort } from '../../../packages/lab/shared/ports.js';
@@ -56,6 +56,14 @@ async function run(
 
 async function json(args: string[]): Promise<unknown> {
   const { status, stdout, stderr } = await run([...args, '--json']);
+  if (status !== 0 || stderr !== '') throw new Error(`${args.join(' ')}: ${status} ${stderr}`);
+  return JSON.parse(stdout) as unknown;
+}
+
+/** The same in this process: for what is known of the database by then, however the command was started. */
+async function jsonHere(args: string[]): Promise<unknown> {
+  const given = { environment: environment({ DATA_DIR: dataDir }) };
+  const { status, stdout, stderr } = await gatehouse([...args, '--json'], given);
   if (status !== 0 || stderr !== '') throw new Error(`${args.join(' ')}: ${status} ${stderr}`);
   return JSON.parse(stdout) as unknown;
 }
@@ -131,11 +139,11 @@ it('works on it again without a service, and two at a time', async () => {
 
 it('works beside the service, which heeds it with the next request', async () => {
   const { url, stop } = await serve();
-  const client = (await json(['clients', 'add', 'orders'])) as TestClient;
+  const client = (await jsonHere(['clients', 'add', 'orders'])) as TestClient;
   const pair = (await logIn(url)).json<TokenPair>();
   expect(await isActive(url, client, pair.access_token)).toBe(true);
   // A login that was answered 503 for want of time, and repeated, may have opened one more.
-  expect(await json(['sessions', 'list', 'alice'])).toContainEqual(
+  expect(await jsonHere(['sessions', 'list', 'alice'])).toContainEqual(
     expect.objectContaining({ id: pair.session_id }),
   );
 
@@ -148,7 +156,7 @@ it('works beside the service, which heeds it with the next request', async () =>
   expect(await isActive(url, client, pair.access_token)).toBe(false);
   expect((await logIn(url)).status).toBe(401);
 
-  const next = (await json(['keys', 'rotate'])) as { kid: string };
+  const next = (await jsonHere(['keys', 'rotate'])) as { kid: string };
   const jwks = await retryOn503(() => ask({ url }, 'GET', '/.well-known/jwks.json'));
   expect(jwks.json<{ keys: { kid: string }[] }>().keys.map(({ kid }) => kid)).toContain(next.kid);
   expect(isPostgresRunning()).toBe(true);
@@ -159,7 +167,7 @@ it('works beside the service, which heeds it with the next request', async () =>
 it('finds after the service what it found beside it, with the same secret', async () => {
   const [signing, next] = (await json(['keys', 'list'])) as { kid: string; state: string }[];
   expect([signing?.state, next?.state]).toEqual(['signing', 'next']);
-  expect(await json(['keys', 'retire', signing?.kid ?? ''])).toMatchObject({ retired_kid: signing?.kid });
+  expect(await jsonHere(['keys', 'retire', signing?.kid ?? ''])).toMatchObject({ retired_kid: signing?.kid });
   expect((await stat(join(dataDir, 'auth-secret'))).mode & 0o777).toBe(0o600);
   const secret = await readFile(join(dataDir, 'auth-secret'), 'utf8');
   expect((await run(['keys', 'list'])).stdout).not.toContain(secret.trim());
