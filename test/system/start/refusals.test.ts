@@ -157,8 +157,8 @@ it('has another secret than the one that the keys were made with', async () => {
   const house = await openHouse();
   onTestFinished(() => house.close());
   const first = await house.replica();
-  const readKeys = async (): Promise<unknown[]> =>
-    (await house.database.admin.query('SELECT * FROM signing_keys')).rows;
+  const readKeys = async () =>
+    (await house.database.admin.query<Record<string, unknown>>('SELECT * FROM signing_keys')).rows;
   const before = await readKeys();
   const another = 'another-secret-of-more-than-32-bytes-in-length';
   const lines = await linesOfStart({ ...environmentFor(house.database.url), AUTH_SECRET: another });

@@ -95,7 +95,8 @@ it.each(['SIGINT', 'SIGQUIT'] as const)(
   'goes at once at %s, but not before it has answered, takes more for one, and leaves no connection in the database',
   AGAIN,
   async (signal) => {
-    // Those of the services before may still be on their way.
+    // The one of the house. Those of the services before may still be on their way.
+    await house.user();
     await expect.poll(countConnections).toBe(1);
     const service = await workshop.start(environmentFor(house.database.url));
     const pair = await logIn(service);
