@@ -27,6 +27,9 @@ const FRUGAL = ['--disable-gpu', '--renderer-process-limit=3'];
  */
 const UNSEEN = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'SpareRendererForSitePerProcess'];
 
+/** Threads of the browser's process do what two processes more would do for it: the network, and the pictures without a GPU. */
+const IN_PROCESS = { switches: ['--in-process-gpu'], features: ['NetworkServiceInProcess2'] };
+
 /** By the options that they were started with, for all files that this process runs. Playwright ends them with it. */
 const browsers = new Map<string, Promise<Browser>>();
 
@@ -64,20 +67,27 @@ export async function closeContexts(browser: Browser): Promise<void> {
 async function launch(options: LaunchOptions): Promise<Browser> {
   const executablePath = findBrowser();
   if (executablePath === null) throw new Error(NOT_FOUND);
-  const features = `--disable-features=${[...(await listDisabledFeatures()), ...UNSEEN].join(',')}`;
-  const args = [...QUIET, ...FRUGAL, features, ...(options.args ?? [])];
+  const { disabled, enabled } = await listFeatures();
+  const features = [
+    `--disable-features=${[...disabled, ...UNSEEN].join(',')}`,
+    `--enable-features=${[...enabled, ...IN_PROCESS.features].join(',')}`,
+  ];
+  const args = [...QUIET, ...FRUGAL, ...IN_PROCESS.switches, ...features, ...(options.args ?? [])];
   return await chromium.launch({ executablePath, ...options, args });
 }
 
 /**
- * The features that Playwright disables. Chromium goes by the last list that it is given, so ours repeats them; Playwright tells them
- * only in the log of a launch, such as that of a program that does not know its options.
+ * The features that Playwright disables and enables. Chromium goes by the last lists that it is given, so ours repeat them; Playwright
+ * tells them only in the log of a launch, such as that of a program that does not know its options.
  */
-async function listDisabledFeatures(): Promise<string[]> {
+async function listFeatures(): Promise<{ disabled: string[]; enabled: string[] }> {
   const log = await chromium.launch({ executablePath: process.execPath }).then(String, String);
-  const [, list] = / --disable-features=(\S+)/.exec(log) ?? [];
-  if (list === undefined) throw new Error(`Playwright does not tell which features it disables: ${log}`);
-  return list.split(',');
+  const listed = (option: string) => {
+    const [, list] = new RegExp(` --${option}=(\\S+)`).exec(log) ?? [];
+    if (list === undefined) throw new Error(`Playwright does not tell its ${option}: ${log}`);
+    return list.split(',');
+  };
+  return { disabled: listed('disable-features'), enabled: listed('enable-features') };
 }
 
 /** The browser has no history to show in the moment in which one page takes the place of another; nothing has moved then. */

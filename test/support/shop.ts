@@ -24,6 +24,9 @@ export interface PageGlobals {
   show: () => Promise<void>;
 }
 
+/** Room for the page of the shop: each frame of a window costs by its size. */
+const SMALL = { width: 480, height: 360 };
+
 export interface SessionRow {
   id: string;
   /** How often it was rotated. */
@@ -101,7 +104,7 @@ export async function openShop({ host = 'localhost', ...launch }: ShopOptions = 
       return page;
     },
     visitor: async (locks = 'locks', channel = 'channel') => {
-      const context = await browser.newContext();
+      const context = await browser.newContext({ viewport: SMALL });
       context.setDefaultTimeout(60_000);
       if (locks === 'no locks') await context.addInitScript('delete Navigator.prototype.locks');
       if (channel === 'no channel') await context.addInitScript('delete globalThis.BroadcastChannel');
