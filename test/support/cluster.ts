@@ -27,14 +27,10 @@ declare module 'vitest' {
 
 export const TEMPLATE = 'gatehouse_template';
 
-/** Lanes that start services. */
-const SPAWNING = /^(?:system|browser)/;
-
 /** Nothing for the lane that asks no database: it runs where no server may. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const lanes = project.vitest.projects.map(({ name }) => name);
-  if (lanes.every((name) => name === 'unit')) return undefined;
-  if (lanes.some((name) => SPAWNING.test(name))) await joinService();
+  if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined;
+  await joinService();
   const directory = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   // What a power cut would do to this cluster does not matter.
   const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '300' };
