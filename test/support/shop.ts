@@ -77,7 +77,16 @@ export async function openShop({ host = 'localhost', ...launch }: ShopOptions = 
     return rows;
   }
 
+  /** Deletes what comes of a login that its page has given up, once nothing more can come of it. */
   async function forgetOthers(userId: string, known: SessionRow[]): Promise<void> {
+    const isQuiet = async () => {
+      const { rows } = await house.database.admin.query(
+        `SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'`,
+      );
+      return site.unanswered() === 0 && rows.length === 0;
+    };
+    await expect.poll(isQuiet, { timeout: 60_000 }).toBe(true);
     await house.database.admin.query('DELETE FROM sessions WHERE user_id = $1 AND id <> ALL ($2::uuid[])', [
       userId,
       known.map(({ id }) => id),

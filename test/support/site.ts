@@ -22,6 +22,8 @@ export interface Site {
   origin: string;
   /** All so far; clear it by `length = 0`. */
   exchanges: Exchange[];
+  /** How many questions Gatehouse has not answered yet, also those whose page waits no more. */
+  unanswered: () => number;
   /** Where Gatehouse listens; null while it has not been started. */
   upstream: { port: number | null };
   /** Pages by path: HTML. */
@@ -48,6 +50,7 @@ interface Sent {
 
 export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
   const exchanges: Exchange[] = [];
+  let unanswered = 0;
   const upstream: Site['upstream'] = { port: null };
   const pages = new Map<string, string>();
   const gatherings = new Map<string, Gathering & { count: number; over: Promise<void>; end: () => void }>();
@@ -56,7 +59,9 @@ export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
   async function ask(sent: Sent, response: ServerResponse): Promise<void> {
     const { method, path, headers } = sent;
     await join(path);
+    unanswered += 1;
     const answer = await forward(sent, upstream.port);
+    unanswered -= 1;
     if (answer === null) {
       response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad Gateway</h1>');
       return;
@@ -141,6 +146,7 @@ export async function openSite({ host = 'localhost' } = {}): Promise<Site> {
     port,
     origin: `http://${host}:${port}`,
     exchanges,
+    unanswered: () => unanswered,
     upstream,
     pages,
     gather,
