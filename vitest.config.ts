@@ -34,7 +34,8 @@ function project<More extends object>(name: string, folders: string[], more: Mor
 export default defineConfig({
   test: {
     globalSetup: ['test/support/cluster.ts'],
-    // Each waits for PostgreSQL, for a browser or for time now and then, so that two cores have time for a third.
+    // Each waits for PostgreSQL or for time now and then, so that two cores have time for a third; those of `test:rest` for processes and
+    // browsers, and there is a fourth.
     maxWorkers: 3,
     projects: [
       project('unit', ['test/unit'], { isolate: false }),

@@ -72,9 +72,12 @@ const LANGUAGES: Language[] = [
     file: 'gatehouse.go',
     version: ['go', 'version'],
     command: async (directory) => {
-      // The home of the user who runs the tests keeps Go's library compiled.
+      // The home of the user who runs the tests keeps Go's library compiled. Without optimization, that takes a third less.
       const env = { PATH, HOME: homedir(), GOTOOLCHAIN: 'local', GOPROXY: 'off', GOFLAGS: '-mod=mod' };
-      await promisify(execFile)('go', ['build', 'gatehouse.go'], { cwd: directory, env });
+      await promisify(execFile)('go', ['build', '-gcflags=all=-N -l', 'gatehouse.go'], {
+        cwd: directory,
+        env,
+      });
       return [join(directory, 'gatehouse')];
     },
   },
